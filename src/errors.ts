@@ -1,0 +1,66 @@
+/**
+ * The errors a user can cause or mend. Each is a sentence (what and where) with an optional hint (what to do about it)
+ * and the exit code of the command line. Anything that is not a `UserError` is a bug and is shown with its stack.
+ */
+
+/** Exit codes of the command line, the one table that README and `--help` repeat. */
+export const ExitCode = {
+  ok: 0,
+  unexpected: 1,
+  usage: 2,
+  someImagesFailed: 3,
+  nothingToDo: 4,
+  model: 5,
+  device: 6,
+  output: 7,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** A mistake or a circumstance that the user can do something about. Printed without a stack trace. */
+export class UserError extends Error {
+  /** What to do about it, as a sentence. */
+  readonly hint: string | undefined;
+  readonly exitCode: ExitCode = ExitCode.unexpected;
+
+  constructor(message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.hint = hint;
+  }
+}
+
+/** Wrong options or arguments. */
+export class UsageError extends UserError {
+  override readonly exitCode = ExitCode.usage;
+}
+
+/** A checkpoint that is missing, damaged, or does not fit the network. */
+export class CheckpointError extends UserError {
+  override readonly exitCode = ExitCode.model;
+}
+
+/** An image that cannot be read or decoded. */
+export class ImageError extends UserError {
+  override readonly exitCode = ExitCode.someImagesFailed;
+}
+
+/** No images, or none that could be used. */
+export class NothingToDoError extends UserError {
+  override readonly exitCode = ExitCode.nothingToDo;
+}
+
+/** Shapes or attributes that do not fit an operation; `scope` says where in the network. */
+export class ShapeError extends UserError {
+  override readonly exitCode = ExitCode.model;
+}
+
+/** No adapter, a lost device, out of GPU memory, or a WebGPU error. */
+export class DeviceError extends UserError {
+  override readonly exitCode = ExitCode.device;
+}
+
+/** An output file that cannot be written. */
+export class OutputError extends UserError {
+  override readonly exitCode = ExitCode.output;
+}

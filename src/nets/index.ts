@@ -1,0 +1,51 @@
+/** The registry: one record a network. Everything that is known of a network besides its layers is here. */
+import { UsageError } from "../errors.ts";
+
+/** Which of TF-Slim's evaluation preprocessings the published weights were trained for. */
+export type PreprocessFamily = "inception" | "vgg" | "cifarnet" | "lenet";
+
+/** A published archive of weights. */
+export interface Archive {
+  readonly url: string;
+  /** The name of the checkpoint inside, as the user meets it after unpacking. */
+  readonly checkpoint: string;
+}
+
+export interface Model {
+  readonly name: string;
+  /** Height and width of the input in pixels. */
+  readonly inputSize: number;
+  /** 3 for RGB, 1 for grey. */
+  readonly inputChannels: number;
+  /** Width of the logits, the background class included where the published file has one. */
+  readonly classes: number;
+  readonly preprocess: PreprocessFamily;
+  /** The pooled feature: the end point that is extracted when none is named. */
+  readonly featureEndPoint: string;
+  readonly archive?: Archive;
+}
+
+export const models: readonly Model[] = [
+  {
+    name: "inception_v1",
+    inputSize: 224,
+    inputChannels: 3,
+    classes: 1001,
+    preprocess: "inception",
+    featureEndPoint: "AvgPool_0a_7x7",
+    archive: {
+      url: "http://download.tensorflow.org/models/inception_v1_2016_08_28.tar.gz",
+      checkpoint: "inception_v1.ckpt",
+    },
+  },
+];
+
+/** The record of the network called `name`. @throws UsageError that lists the names there are. */
+export function findModel(name: string): Model {
+  const model = models.find((m) => m.name === name);
+  if (model) return model;
+  throw new UsageError(
+    `There is no network called "${name}".`,
+    `The networks are: ${models.map((m) => m.name).join(", ")}.`,
+  );
+}
