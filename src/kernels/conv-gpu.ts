@@ -1,0 +1,222 @@
+/**
+ * Convolution as an implicit matrix product, shared by conv2d and matmul (a product is a 1x1 convolution over one
+ * column of pixels). Every output is summed in one order (rows, columns, channels of the window), whatever the tile or
+ * the batch, so the bits of an image do not depend on its neighbours.
+ */
+
+import { epilogueInputs, epilogueWgsl } from "./epilogue.ts";
+import type { WindowGeometry } from "./geometry.ts";
+import type { Caps, Epilogue, GpuKernel, Packing } from "./op.ts";
+import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+
+/** Pixels and output channels of a lane's tile. 4 x 8 is the best of those tried on lavapipe (1x8, 4x4, 4x8, 8x4, 8x8). */
+const tilePixels = 4;
+const tileChannels = 8;
+
+/** Floats of one filter panel: all taps of the window for `tileChannels` outputs. */
+const panelSize = (g: WindowGeometry) => g.kernelH * g.kernelW * g.inC * tileChannels;
+
+/**
+ * The filter [taps, outC] as panels [outC / 8][taps][8], zero-filled at the end, so that a lane reads its eight
+ * weights of a tap as two vectors. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
+ */
+function panelPacking(g: WindowGeometry, caps: Caps): Packing {
+  const panel = panelSize(g);
+  const panels = Math.ceil(g.outC / tileChannels);
+  const panelsPerChunk = Math.max(1, Math.floor(caps.maxBindingBytes / (4 * panel)));
+  const chunks: number[] = [];
+  for (let first = 0; first < panels; first += panelsPerChunk) {
+    chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
+  }
+  return {
+    layout: `panels${tileChannels}`,
+    chunks,
+    pack(filter, chunk) {
+      const packed = new Float32Array(chunks[chunk]);
+      const taps = panel / tileChannels;
+      for (let start = 0; start < packed.length; start += panel) {
+        const firstChannel = (chunk * panelsPerChunk + start / panel) * tileChannels;
+        const channels = Math.min(tileChannels, g.outC - firstChannel);
+        for (let t = 0; t < taps; t++) {
+          for (let c = 0; c < channels; c++) {
+            packed[start + t * tileChannels + c] = filter[t * g.outC + firstChannel + c];
+          }
+        }
+      }
+      return packed;
+    },
+  };
+}
+
+const each = (n: number, line: (i: number) => string) =>
+  Array.from({ length: n }, (_, i) => line(i)).join("\n");
+
+/** One lane computes 4 pixels x 8 channels; the weights are read at an index that the whole workgroup shares. */
+export function tiledConvolution(
+  label: string,
+  g: WindowGeometry,
+  epilogue: Epilogue,
+  caps: Caps,
+): GpuKernel {
+  const packing = panelPacking(g, caps);
+  const depth = g.inC % 4 === 0 ? 4 : 1;
+  const input = depth === 4 ? "vec4f" : "f32";
+  const output = g.outC % 4 === 0 ? "vec4f" : "f32";
+  const pixels = g.batch * g.outH * g.outW;
+  const tiles = Math.ceil(pixels / tilePixels);
+  const workgroup = tiles >= 64 ? 64 : tiles > 16 ? 32 : 16;
+  const params = (firstPanel: number) => ({
+    pixels,
+    inH: g.inH,
+    inW: g.inW,
+    depth: g.inC / depth,
+    outH: g.outH,
+    outW: g.outW,
+    outC: g.outC,
+    strideH: g.strideH,
+    strideW: g.strideW,
+    dilationH: g.dilationH,
+    dilationW: g.dilationW,
+    padTop: { i32: g.padTop },
+    padLeft: { i32: g.padLeft },
+    firstPanel,
+  });
+
+  const load = (j: number) =>
+    g.padded
+      ? `        let x${j} = select(${input}(), x[at${j} + c], inside${j});`
+      : `        let x${j} = x[at${j} + c];`;
+  const tap = (lane: string) => `        wa = filterPanels[w]; wb = filterPanels[w + 1u]; w += 2u;
+${each(tilePixels, (j) => `        a${j} = fma(vec4f(x${j}${lane}), wa, a${j}); b${j} = fma(vec4f(x${j}${lane}), wb, b${j});`)}`;
+  const store = (j: number) =>
+    output === "vec4f"
+      ? `  if (first + ${j}u < p.pixels) {
+    let at = ((first + ${j}u) * p.outC + channel) / 4u;
+    y[at] = finish(a${j}, channel / 4u, at);
+    if (channel + 4u < p.outC) { y[at + 1u] = finish(b${j}, channel / 4u + 1u, at + 1u); }
+  }`
+      : `  if (first + ${j}u < p.pixels) {
+    let at = (first + ${j}u) * p.outC + channel;
+    for (var c = 0u; c < min(8u, p.outC - channel); c++) {
+      y[at + c] = finish(select(b${j}[c & 3u], a${j}[c & 3u], c < 4u), channel + c, at + c);
+    }
+  }`;
+
+  const code = wgslModule({
+    params: params(0),
+    inputs: [
+      { name: "x", type: input },
+      { name: "filterPanels", type: "vec4f" },
+      ...epilogueInputs(epilogue, output),
+    ],
+    output,
+    workgroup: [workgroup, 1, 1],
+    head: `${epilogueWgsl(epilogue, output)}
+struct Corner { row: u32, y: i32, x: i32 }
+fn corner(pixel: u32) -> Corner {
+  let q = min(pixel, p.pixels - 1u);
+  let line = q / p.outW;
+  let image = line / p.outH;
+  return Corner(image * p.inH, i32((line % p.outH) * p.strideH) - p.padTop, i32((q % p.outW) * p.strideW) - p.padLeft);
+}`,
+    body: `  let first = (wid.x * ${workgroup}u + lid.x) * ${tilePixels}u;
+  if (first >= p.pixels) { return; }
+  let channel = (p.firstPanel + wid.y) * ${tileChannels}u;
+${each(tilePixels, (j) => `  let corner${j} = corner(first + ${j}u); var a${j} = vec4f(); var b${j} = vec4f();`)}
+  var w = wid.y * p.depth * ${(g.kernelH * g.kernelW * depth * tileChannels) / 4}u;
+  var wa: vec4f; var wb: vec4f;
+  for (var ky = 0u; ky < ${g.kernelH}u; ky++) {
+    for (var kx = 0u; kx < ${g.kernelW}u; kx++) {
+${each(
+  tilePixels,
+  (
+    j,
+  ) => `      let row${j} = corner${j}.y + i32(ky * p.dilationH); let col${j} = corner${j}.x + i32(kx * p.dilationW);
+${
+  g.padded
+    ? `      let inside${j} = row${j} >= 0 && row${j} < i32(p.inH) && col${j} >= 0 && col${j} < i32(p.inW);
+      let at${j} = select(0u, ((corner${j}.row + u32(row${j})) * p.inW + u32(col${j})) * p.depth, inside${j});`
+    : `      let at${j} = ((corner${j}.row + u32(row${j})) * p.inW + u32(col${j})) * p.depth;`
+}`,
+)}
+      for (var c = 0u; c < p.depth; c++) {
+${each(tilePixels, load)}
+${depth === 4 ? each(4, (t) => tap(`.${"xyzw"[t]}`)) : tap("")}
+      }
+    }
+  }
+${each(tilePixels, store)}`,
+  });
+
+  const panel = panelSize(g);
+  let firstPanel = 0;
+  const dispatches = packing.chunks.map((floats, chunk) => {
+    const panels = floats / panel;
+    const dispatch = {
+      params: encodeParams(params(firstPanel)),
+      grid: [Math.ceil(tiles / workgroup), panels, 1] as const,
+      chunk,
+    };
+    firstPanel += panels;
+    return dispatch;
+  });
+  return { label, code, dispatches, packing: { 1: packing } };
+}
+
+/** One lane computes one output from the filter as it is in the checkpoint. The first rung, and the check of the rest. */
+export function directConvolution(
+  label: string,
+  g: WindowGeometry,
+  epilogue: Epilogue,
+  caps: Caps,
+): GpuKernel {
+  const params = {
+    count: g.batch * g.outH * g.outW * g.outC,
+    inH: g.inH,
+    inW: g.inW,
+    inC: g.inC,
+    outH: g.outH,
+    outW: g.outW,
+    outC: g.outC,
+    strideH: g.strideH,
+    strideW: g.strideW,
+    dilationH: g.dilationH,
+    dilationW: g.dilationW,
+    padTop: { i32: g.padTop },
+    padLeft: { i32: g.padLeft },
+  };
+  const code = wgslModule({
+    params,
+    inputs: [
+      { name: "x", type: "f32" },
+      { name: "weights", type: "f32" },
+      ...epilogueInputs(epilogue, "f32"),
+    ],
+    output: "f32",
+    workgroup: [flatWorkgroup, 1, 1],
+    head: epilogueWgsl(epilogue, "f32"),
+    body: `${flatIndex}
+  let channel = i % p.outC;
+  let pixel = i / p.outC;
+  let line = pixel / p.outW;
+  let image = line / p.outH;
+  let top = i32((line % p.outH) * p.strideH) - p.padTop;
+  let left = i32((pixel % p.outW) * p.strideW) - p.padLeft;
+  var sum = 0.0;
+  for (var ky = 0u; ky < ${g.kernelH}u; ky++) {
+    let row = top + i32(ky * p.dilationH);
+    if (row < 0 || row >= i32(p.inH)) { continue; }
+    for (var kx = 0u; kx < ${g.kernelW}u; kx++) {
+      let col = left + i32(kx * p.dilationW);
+      if (col < 0 || col >= i32(p.inW)) { continue; }
+      let at = ((image * p.inH + u32(row)) * p.inW + u32(col)) * p.inC;
+      let tap = (ky * ${g.kernelW}u + kx) * p.inC;
+      for (var c = 0u; c < p.inC; c++) {
+        sum = fma(x[at + c], weights[(tap + c) * p.outC + channel], sum);
+      }
+    }
+  }
+  y[i] = finish(sum, channel, i);`,
+  });
+  return { label, code, dispatches: [flatDispatch(params, caps)] };
+}

@@ -1,0 +1,83 @@
+/** conv2d: NHWC input, HWIO filter, cross-correlation (tf.nn.conv2d). */
+
+import { ShapeError } from "../errors.ts";
+import { formatShape, type Shape, sizeOf } from "../tensor.ts";
+import { blockedConvolution } from "./conv-cpu.ts";
+import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
+import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { float32Bytes, type Op } from "./op.ts";
+
+export type Conv2dAttrs = WindowAttrs;
+
+const filterSize = (g: WindowGeometry) => g.kernelH * g.kernelW * g.inC * g.outC;
+
+function infer([x, filter]: readonly Shape[], attrs: Conv2dAttrs): WindowGeometry {
+  if (filter.length !== 4)
+    throw new ShapeError(`conv2d: the filter must be HWIO (rank 4), it is ${formatShape(filter)}.`);
+  const [kernelH, kernelW, inC, outC] = filter;
+  if (x[3] !== inC) {
+    throw new ShapeError(
+      `conv2d: the input ${formatShape(x)} has ${x[3]} channels, the filter ${formatShape(filter)} wants ${inC}.`,
+    );
+  }
+  return windowGeometry("conv2d", x, [kernelH, kernelW], outC, attrs);
+}
+
+export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
+  name: "conv2d",
+  weightsFrom: 1,
+  fusesEpilogue: true,
+  infer,
+  cost: (g) => ({
+    macs: (sizeOf(g.out) / g.outC) * filterSize(g),
+    bytes: float32Bytes(g.batch * g.inH * g.inW * g.inC, filterSize(g), sizeOf(g.out)),
+  }),
+  reference(g, [x, filter], out) {
+    let at = 0;
+    for (let n = 0; n < g.batch; n++) {
+      for (let oy = 0; oy < g.outH; oy++) {
+        for (let ox = 0; ox < g.outW; ox++) {
+          for (let oc = 0; oc < g.outC; oc++) {
+            let sum = 0;
+            for (let ky = 0; ky < g.kernelH; ky++) {
+              const iy = oy * g.strideH - g.padTop + ky * g.dilationH;
+              if (iy < 0 || iy >= g.inH) continue;
+              for (let kx = 0; kx < g.kernelW; kx++) {
+                const ix = ox * g.strideW - g.padLeft + kx * g.dilationW;
+                if (ix < 0 || ix >= g.inW) continue;
+                for (let ic = 0; ic < g.inC; ic++) {
+                  sum +=
+                    x[((n * g.inH + iy) * g.inW + ix) * g.inC + ic] *
+                    filter[((ky * g.kernelW + kx) * g.inC + ic) * g.outC + oc];
+                }
+              }
+            }
+            out[at++] = sum;
+          }
+        }
+      }
+    }
+  },
+  cpu: [
+    {
+      name: "blocked",
+      idea: "4 pixels x 4 channels of sums in registers over a gathered window.",
+      fits: () => true,
+      build: blockedConvolution,
+    },
+  ],
+  gpu: [
+    {
+      name: "tiled",
+      idea: "4 pixels x 8 channels a lane, weights in panels read at a uniform index.",
+      fits: () => true,
+      build: (g, epilogue, caps) => tiledConvolution("conv2d/tiled", g, epilogue, caps),
+    },
+    {
+      name: "direct",
+      idea: "One output a lane from the filter as stored; the check of the others.",
+      fits: (g, caps) => float32Bytes(filterSize(g)) <= caps.maxBindingBytes,
+      build: (g, epilogue, caps) => directConvolution("conv2d/direct", g, epilogue, caps),
+    },
+  ],
+};

@@ -1,0 +1,103 @@
+/**
+ * What an operation is: one record that holds its shape rule, its cost, a plain reference loop, and the variants that
+ * run it on the CPU and on the GPU, each with its idea in a sentence. Kernels are values: a GPU kernel is made from
+ * geometry and a plain record of limits, never from a live device, so it can be printed and tested anywhere.
+ */
+import type { Shape } from "../tensor.ts";
+
+/** What a kernel may count on; plain numbers copied from an adapter's limits. */
+export interface Caps {
+  /** The largest range of a buffer that one storage binding can see, in bytes. */
+  readonly maxBindingBytes: number;
+  readonly maxWorkgroupSize: number;
+  readonly maxWorkgroupsPerDimension: number;
+}
+
+export type Activation = "none" | "relu" | "relu6";
+
+/**
+ * What is done to a value before it is written: + bias[channel], + residual, then the activation. Bias and residual
+ * are the operands that follow the operation's own, in this order.
+ */
+export interface Epilogue {
+  readonly bias: boolean;
+  readonly residual: boolean;
+  readonly activation: Activation;
+}
+
+export const plainEpilogue: Epilogue = { bias: false, residual: false, activation: "none" };
+
+export interface Cost {
+  /** Multiply-adds, counted as the papers do: convolutions and products only. */
+  readonly macs: number;
+  /** Bytes that must move at least once: operands and result. */
+  readonly bytes: number;
+}
+
+/** Numbers only, worked out once from shapes and attributes; no kernel ever sees "SAME". */
+export interface Geometry {
+  readonly out: Shape;
+}
+
+/** How a weight operand is laid out for a kernel. `chunks` keep each piece below the binding limit. */
+export interface Packing {
+  /** Names the layout, so that equal layouts of one weight are made once. */
+  readonly layout: string;
+  /** Floats in each chunk. */
+  readonly chunks: readonly number[];
+  pack(values: Float32Array, chunk: number): Float32Array;
+}
+
+/** One dispatch: its uniform bytes, its grid, and what it binds. */
+export interface Dispatch {
+  readonly params: ArrayBuffer;
+  readonly grid: readonly [number, number, number];
+  /** The operands bound, in binding order; all of them when left out. */
+  readonly operands?: readonly number[];
+  /** Which chunk of the packed operands is bound. */
+  readonly chunk?: number;
+}
+
+export interface GpuKernel {
+  readonly label: string;
+  /** The whole WGSL module. Bindings: 0 the parameters, then the operands, last the output. Entry point `main`. */
+  readonly code: string;
+  readonly dispatches: readonly Dispatch[];
+  /** Layouts of weight operands, by operand index. */
+  readonly packing?: Readonly<Record<number, Packing>>;
+}
+
+export interface CpuKernel {
+  readonly packing?: Readonly<Record<number, Packing>>;
+  /** Writes the whole output. `operands` are in order, packed ones as packed. */
+  run(operands: readonly Float32Array[], out: Float32Array): void;
+}
+
+/** A way to run an operation. The first of a list that fits is taken; every one is tested on the same cases. */
+export interface Variant<G, K> {
+  readonly name: string;
+  /** The idea in a sentence, and what it is good for. */
+  readonly idea: string;
+  fits(geometry: G, caps: Caps): boolean;
+  build(geometry: G, epilogue: Epilogue, caps: Caps): K;
+}
+
+export interface Op<A, G extends Geometry> {
+  readonly name: string;
+  /** Operands from this index on are weights: known at load and laid out as the kernel wants. */
+  readonly weightsFrom: number;
+  /** Whether the kernels apply an epilogue; only then are bias, residual and activation fused in. */
+  readonly fusesEpilogue: boolean;
+  /** The shape rule and its guard. @throws ShapeError naming the operation and both numbers. */
+  infer(inputs: readonly Shape[], attrs: A): G;
+  cost(geometry: G): Cost;
+  /** The obviously right loop, in float64 where sums are taken; it ignores the epilogue. */
+  reference(geometry: G, inputs: readonly Float32Array[], out: Float32Array): void;
+  readonly cpu: readonly Variant<G, CpuKernel>[];
+  readonly gpu: readonly Variant<G, GpuKernel>[];
+}
+
+/** Bytes of float32 tensors, for `cost`. */
+export function float32Bytes(...sizes: number[]): number {
+  return 4 * sizes.reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,95 @@
+/**
+ * Writing WGSL: one declaration gives the parameters' struct and their bytes, so the two cannot drift; bindings follow
+ * one order everywhere (0 parameters, then operands, last the output).
+ *
+ * What is baked into the text and what is a parameter: whatever changes the loops or the code (window size, vector
+ * width, epilogue, workgroup size) is baked; sizes and strides are parameters. Layers that differ only in size then
+ * share a pipeline, and pipelines are cached by their text.
+ */
+import type { Caps, Dispatch } from "./op.ts";
+
+/** A uniform parameter: u32 unless it says otherwise. */
+export type Param = number | { readonly f32: number } | { readonly i32: number };
+
+export type Params = Readonly<Record<string, Param>>;
+
+function structText(params: Params): string {
+  const fields = Object.entries(params).map(([name, p]) => {
+    const type = typeof p === "number" ? "u32" : "f32" in p ? "f32" : "i32";
+    return `  ${name}: ${type},`;
+  });
+  return `struct Params {\n${fields.join("\n")}\n}\n`;
+}
+
+/** The bytes of the uniform struct, padded to the 16 that a uniform binding wants. */
+export function encodeParams(params: Params): ArrayBuffer {
+  const entries = Object.entries(params);
+  const bytes = new ArrayBuffer(Math.ceil((4 * entries.length) / 16) * 16);
+  const view = new DataView(bytes);
+  entries.forEach(([name, p], i) => {
+    if (typeof p === "number") {
+      if (!Number.isInteger(p) || p < 0 || p > 0xffffffff)
+        throw new Error(`parameter ${name} = ${p} is not a u32`);
+      view.setUint32(4 * i, p, true);
+    } else if ("f32" in p) view.setFloat32(4 * i, p.f32, true);
+    else view.setInt32(4 * i, p.i32, true);
+  });
+  return bytes;
+}
+
+export type Element = "f32" | "vec4f";
+
+export interface ModuleParts {
+  /** An example of the parameters: names and types are read off it. */
+  readonly params: Params;
+  readonly inputs: readonly { readonly name: string; readonly type: Element }[];
+  readonly output: Element;
+  readonly workgroup: readonly [number, number, number];
+  /** Functions and constants before `main`. */
+  readonly head?: string;
+  /** Uses `p` (parameters), the inputs by name, `y` (output), `wid`, `lid` and `groups`. */
+  readonly body: string;
+}
+
+/** A whole WGSL module with the entry point `main`. */
+export function wgslModule(parts: ModuleParts): string {
+  const bindings = [
+    "@group(0) @binding(0) var<uniform> p: Params;",
+    ...parts.inputs.map(
+      ({ name, type }, i) => `@group(0) @binding(${i + 1}) var<storage, read> ${name}: array<${type}>;`,
+    ),
+    `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
+  ];
+  return `${structText(parts.params)}
+${bindings.join("\n")}
+${parts.head ?? ""}
+@compute @workgroup_size(${parts.workgroup.join(", ")})
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(local_invocation_id) lid: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+${parts.body}
+}
+`;
+}
+
+/** The workgroup size of one-value-a-lane kernels; every adapter allows it. */
+export const flatWorkgroup = 64;
+
+/** WGSL that gives a one-value-a-lane kernel its index `i` and returns past `p.count`. */
+export const flatIndex = `  let i = (wid.y * groups.x + wid.x) * ${flatWorkgroup}u + lid.x;
+  if (i >= p.count) { return; }`;
+
+/** Folds a long row of workgroups over the limit of one dimension. */
+export function foldGrid(groups: number, caps: Caps): readonly [number, number, number] {
+  const limit = caps.maxWorkgroupsPerDimension;
+  if (groups <= limit) return [groups, 1, 1];
+  const rows = Math.ceil(groups / limit);
+  return [Math.ceil(groups / rows), rows, 1];
+}
+
+/** One dispatch with a lane for each of `count` values. */
+export function flatDispatch(params: Params & { readonly count: number }, caps: Caps): Dispatch {
+  return { params: encodeParams(params), grid: foldGrid(Math.ceil(params.count / flatWorkgroup), caps) };
+}
