@@ -1,0 +1,125 @@
+/** The CPU executor: steps over typed arrays, one after another. */
+import { cpus } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { applyEpilogue } from "../../kernels/epilogue.ts";
+import { opOf } from "../../kernels/index.ts";
+import type { Caps, CpuKernel } from "../../kernels/op.ts";
+import type { Device, Session, StepTiming } from "../device.ts";
+import { planMemory } from "../plan.ts";
+import type { Program, Step } from "../program.ts";
+import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
+import { checkWeights } from "../weights.ts";
+
+const caps: Caps = {
+  maxBindingBytes: Number.POSITIVE_INFINITY,
+  maxWorkgroupSize: 1,
+  maxWorkgroupsPerDimension: 1,
+};
+
+interface Prepared {
+  readonly step: Step;
+  readonly variant: string;
+  run(): void;
+}
+
+function kernelOf(step: Step, forced: string | undefined): { variant: string; kernel: CpuKernel } {
+  const op = opOf(step.op);
+  const variant = chooseVariant(forced === "reference" ? [] : op.cpu, step.geometry, caps, forced);
+  if (variant) return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
+  return {
+    variant: "reference",
+    kernel: { run: (operands, out) => op.reference(step.geometry, operands, out) },
+  };
+}
+
+/** The plain CPU of this machine; always there. */
+export function openCpu(): Device {
+  const weights = new Map<string, Float32Array>();
+
+  const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
+    checkWeights(program, source);
+    const plan = planMemory(program);
+    const slots = plan.slots.map((floats) => new Float32Array(floats));
+    const memoryOf = (value: number) => {
+      const floats = program.sizes.get(value) ?? 0;
+      return slots[plan.slotOf.get(value) as number].subarray(0, floats);
+    };
+
+    const prepared: Prepared[] = [];
+    for (const step of program.steps) {
+      const { variant, kernel } = kernelOf(step, options.variant);
+      const operands: Float32Array[] = [];
+      for (const [i, operand] of step.operands.entries()) {
+        if (operand.kind === "value") {
+          operands.push(memoryOf(operand.value));
+          continue;
+        }
+        const packing = kernel.packing?.[i];
+        const key = layoutKey(operand.weight, packing);
+        let values = weights.get(key);
+        if (!values) {
+          const made = await makeWeight(operand.weight, source);
+          values = packing ? packing.pack(made, 0) : made;
+          weights.set(key, values);
+        }
+        operands.push(values);
+      }
+      const out = memoryOf(step.output);
+      const own = operands.length - Number(step.epilogue.bias) - Number(step.epilogue.residual);
+      const channels = step.shape.at(-1) ?? 1;
+      prepared.push({
+        step,
+        variant,
+        run() {
+          kernel.run(operands.slice(0, own), out);
+          applyEpilogue(step.epilogue, operands.slice(own), out, channels);
+        },
+      });
+    }
+
+    const write = (inputs: readonly Float32Array[]) => {
+      program.inputs.forEach(({ value }, i) => {
+        memoryOf(value).set(inputs[i]);
+      });
+    };
+
+    return {
+      activationBytes: 4 * plan.slots.reduce((a, b) => a + b, 0),
+      async run(inputs) {
+        write(inputs);
+        for (const { run } of prepared) {
+          run();
+          // Decoding and signals get their turn between layers.
+          await nextTurn();
+        }
+        return program.outputs.map(({ value }) => memoryOf(value).slice());
+      },
+      async time(inputs) {
+        write(inputs);
+        return prepared.map(({ step, variant, run }): StepTiming => {
+          const start = performance.now();
+          run();
+          return { step, variant, milliseconds: performance.now() - start };
+        });
+      },
+      close() {
+        slots.length = 0;
+        prepared.length = 0;
+      },
+    };
+  };
+
+  return {
+    backend: "cpu",
+    adapter: cpus()[0]?.model ?? "unknown processor",
+    clock: "processor clock",
+    caps,
+    get weightBytes() {
+      return [...weights.values()].reduce((sum, w) => sum + w.byteLength, 0);
+    },
+    load,
+    async close() {
+      weights.clear();
+    },
+  };
+}

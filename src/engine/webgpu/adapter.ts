@@ -1,0 +1,77 @@
+/** Finding an adapter and opening a device. The only file that imports `webgpu` (Dawn). */
+import { DeviceError } from "../../errors.ts";
+import type { Caps } from "../../kernels/op.ts";
+
+export interface OpenAdapter {
+  readonly device: GPUDevice;
+  readonly name: string;
+  /** Whether it is a processor that plays a GPU (lavapipe, SwiftShader). */
+  readonly software: boolean;
+  readonly caps: Caps;
+  readonly timestamps: boolean;
+  /** Destroys the device and drops every reference: Dawn may hang or crash at exit otherwise (node-webgpu#18). */
+  close(): void;
+}
+
+const noAdapter = new DeviceError(
+  "No WebGPU adapter was found on this machine.",
+  "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
+);
+
+/** Limits that a kernel or a large weight may want as far as the adapter goes. */
+const wantedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupStorageSize",
+  "maxStorageBuffersPerShaderStage",
+] as const;
+
+/**
+ * Opens the system's preferred adapter with the limits it has.
+ * @throws DeviceError when there is no adapter or it refuses a device.
+ */
+export async function openAdapter(): Promise<OpenAdapter> {
+  const { create, globals } = await import("webgpu").catch((cause: unknown) => {
+    throw new DeviceError(
+      "The WebGPU library does not load on this machine.",
+      "Its prebuilt binaries cover Linux, macOS and Windows on x64 and arm64; use --device cpu elsewhere.",
+      { cause },
+    );
+  });
+  Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
+  let gpu: GPU | undefined = create(["disable-dawn-features=timestamp_quantization"]);
+  let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw noAdapter;
+  const timestamps = adapter.features.has("timestamp-query");
+  const { limits, info } = adapter;
+  let device: GPUDevice | undefined = await adapter
+    .requestDevice({
+      requiredLimits: Object.fromEntries(wantedLimits.map((name) => [name, limits[name]])),
+      requiredFeatures: timestamps ? ["timestamp-query"] : [],
+    })
+    .catch((cause: unknown) => {
+      throw new DeviceError(`The adapter ${info.description} refuses a device: ${cause}`, undefined, {
+        cause,
+      });
+    });
+  const name = info.description || info.device || info.vendor || "unknown adapter";
+  return {
+    device,
+    name,
+    software: /llvmpipe|lavapipe|swiftshader/i.test(`${name} ${info.device} ${info.architecture}`),
+    caps: {
+      maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
+      maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
+    },
+    timestamps,
+    close() {
+      device?.destroy();
+      device = undefined;
+      adapter = null;
+      gpu = undefined;
+    },
+  };
+}

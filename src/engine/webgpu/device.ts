@@ -1,0 +1,118 @@
+/** The WebGPU executor's device: loads programs, keeps weights and pipelines. */
+import { DeviceError } from "../../errors.ts";
+import { opOf } from "../../kernels/index.ts";
+import type { GpuKernel } from "../../kernels/op.ts";
+import type { Device } from "../device.ts";
+import type { Step } from "../program.ts";
+import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
+import { checkWeights } from "../weights.ts";
+import { openAdapter } from "./adapter.ts";
+import { guarded, rejectOnLoss } from "./guard.ts";
+import { createPipelines } from "./pipelines.ts";
+import { createSession, type PreparedStep } from "./session.ts";
+
+/** A weight on the device, in as many pieces as its layout has chunks. */
+type Chunks = readonly GPUBuffer[];
+
+function upload(device: GPUDevice, label: string, values: Float32Array): GPUBuffer {
+  const buffer = device.createBuffer({
+    label,
+    // Vector bindings want whole vectors.
+    size: Math.max(16, Math.ceil(values.byteLength / 16) * 16),
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+    mappedAtCreation: true,
+  });
+  new Float32Array(buffer.getMappedRange()).set(values);
+  buffer.unmap();
+  return buffer;
+}
+
+/**
+ * Opens the preferred WebGPU adapter.
+ * @throws DeviceError when there is none.
+ */
+export async function openWebGpu(): Promise<Device & { readonly software: boolean }> {
+  const opened = await openAdapter();
+  const { caps } = opened;
+  let gpu: GPUDevice | undefined = opened.device;
+  const lost = rejectOnLoss(gpu);
+  let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu);
+  const weights = new Map<string, Chunks>();
+
+  const kernelOf = (step: Step, forced: string | undefined): { variant: string; kernel: GpuKernel } => {
+    const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, forced);
+    if (!variant) throw new DeviceError(`No kernel of ${step.op} fits this adapter (in ${step.scope}).`);
+    return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
+  };
+
+  const open = (): { gpu: GPUDevice; pipelines: ReturnType<typeof createPipelines> } => {
+    if (!gpu || !pipelines) throw new DeviceError("The device is closed.");
+    return { gpu, pipelines };
+  };
+
+  return {
+    backend: "webgpu",
+    adapter: opened.name,
+    software: opened.software,
+    clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
+    caps,
+    get weightBytes() {
+      return [...weights.values()].flat().reduce((sum, b) => sum + b.size, 0);
+    },
+
+    async load(program, source, options = {}) {
+      checkWeights(program, source);
+      const { gpu, pipelines } = open();
+      const kernels = program.steps.map((step) => kernelOf(step, options.variant));
+      const compiling = Promise.all(
+        kernels.map(({ kernel }, i) => {
+          const operands = kernel.dispatches[0].operands ?? program.steps[i].operands;
+          return pipelines.get(kernel.label, kernel.code, operands.length);
+        }),
+      );
+      compiling.catch(() => {}); // Awaited below; a weight's error may come first.
+
+      for (const [i, step] of program.steps.entries()) {
+        for (const [k, operand] of step.operands.entries()) {
+          if (operand.kind !== "weight") continue;
+          const packing = kernels[i].kernel.packing?.[k];
+          const key = layoutKey(operand.weight, packing);
+          if (weights.has(key)) continue;
+          const values = await makeWeight(operand.weight, source);
+          const chunks = await guarded(gpu, `loading ${operand.weight.key}`, () =>
+            packing
+              ? packing.chunks.map((_, chunk) => upload(gpu, key, packing.pack(values, chunk)))
+              : [upload(gpu, key, values)],
+          );
+          weights.set(key, chunks);
+        }
+      }
+
+      const made = await Promise.race([compiling, lost]);
+      const prepared = program.steps.map(
+        (step, i): PreparedStep => ({
+          step,
+          ...kernels[i],
+          pipeline: made[i],
+          layout: (operands) => pipelines.layout(operands),
+          weight(operand, chunk) {
+            const o = step.operands[operand];
+            if (o.kind !== "weight") throw new Error("not a weight");
+            const packing = kernels[i].kernel.packing?.[operand];
+            const chunks = weights.get(layoutKey(o.weight, packing)) as Chunks;
+            return chunks[packing ? chunk : 0];
+          },
+        }),
+      );
+      return createSession({ gpu, lost, caps, program, prepared, timestamps: opened.timestamps });
+    },
+
+    async close() {
+      for (const buffer of [...weights.values()].flat()) buffer.destroy();
+      weights.clear();
+      gpu = undefined;
+      pipelines = undefined;
+      opened.close();
+    },
+  };
+}
