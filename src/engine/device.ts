@@ -10,6 +10,16 @@ export interface StepTiming {
   readonly milliseconds: number;
 }
 
+export interface LoadOptions {
+  /** The variant of this name is taken wherever an operation has it. */
+  readonly variant?: string;
+  /**
+   * For tests: memory is filled with NaN before each run and has guards behind each value that must survive it, so
+   * that a value which is not written, or a write past the end, cannot go unseen.
+   */
+  readonly sentinels?: boolean;
+}
+
 /** A program with its weights on a device, ready to run many times. */
 export interface Session {
   /** Values of the outputs, in the program's order. `inputs` are in the program's order too. */
@@ -33,9 +43,9 @@ export interface Device {
   readonly weightBytes: number;
   /**
    * Compiles kernels and loads weights, one tensor at a time; a weight that an earlier program loaded in the same
-   * layout is shared. `variant` forces the variant of that name wherever an operation has it.
+   * layout is shared.
    * @throws DeviceError
    */
-  load(program: Program, weights: WeightSource, options?: { readonly variant?: string }): Promise<Session>;
+  load(program: Program, weights: WeightSource, options?: LoadOptions): Promise<Session>;
   close(): Promise<void>;
 }

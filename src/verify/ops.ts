@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compile } from "../engine/compile.ts";
-import type { Device } from "../engine/device.ts";
+import type { Device, LoadOptions } from "../engine/device.ts";
 import { createGraph } from "../engine/graph.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { UsageError, UserError } from "../errors.ts";
@@ -68,7 +68,7 @@ function attrsOf(c: OpCase): Readonly<Record<string, unknown>> {
 }
 
 /** Runs a case on a device, all its inputs drawn from the seeded stream. */
-export async function runOpCase(c: OpCase, device: Device, variant?: string): Promise<Float32Array> {
+export async function runOpCase(c: OpCase, device: Device, options: LoadOptions = {}): Promise<Float32Array> {
   if (!(c.op in ops)) throw new UsageError(`${c.name}: there is no operation called ${c.op}.`);
   const name = c.op as OpName;
   const b = createGraph();
@@ -90,7 +90,7 @@ export async function runOpCase(c: OpCase, device: Device, variant?: string): Pr
   };
   const program = compile(b.finish(), ["out"]);
   // Weights of different cases share names, so each case must not find another's.
-  const session = await device.load(renamed(program, c.name), source, { variant });
+  const session = await device.load(renamed(program, c.name), source, options);
   try {
     const [result] = await session.run(values.filter((_, i) => !isWeight(i)));
     return result;

@@ -7,6 +7,7 @@ import type { Caps, CpuKernel } from "../../kernels/op.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
+import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { checkWeights } from "../weights.ts";
 
@@ -39,7 +40,8 @@ export function openCpu(): Device {
   const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
     checkWeights(program, source);
     const plan = planMemory(program);
-    const slots = plan.slots.map((floats) => new Float32Array(floats));
+    const guard = options.sentinels ? guardFloats : 0;
+    const slots = plan.slots.map((floats) => new Float32Array(floats + guard));
     const memoryOf = (value: number) => {
       const floats = program.sizes.get(value) ?? 0;
       return slots[plan.slotOf.get(value) as number].subarray(0, floats);
@@ -78,6 +80,7 @@ export function openCpu(): Device {
     }
 
     const write = (inputs: readonly Float32Array[]) => {
+      if (options.sentinels) slots.forEach((memory, i) => void memory.set(poisoned(plan.slots[i])));
       program.inputs.forEach(({ value }, i) => {
         memoryOf(value).set(inputs[i]);
       });
@@ -92,6 +95,7 @@ export function openCpu(): Device {
           // Decoding and signals get their turn between layers.
           await nextTurn();
         }
+        if (options.sentinels) slots.forEach((memory, i) => void checkGuard(memory, plan.slots[i], i));
         return program.outputs.map(({ value }) => memoryOf(value).slice());
       },
       async time(inputs) {

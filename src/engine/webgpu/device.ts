@@ -1,15 +1,22 @@
 /** The WebGPU executor's device: loads programs, keeps weights and pipelines. */
 import { DeviceError } from "../../errors.ts";
 import { opOf } from "../../kernels/index.ts";
-import type { GpuKernel } from "../../kernels/op.ts";
+import type { Caps, GpuKernel } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
 import type { Step } from "../program.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { checkWeights } from "../weights.ts";
 import { openAdapter } from "./adapter.ts";
-import { guarded, rejectOnLoss } from "./guard.ts";
+import { createGuard } from "./guard.ts";
 import { createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep } from "./session.ts";
+
+export interface WebGpuDevice extends Device {
+  /** Whether the adapter is a processor that plays a GPU. */
+  readonly software: boolean;
+  /** Destroys the device behind our back, as a driver's reset would; for tests. */
+  lose(): void;
+}
 
 /** A weight on the device, in as many pieces as its layout has chunks. */
 type Chunks = readonly GPUBuffer[];
@@ -28,15 +35,15 @@ function upload(device: GPUDevice, label: string, values: Float32Array): GPUBuff
 }
 
 /**
- * Opens the preferred WebGPU adapter.
+ * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests.
  * @throws DeviceError when there is none.
  */
-export async function openWebGpu(): Promise<Device & { readonly software: boolean }> {
+export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevice> {
   const opened = await openAdapter();
-  const { caps } = opened;
+  const caps = { ...opened.caps, ...limits };
   let gpu: GPUDevice | undefined = opened.device;
-  const lost = rejectOnLoss(gpu);
-  let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu);
+  const guard = createGuard(gpu);
+  let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
   const weights = new Map<string, Chunks>();
 
   const kernelOf = (step: Step, forced: string | undefined): { variant: string; kernel: GpuKernel } => {
@@ -54,6 +61,7 @@ export async function openWebGpu(): Promise<Device & { readonly software: boolea
     backend: "webgpu",
     adapter: opened.name,
     software: opened.software,
+    lose: () => opened.device.destroy(),
     clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
     caps,
     get weightBytes() {
@@ -79,7 +87,7 @@ export async function openWebGpu(): Promise<Device & { readonly software: boolea
           const key = layoutKey(operand.weight, packing);
           if (weights.has(key)) continue;
           const values = await makeWeight(operand.weight, source);
-          const chunks = await guarded(gpu, `loading ${operand.weight.key}`, () =>
+          const chunks = await guard.guarded(`loading ${operand.weight.key}`, () =>
             packing
               ? packing.chunks.map((_, chunk) => upload(gpu, key, packing.pack(values, chunk)))
               : [upload(gpu, key, values)],
@@ -88,7 +96,7 @@ export async function openWebGpu(): Promise<Device & { readonly software: boolea
         }
       }
 
-      const made = await Promise.race([compiling, lost]);
+      const made = await guard.unlessLost(compiling);
       const prepared = program.steps.map(
         (step, i): PreparedStep => ({
           step,
@@ -104,7 +112,16 @@ export async function openWebGpu(): Promise<Device & { readonly software: boolea
           },
         }),
       );
-      return createSession({ gpu, lost, caps, program, prepared, timestamps: opened.timestamps });
+      const { timestamps } = opened;
+      return createSession({
+        gpu,
+        guard,
+        caps,
+        program,
+        prepared,
+        timestamps,
+        sentinels: options.sentinels === true,
+      });
     },
 
     async close() {

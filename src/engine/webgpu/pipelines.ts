@@ -1,5 +1,6 @@
 /** Compute pipelines, cached by their whole source text so that two different kernels can never share one. */
 import { DeviceError } from "../../errors.ts";
+import type { Guard } from "./guard.ts";
 
 export interface Pipelines {
   /** The pipeline of a module with `operands` read-only storage bindings between parameters and output. */
@@ -13,7 +14,7 @@ const numbered = (code: string) =>
     .map((line, i) => `${String(i + 1).padStart(4)} ${line}`)
     .join("\n");
 
-export function createPipelines(device: GPUDevice): Pipelines {
+export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
   const layouts = new Map<number, GPUBindGroupLayout>();
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
@@ -38,13 +39,15 @@ export function createPipelines(device: GPUDevice): Pipelines {
   };
 
   async function compile(label: string, code: string, operands: number): Promise<GPUComputePipeline> {
-    const module = device.createShaderModule({ label, code });
-    const { messages } = await module.getCompilationInfo();
-    const errors = messages.filter((m) => m.type === "error");
-    if (errors.length > 0) {
-      const list = errors.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`).join("\n");
-      throw new DeviceError(`The kernel ${label} does not compile:\n${list}\n${numbered(code)}`);
-    }
+    const module = await guard
+      .guarded(`compiling the kernel ${label}`, () => device.createShaderModule({ label, code }))
+      .catch((cause: unknown) => {
+        throw new DeviceError(
+          `The kernel ${label} does not compile. ${cause}\n${numbered(code)}`,
+          undefined,
+          { cause },
+        );
+      });
     return device
       .createComputePipelineAsync({
         label,

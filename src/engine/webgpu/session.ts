@@ -5,7 +5,8 @@ import { sizeOf } from "../../tensor.ts";
 import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
-import { guarded } from "./guard.ts";
+import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
+import type { Guard } from "./guard.ts";
 
 export interface PreparedStep {
   readonly step: Step;
@@ -18,12 +19,13 @@ export interface PreparedStep {
 
 interface Recording {
   readonly gpu: GPUDevice;
-  /** Rejects when the device is lost. */
-  readonly lost: Promise<never>;
+  readonly guard: Guard;
   readonly caps: Caps;
   readonly program: Program;
   readonly prepared: readonly PreparedStep[];
   readonly timestamps: boolean;
+  /** See LoadOptions. */
+  readonly sentinels: boolean;
 }
 
 interface RecordedDispatch {
@@ -51,7 +53,8 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 }
 
 export async function createSession(recording: Recording): Promise<Session> {
-  const { gpu, lost, caps, program, prepared, timestamps } = recording;
+  const { gpu, guard, caps, program, prepared, timestamps, sentinels } = recording;
+  const sentinelFloats = sentinels ? guardFloats : 0;
   const plan = planMemory(program);
   const tooLarge = plan.slots.find((floats) => 4 * floats > caps.maxBindingBytes);
   if (tooLarge !== undefined) {
@@ -61,11 +64,11 @@ export async function createSession(recording: Recording): Promise<Session> {
     );
   }
 
-  const recorded = await guarded(gpu, "preparing the network's buffers", () => {
+  const recorded = await guard.guarded("preparing the network's buffers", () => {
     const slots = plan.slots.map((floats, i) =>
       gpu.createBuffer({
         label: `slot ${i}`,
-        size: Math.max(16, Math.ceil((4 * floats) / 16) * 16),
+        size: Math.max(16, Math.ceil((4 * (floats + sentinelFloats)) / 16) * 16),
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
       }),
     );
@@ -105,6 +108,8 @@ export async function createSession(recording: Recording): Promise<Session> {
   });
 
   const write = (inputs: readonly Float32Array[]) => {
+    if (sentinels)
+      plan.slots.forEach((floats, i) => void gpu.queue.writeBuffer(recorded.slots[i], 0, poisoned(floats)));
     program.inputs.forEach(({ value, shape, name }, i) => {
       if (inputs[i].length !== sizeOf(shape)) throw new Error(`input ${name}: ${inputs[i].length} values`);
       gpu.queue.writeBuffer(
@@ -125,17 +130,31 @@ export async function createSession(recording: Recording): Promise<Session> {
     }
   };
 
-  const readBack = async (): Promise<Float32Array[]> => {
-    await Promise.race([Promise.all(recorded.results.map((r) => r.staging.mapAsync(GPUMapMode.READ))), lost]);
-    return recorded.results.map(({ staging }) => {
-      const values = new Float32Array(staging.getMappedRange().slice(0));
-      staging.unmap();
-      return values;
-    });
+  /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
+  const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
+    await guard.unlessLost(staging.mapAsync(GPUMapMode.READ));
+    const values = new Float32Array(staging.getMappedRange().slice(0));
+    staging.unmap();
+    return values;
   };
 
-  const run: Session["run"] = (inputs) =>
-    guarded(gpu, "running the network", async () => {
+  const checkGuards = async (): Promise<void> => {
+    for (const [i, floats] of plan.slots.entries()) {
+      const size = 4 * (floats + sentinelFloats);
+      const staging = await guard.guarded("reading the guards", () => {
+        const buffer = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+        const encoder = gpu.createCommandEncoder();
+        encoder.copyBufferToBuffer(recorded.slots[i], 0, buffer, 0, size);
+        gpu.queue.submit([encoder.finish()]);
+        return buffer;
+      });
+      checkGuard(await readBack(staging), floats, i);
+      staging.destroy();
+    }
+  };
+
+  const run: Session["run"] = async (inputs) => {
+    await guard.guarded("running the network", () => {
       write(inputs);
       const encoder = gpu.createCommandEncoder();
       const pass = encoder.beginComputePass();
@@ -145,8 +164,11 @@ export async function createSession(recording: Recording): Promise<Session> {
         encoder.copyBufferToBuffer(source, 0, staging, 0, size);
       }
       gpu.queue.submit([encoder.finish()]);
-      return readBack();
     });
+    const results = await Promise.all(recorded.results.map((r) => readBack(r.staging)));
+    if (sentinels) await checkGuards();
+    return results;
+  };
 
   /** A pass for each step with a timestamp on both ends. A query set holds 4096, so long programs take several. */
   const timeByTimestamps = async (): Promise<number[]> => {
@@ -154,31 +176,34 @@ export async function createSession(recording: Recording): Promise<Session> {
     const milliseconds: number[] = [];
     for (let first = 0; first < prepared.length; first += perSet) {
       const count = Math.min(perSet, prepared.length - first);
-      const querySet = gpu.createQuerySet({ type: "timestamp", count: 2 * count });
-      const resolved = gpu.createBuffer({
-        size: 16 * count,
-        usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+      const { querySet, resolved, staging } = await guard.guarded("timing the network", () => {
+        const querySet = gpu.createQuerySet({ type: "timestamp", count: 2 * count });
+        const bytes = 16 * count;
+        const resolved = gpu.createBuffer({
+          size: bytes,
+          usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+        });
+        const staging = gpu.createBuffer({
+          size: bytes,
+          usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+        });
+        const encoder = gpu.createCommandEncoder();
+        for (let i = 0; i < count; i++) {
+          const timestampWrites = {
+            querySet,
+            beginningOfPassWriteIndex: 2 * i,
+            endOfPassWriteIndex: 2 * i + 1,
+          };
+          const pass = encoder.beginComputePass({ timestampWrites });
+          encodeStep(pass, first + i);
+          pass.end();
+        }
+        encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
+        encoder.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
+        gpu.queue.submit([encoder.finish()]);
+        return { querySet, resolved, staging };
       });
-      const staging = gpu.createBuffer({
-        size: 16 * count,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-      const encoder = gpu.createCommandEncoder();
-      for (let i = 0; i < count; i++) {
-        const timestampWrites = {
-          querySet,
-          beginningOfPassWriteIndex: 2 * i,
-          endOfPassWriteIndex: 2 * i + 1,
-        };
-        const pass = encoder.beginComputePass({ timestampWrites });
-        encodeStep(pass, first + i);
-        pass.end();
-      }
-      encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
-      encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * count);
-      gpu.queue.submit([encoder.finish()]);
-      await Promise.race([staging.mapAsync(GPUMapMode.READ), lost]);
-      const ticks = new BigUint64Array(staging.getMappedRange().slice(0));
+      const ticks = new BigUint64Array((await readBack(staging)).buffer);
       for (let i = 0; i < count; i++) milliseconds.push(Number(ticks[2 * i + 1] - ticks[2 * i]) / 1e6);
       for (const resource of [querySet, resolved, staging]) resource.destroy();
     }
@@ -188,13 +213,15 @@ export async function createSession(recording: Recording): Promise<Session> {
   const timeBySubmits = async (): Promise<number[]> => {
     const milliseconds: number[] = [];
     for (const i of prepared.keys()) {
-      const encoder = gpu.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      encodeStep(pass, i);
-      pass.end();
       const start = performance.now();
-      gpu.queue.submit([encoder.finish()]);
-      await Promise.race([gpu.queue.onSubmittedWorkDone(), lost]);
+      await guard.guarded("timing the network", () => {
+        const encoder = gpu.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        encodeStep(pass, i);
+        pass.end();
+        gpu.queue.submit([encoder.finish()]);
+      });
+      await guard.unlessLost(gpu.queue.onSubmittedWorkDone());
       milliseconds.push(performance.now() - start);
     }
     return milliseconds;
@@ -203,14 +230,13 @@ export async function createSession(recording: Recording): Promise<Session> {
   return {
     activationBytes: recorded.slots.reduce((sum, b) => sum + b.size, 0),
     run,
-    time: (inputs) =>
-      guarded(gpu, "timing the network", async () => {
-        write(inputs);
-        const milliseconds = await (timestamps ? timeByTimestamps() : timeBySubmits());
-        return prepared.map(
-          ({ step, variant }, i): StepTiming => ({ step, variant, milliseconds: milliseconds[i] }),
-        );
-      }),
+    async time(inputs) {
+      await guard.guarded("writing the input", () => write(inputs));
+      const milliseconds = await (timestamps ? timeByTimestamps() : timeBySubmits());
+      return prepared.map(
+        ({ step, variant }, i): StepTiming => ({ step, variant, milliseconds: milliseconds[i] }),
+      );
+    },
     close() {
       for (const buffer of [...recorded.slots, recorded.params, ...recorded.results.map((r) => r.staging)]) {
         buffer.destroy();

@@ -1,0 +1,113 @@
+/** The time of every layer of a network, taken over several runs, and of the whole network in one submission. */
+
+import { compile } from "../src/engine/compile.ts";
+import type { Device, StepTiming } from "../src/engine/device.ts";
+import { variablesOf } from "../src/engine/graph.ts";
+import type { Step } from "../src/engine/program.ts";
+import { buildNetwork, type Model } from "../src/nets/index.ts";
+import { seededWeights } from "../src/nets/seeded-weights.ts";
+import { seededUnits } from "../src/seeded.ts";
+import { formatShape, sizeOf } from "../src/tensor.ts";
+
+export interface Spread {
+  readonly min: number;
+  readonly median: number;
+}
+
+export interface LayerResult {
+  readonly layer: string;
+  readonly op: string;
+  readonly variant: string;
+  readonly shape: string;
+  readonly macs: number;
+  readonly milliseconds: Spread;
+  readonly gflops: number;
+  /** Of the sum of all layers' medians. */
+  readonly share: number;
+}
+
+export interface BenchResult {
+  readonly model: string;
+  readonly endPoint: string;
+  readonly batch: number;
+  readonly runs: number;
+  readonly backend: string;
+  readonly adapter: string;
+  readonly clock: string;
+  readonly node: string;
+  readonly weightBytes: number;
+  readonly activationBytes: number;
+  readonly layers: readonly LayerResult[];
+  readonly total: { readonly macs: number; readonly milliseconds: Spread; readonly gflops: number };
+  /** Input written to features read back. */
+  readonly run: Spread;
+}
+
+export function spread(times: readonly number[]): Spread {
+  const sorted = times.toSorted((a, b) => a - b);
+  return { min: sorted[0], median: sorted[Math.floor(sorted.length / 2)] };
+}
+
+const gflops = (macs: number, milliseconds: number) => (2 * macs) / milliseconds / 1e6;
+
+/** What the step is called: its scope, or for steps of one scope the operation too. */
+function nameOf(step: Step): string {
+  const named = step.op === "conv2d" || step.op === "depthwise_conv2d" || step.op === "matmul";
+  return named ? step.scope : `${step.scope} ${step.op}`;
+}
+
+/** Times `model` up to its pooled feature on seeded weights: the time of a layer does not depend on their values. */
+export async function benchLayers(
+  model: Model,
+  device: Device,
+  batch: number,
+  runs: number,
+): Promise<BenchResult> {
+  const graph = buildNetwork(model, batch);
+  const program = compile(graph, [model.featureEndPoint]);
+  const session = await device.load(program, await seededWeights(model.name, variablesOf(graph)));
+  const input = seededUnits("bench/images", sizeOf(program.inputs[0].shape));
+  try {
+    await session.run([input]);
+    await session.time([input]);
+    const timings: StepTiming[][] = [];
+    const whole: number[] = [];
+    // Alternating, so that a slow spell of the machine falls on both.
+    for (let i = 0; i < runs; i++) {
+      const start = performance.now();
+      await session.run([input]);
+      whole.push(performance.now() - start);
+      timings.push(await session.time([input]));
+    }
+    const spreads = program.steps.map((_, i) => spread(timings.map((t) => t[i].milliseconds)));
+    const sum = spreads.reduce((ms, s) => ms + s.median, 0);
+    const macs = program.steps.reduce((all, s) => all + s.cost.macs, 0);
+    const totals = spread(timings.map((t) => t.reduce((ms, s) => ms + s.milliseconds, 0)));
+    return {
+      model: model.name,
+      endPoint: model.featureEndPoint,
+      batch,
+      runs,
+      backend: device.backend,
+      adapter: device.adapter,
+      clock: device.clock,
+      node: process.version,
+      weightBytes: device.weightBytes,
+      activationBytes: session.activationBytes,
+      layers: program.steps.map((step, i) => ({
+        layer: nameOf(step),
+        op: step.op,
+        variant: timings[0][i].variant,
+        shape: formatShape(step.shape),
+        macs: step.cost.macs,
+        milliseconds: spreads[i],
+        gflops: gflops(step.cost.macs, spreads[i].median),
+        share: spreads[i].median / sum,
+      })),
+      total: { macs, milliseconds: totals, gflops: gflops(macs, totals.median) },
+      run: spread(whole),
+    };
+  } finally {
+    session.close();
+  }
+}

@@ -1,0 +1,124 @@
+/** What every device promises: the same bits at every place of a batch, shared weights, errors that are errors. */
+import { describe, expect, it } from "vitest";
+import { compile } from "../../src/engine/compile.ts";
+import { createGraph, variablesOf } from "../../src/engine/graph.ts";
+import { openAdapter } from "../../src/engine/webgpu/adapter.ts";
+import { openWebGpu } from "../../src/engine/webgpu/device.ts";
+import { createGuard } from "../../src/engine/webgpu/guard.ts";
+import { createPipelines } from "../../src/engine/webgpu/pipelines.ts";
+import type { WeightSource } from "../../src/engine/weights.ts";
+import { CheckpointError, DeviceError } from "../../src/errors.ts";
+import { buildNetwork, findModel } from "../../src/nets/index.ts";
+import { seededWeights } from "../../src/nets/seeded-weights.ts";
+import { seededTensor } from "../../src/seeded.ts";
+import { describeOnDevices } from "../support/devices.ts";
+
+const model = findModel("inception_v1");
+const pixels = 224 * 224 * 3;
+const image = (i: number) => seededTensor(`image ${i}`, [pixels]);
+
+function small(batch: number) {
+  const b = createGraph();
+  const x = b.input("x", [batch, 4, 4, 3]);
+  b.endPoint("out", b.op("conv2d", { strides: [1, 1], padding: "SAME" }, [x, b.variable("w", [3, 3, 3, 8])]));
+  return compile(b.finish(), ["out"]);
+}
+
+const smallWeights: WeightSource = {
+  name: "small.ckpt",
+  shapeOf: (name) => (name === "w" ? [3, 3, 3, 8] : undefined),
+  read: async (name) => seededTensor(name, [3, 3, 3, 8]),
+};
+
+describeOnDevices("a device", (device) => {
+  it("gives an image the same bits whatever the batch and its place", async () => {
+    const source = await seededWeights(model.name, variablesOf(buildNetwork(model, 1)));
+    const features = async (images: number[]) => {
+      const program = compile(buildNetwork(model, images.length), [model.featureEndPoint]);
+      const session = await device().load(program, source);
+      const input = new Float32Array(images.length * pixels);
+      images.forEach((i, k) => void input.set(image(i), k * pixels));
+      const [result] = await session.run([input]);
+      session.close();
+      return images.map((_, k) => result.slice(k * 1024, (k + 1) * 1024));
+    };
+    const [alone] = await features([7]);
+    const [, second] = await features([3, 7]);
+    const [first, , , fourth] = await features([7, 1, 2, 7, 5]);
+    for (const other of [second, first, fourth]) expect(other).toEqual(alone);
+    expect(Math.max(...alone)).toBeGreaterThan(0.1);
+  });
+
+  it("runs a session many times with the same result", async () => {
+    const session = await device().load(small(2), smallWeights);
+    const input = seededTensor("input", [2 * 4 * 4 * 3]);
+    const [once] = await session.run([input]);
+    for (let i = 0; i < 5; i++) expect((await session.run([input]))[0]).toEqual(once);
+    session.close();
+  });
+
+  it("shares the weights of sessions of different batch sizes", async () => {
+    const one = await device().load(small(1), smallWeights);
+    const bytes = device().weightBytes;
+    const two = await device().load(small(2), smallWeights);
+    expect(device().weightBytes).toBe(bytes);
+    one.close();
+    two.close();
+  });
+
+  it("times every step", async () => {
+    const session = await device().load(small(1), smallWeights);
+    const timings = await session.time([seededTensor("input", [48])]);
+    expect(timings.map((t) => t.step.op)).toEqual(["conv2d"]);
+    expect(timings[0].milliseconds).toBeGreaterThanOrEqual(0);
+    session.close();
+  });
+
+  it("reports all missing and mis-shaped variables at once", async () => {
+    const graph = buildNetwork(model, 1);
+    const program = compile(graph, ["MaxPool_2a_3x3"]);
+    const source: WeightSource = {
+      name: "wrong.ckpt",
+      shapeOf: (name) => (name.endsWith("weights") ? [1, 2] : undefined),
+      read: async () => new Float32Array(0),
+    };
+    const loading = device().load(program, source);
+    await expect(loading).rejects.toThrow(CheckpointError);
+    await expect(loading).rejects.toThrowErrorMatchingInlineSnapshot(`
+      [CheckpointError: wrong.ckpt does not fit the network: 4 of 4 variables.
+        InceptionV1/Conv2d_1a_7x7/weights is 1x2, the network wants 7x7x3x64
+        InceptionV1/Conv2d_1a_7x7/BatchNorm/moving_mean is missing (the network wants 64)
+        InceptionV1/Conv2d_1a_7x7/BatchNorm/moving_variance is missing (the network wants 64)
+        InceptionV1/Conv2d_1a_7x7/BatchNorm/beta is missing (the network wants 64)]
+    `);
+  });
+});
+
+describe("WebGPU faults", () => {
+  it("end a run with an error when the device is lost", async () => {
+    const device = await openWebGpu();
+    const session = await device.load(small(1), smallWeights);
+    device.lose();
+    await expect(session.run([new Float32Array(48)])).rejects.toThrow(DeviceError);
+    await device.close();
+  });
+
+  it("say that a layer is too large for the adapter, and what to do", async () => {
+    const device = await openWebGpu({ maxBindingBytes: 1024 });
+    const loading = device.load(small(64), smallWeights);
+    await expect(loading).rejects.toThrow(/output takes 1 MiB/);
+    await expect(loading).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    await device.close();
+  });
+
+  it("show the numbered source of a kernel that does not compile", async () => {
+    const adapter = await openAdapter();
+    const made = createPipelines(adapter.device, createGuard(adapter.device)).get(
+      "broken",
+      "fn main() {\n  let x = y;\n}",
+      0,
+    );
+    await expect(made).rejects.toThrow(/The kernel broken does not compile[\s\S]*2 {3}let x = y;/);
+    adapter.close();
+  });
+});
