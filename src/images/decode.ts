@@ -1,0 +1,108 @@
+/**
+ * Image files to RGB bytes, by content and not by name. Colour follows TensorFlow's decoders: ICC profiles are ignored,
+ * grey is repeated, alpha is dropped, 16 bits keep the upper byte, CMYK is converted by the plain formula of
+ * tensorflow/core/lib/jpeg/jpeg_mem.cc. JPEG is decoded with the accurate integer method (TensorFlow's default is a fast
+ * one that differs by a few levels).
+ */
+import { readFile } from "node:fs/promises";
+import sharp from "sharp";
+import { ImageError } from "../errors.ts";
+import { decodeBmp, isBmp } from "./bmp.ts";
+import type { Pixels } from "./pixels.ts";
+
+sharp.cache(false);
+sharp.concurrency(1);
+
+export type ExifRule = "auto" | "ignore";
+
+export interface DecodeOptions {
+  /** Turn the pixels upright by EXIF (auto) or leave them as stored (ignore, as TensorFlow does). */
+  readonly exif?: ExifRule;
+  /** Larger images are refused before they are decoded. */
+  readonly maxPixels?: number;
+}
+
+const defaultMaxPixels = 2 ** 28;
+
+/** Beginnings of files that are often named like images. */
+const impostors: readonly (readonly [RegExp, string])[] = [
+  [/^\s*(<!doctype html|<html)/i, "it is a web page"],
+  [/^version https:\/\/git-lfs/, "it is a git-lfs pointer; run git lfs pull"],
+  [/^%PDF/, "it is a PDF document"],
+  [/^[\t\n\r\x20-\x7e]{8,}$/, "it is a text file"],
+];
+
+function diagnose(bytes: Buffer, error: unknown): string {
+  if (bytes.length === 0) return "the file is empty";
+  const start = bytes.toString("latin1", 0, 64);
+  const impostor = impostors.find(([pattern]) => pattern.test(start));
+  if (impostor) return impostor[1];
+  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
+  if (/unsupported image format/.test(message)) return "its content is of no image format that can be read";
+  if (/exceeds pixel limit/.test(message)) return "it has more pixels than the limit allows";
+  return `it is damaged (${message})`;
+}
+
+/**
+ * Decodes an image file, or its bytes.
+ * @throws ImageError that says what is wrong with it.
+ */
+export async function decodeImage(source: string | Buffer, options: DecodeOptions = {}): Promise<Pixels> {
+  const { exif = "auto", maxPixels = defaultMaxPixels } = options;
+  const name = typeof source === "string" ? source : "the image";
+  let bytes: Buffer;
+  try {
+    bytes = typeof source === "string" ? await readFile(source) : source;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
+  }
+  try {
+    return isBmp(bytes) ? decodeBmp(bytes, maxPixels) : await decodeBySharp(bytes, exif, maxPixels);
+  } catch (cause) {
+    const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
+    throw new ImageError(`${name} cannot be decoded: ${reason}.`, undefined, { cause });
+  }
+}
+
+async function decodeBySharp(bytes: Buffer, exif: ExifRule, maxPixels: number): Promise<Pixels> {
+  const open = () => sharp(bytes, { ignoreIcc: true, failOn: "error", limitInputPixels: maxPixels });
+  const { format, space, orientation = 1 } = await open().metadata();
+  const turned = exif === "auto" && orientation > 1 && orientation <= 8;
+  const upright = turned ? open().autoOrient() : open();
+  const inks = space === "cmyk";
+  const { data, info } = await (inks
+    ? upright.toColourspace("cmyk")
+    : upright.removeAlpha().toColourspace("srgb")
+  )
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const pixels = info.width * info.height;
+  return {
+    width: info.width,
+    height: info.height,
+    data: inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels),
+    format: format ?? "unknown",
+    orientation,
+    turned,
+  };
+}
+
+function fromChannels(data: Uint8Array, pixels: number, channels: number): Uint8Array {
+  if (channels === 3) return data;
+  const rgb = new Uint8Array(3 * pixels);
+  for (let i = 0; i < pixels; i++) {
+    for (let c = 0; c < 3; c++) rgb[3 * i + c] = data[channels * i + (channels > 2 ? c : 0)];
+  }
+  return rgb;
+}
+
+/** CMYK as libvips gives it: 0 is no ink, whatever the file's own convention. */
+function fromInks(data: Uint8Array, pixels: number): Uint8Array {
+  const rgb = new Uint8Array(3 * pixels);
+  for (let i = 0; i < pixels; i++) {
+    const light = 255 - data[4 * i + 3];
+    for (let c = 0; c < 3; c++) rgb[3 * i + c] = Math.floor((light * (255 - data[4 * i + c])) / 255);
+  }
+  return rgb;
+}

@@ -1,0 +1,188 @@
+/**
+ * Pixels to network input, as TF-Slim's evaluation does it for each family (research/slim/preprocessing). Every step is
+ * rounded to float32 where TensorFlow rounds it.
+ */
+import { ImageError } from "../errors.ts";
+import type { Pixels } from "./pixels.ts";
+import { type Plane, resizeLegacyBilinear, resizePillowBilinear } from "./resize.ts";
+
+/** slim: as TF-Slim evaluates. resize: the whole image, no crop. seed: as Compute-Features fed its networks. */
+export const preprocessModes = ["slim", "resize", "seed"] as const;
+export type PreprocessMode = (typeof preprocessModes)[number];
+
+export type PreprocessFamily = "inception" | "vgg" | "cifarnet" | "lenet";
+
+export interface PreprocessOptions {
+  readonly family: PreprocessFamily;
+  readonly mode: PreprocessMode;
+  /** Height and width of the input in pixels. */
+  readonly size: number;
+  /** 3, or 1 for grey. */
+  readonly channels: number;
+}
+
+type Image = Plane<Float32Array>;
+type Bytes = Plane<Uint8Array>;
+
+interface Family {
+  /** Bytes to float32 before any resizing. */
+  readonly toFloat: (image: Bytes) => Image;
+  /** The evaluation's own crop and resize. */
+  readonly fit: (image: Image, size: number) => Image;
+  /** The last step, on the fitted image. */
+  readonly scale: (image: Image) => Float32Array;
+  readonly fitText: string;
+  readonly scaleText: string;
+}
+
+const f = Math.fround;
+/** The blank part of a height or width that central_crop(0.875) leaves out on each side. */
+const cropShare = 0.875;
+
+/** The means of ImageNet that vgg_preprocessing.py subtracts from R, G and B. */
+const vggMeans = [123.68, 116.78, 103.94].map(f);
+/** The short side that vgg_preprocessing.py resizes to before its crop of 224; kept in proportion for other sizes. */
+const vggShortSide = (size: number) => (size === 224 ? 256 : Math.round((size * 256) / 224));
+
+const asFloat = (image: Bytes): Image => ({ ...image, data: Float32Array.from(image.data) });
+
+function cut<T extends Uint8Array | Float32Array>(
+  image: Plane<T>,
+  top: number,
+  left: number,
+  height: number,
+  width: number,
+): Plane<T> {
+  const { channels, data } = image;
+  const out = data.slice(0, height * width * channels) as T;
+  for (let y = 0; y < height; y++) {
+    const start = ((top + y) * image.width + left) * channels;
+    out.set(data.subarray(start, start + width * channels), y * width * channels);
+  }
+  return { width, height, channels, data: out };
+}
+
+/** tf.image.central_crop(image, 0.875). */
+function centralCrop(image: Image): Image {
+  const margin = (side: number) => Math.trunc((side - side * cropShare) / 2);
+  const top = margin(image.height);
+  const left = margin(image.width);
+  return cut(image, top, left, image.height - 2 * top, image.width - 2 * left);
+}
+
+/** The short side to 256 in proportion (rounded half to even), then the middle. */
+function shortSideThenCrop(image: Image, size: number): Image {
+  const rint = (x: number) => {
+    const below = Math.floor(x);
+    if (x - below !== 0.5) return Math.round(x);
+    return below % 2 === 0 ? below : below + 1;
+  };
+  const scale = f(vggShortSide(size) / Math.min(image.height, image.width));
+  const height = rint(f(image.height * scale));
+  const width = rint(f(image.width * scale));
+  if (height < size || width < size) {
+    throw new ImageError(
+      `its ${image.width}x${image.height} pixels are too few for a crop of ${size}x${size}`,
+    );
+  }
+  const resized = resizeLegacyBilinear(image, height, width);
+  return cut(resized, Math.trunc((height - size) / 2), Math.trunc((width - size) / 2), size, size);
+}
+
+/** tf.image.resize_image_with_crop_or_pad: the middle, with zeros around where the image is smaller. */
+function cropOrPad(image: Image, size: number): Image {
+  const { channels } = image;
+  const out = new Float32Array(size * size * channels);
+  const top = Math.floor((image.height - size) / 2);
+  const left = Math.floor((image.width - size) / 2);
+  // A negative margin is padding; TensorFlow puts the odd line of it behind.
+  const shift = (margin: number, side: number) => (margin >= 0 ? margin : -Math.floor((size - side) / 2));
+  const [y0, x0] = [shift(top, image.height), shift(left, image.width)];
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const [sy, sx] = [y + y0, x + x0];
+      if (sy < 0 || sy >= image.height || sx < 0 || sx >= image.width) continue;
+      for (let c = 0; c < channels; c++) {
+        out[(y * size + x) * channels + c] = image.data[(sy * image.width + sx) * channels + c];
+      }
+    }
+  }
+  return { width: size, height: size, channels, data: out };
+}
+
+const unit = f(1 / 255);
+
+const families: Readonly<Record<PreprocessFamily, Family>> = {
+  inception: {
+    // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
+    toFloat: (image) => ({ ...image, data: Float32Array.from(image.data, (v) => v * unit) }),
+    fit: (image, size) => resizeLegacyBilinear(centralCrop(image), size, size),
+    scale: ({ data }) => data.map((v) => f(v - 0.5) * 2),
+    fitText: "central crop 0.875, TensorFlow 1 bilinear",
+    scaleText: "(x/255 - 0.5) * 2",
+  },
+  vgg: {
+    toFloat: asFloat,
+    fit: shortSideThenCrop,
+    scale: ({ data, channels }) => data.map((v, i) => v - vggMeans[i % channels]),
+    fitText: "short side 256 by TensorFlow 1 bilinear, central crop",
+    scaleText: "x - [123.68, 116.78, 103.94]",
+  },
+  cifarnet: {
+    toFloat: asFloat,
+    fit: cropOrPad,
+    scale: ({ data }) => standardize(data),
+    fitText: "central crop or zero padding",
+    scaleText: "(x - mean) / max(deviation, 1/sqrt(values))",
+  },
+  lenet: {
+    toFloat: asFloat,
+    fit: cropOrPad,
+    scale: ({ data }) => data.map((v) => (v - 128) / 128),
+    fitText: "central crop or zero padding",
+    scaleText: "(x - 128) / 128",
+  },
+};
+
+/** tf.image.per_image_standardization. */
+function standardize(data: Float32Array): Float32Array {
+  let sum = 0;
+  for (const v of data) sum += v;
+  const mean = sum / data.length;
+  let squares = 0;
+  for (const v of data) squares += (v - mean) ** 2;
+  const deviation = Math.max(Math.sqrt(squares / data.length), 1 / Math.sqrt(data.length));
+  return data.map((v) => (v - mean) / deviation);
+}
+
+/** Grey is the mean of R, G and B, rounded down. */
+function withChannels({ width, height, data }: Pixels, channels: number): Bytes {
+  if (channels === 3) return { width, height, channels, data };
+  const grey = Uint8Array.from({ length: width * height }, (_, i) =>
+    Math.floor((data[3 * i] + data[3 * i + 1] + data[3 * i + 2]) / 3),
+  );
+  return { width, height, channels: 1, data: grey };
+}
+
+/**
+ * The input of one image: float32 values [size, size, channels].
+ * @throws ImageError when the image is too small for the family's crop.
+ */
+export function preprocess(
+  pixels: Pixels,
+  { family, mode, size, channels }: PreprocessOptions,
+): Float32Array {
+  const image = withChannels(pixels, channels);
+  if (mode === "seed") return asFloat(resizePillowBilinear(image, size, size)).data;
+  const { toFloat, fit, scale } = families[family];
+  const floats = toFloat(image);
+  return scale(mode === "slim" ? fit(floats, size) : resizeLegacyBilinear(floats, size, size));
+}
+
+/** The preprocessing in words, for the output's metadata. */
+export function describePreprocess({ family, mode, size }: PreprocessOptions): string {
+  if (mode === "seed") return `seed: Pillow bilinear to ${size}x${size}, raw 0..255`;
+  const { fitText, scaleText } = families[family];
+  const fit = mode === "slim" ? fitText : "whole image by TensorFlow 1 bilinear";
+  return `${family}: ${fit} to ${size}x${size}, ${scaleText}`;
+}

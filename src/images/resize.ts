@@ -1,0 +1,135 @@
+/**
+ * Resizing as the two tools did that this one succeeds. An image library's own resize is never the same.
+ */
+
+/** Interleaved values with their size. */
+export interface Plane<T extends ArrayLike<number>> {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly data: T;
+}
+
+const f = Math.fround;
+
+function legacyAxis(size: number, limit: number): { low: number; high: number; t: number }[] {
+  const scale = f(limit / size);
+  return Array.from({ length: size }, (_, i) => {
+    const at = f(i * scale);
+    const low = Math.floor(at);
+    return { low, high: Math.min(Math.ceil(at), limit - 1), t: f(at - low) };
+  });
+}
+
+/**
+ * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
+ * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc).
+ */
+export function resizeLegacyBilinear(
+  image: Plane<Uint8Array | Float32Array>,
+  height: number,
+  width: number,
+): Plane<Float32Array> {
+  const { channels, data } = image;
+  if (height === image.height && width === image.width) {
+    return { ...image, data: Float32Array.from(data) };
+  }
+  const rows = legacyAxis(height, image.height);
+  const cols = legacyAxis(width, image.width);
+  const out = new Float32Array(height * width * channels);
+  let at = 0;
+  for (const row of rows) {
+    const above = row.low * image.width;
+    const below = row.high * image.width;
+    for (const col of cols) {
+      for (let c = 0; c < channels; c++) {
+        const tl = data[(above + col.low) * channels + c];
+        const tr = data[(above + col.high) * channels + c];
+        const bl = data[(below + col.low) * channels + c];
+        const br = data[(below + col.high) * channels + c];
+        const top = f(tl + f(f(tr - tl) * col.t));
+        const bottom = f(bl + f(f(br - bl) * col.t));
+        out[at++] = f(top + f(f(bottom - top) * row.t));
+      }
+    }
+  }
+  return { width, height, channels, data: out };
+}
+
+/** Fraction bits of Pillow's fixed-point weights. */
+const precision = 22;
+
+interface Taps {
+  readonly first: number;
+  readonly weights: Int32Array;
+}
+
+/** Pillow's weights of a triangle filter that widens with the scale (precompute_coeffs in Resample.c). */
+function pillowAxis(size: number, limit: number): Taps[] {
+  const scale = limit / size;
+  const support = Math.max(scale, 1);
+  return Array.from({ length: size }, (_, i) => {
+    const center = (i + 0.5) * scale;
+    const first = Math.max(Math.trunc(center - support + 0.5), 0);
+    const end = Math.min(Math.trunc(center + support + 0.5), limit);
+    const shares = Array.from({ length: end - first }, (_, k) =>
+      Math.max(0, 1 - Math.abs((k + first - center + 0.5) / support)),
+    );
+    const sum = shares.reduce((a, b) => a + b, 0);
+    return { first, weights: Int32Array.from(shares, (s) => Math.trunc(0.5 + (s / sum) * 2 ** precision)) };
+  });
+}
+
+/** One pass along an axis: `step` between neighbours on it, each of `lines` starting at `start(line)`. */
+function pillowPass(
+  data: Uint8Array,
+  axis: readonly Taps[],
+  lines: number,
+  from: { start: (line: number) => number; step: number },
+  to: { start: (line: number) => number; step: number },
+  out: Uint8Array,
+): Uint8Array {
+  for (let line = 0; line < lines; line++) {
+    const source = from.start(line);
+    const target = to.start(line);
+    axis.forEach(({ first, weights }, i) => {
+      let sum = 2 ** (precision - 1);
+      for (let k = 0; k < weights.length; k++) sum += data[source + (first + k) * from.step] * weights[k];
+      out[target + i * to.step] = Math.min(Math.floor(sum / 2 ** precision), 255);
+    });
+  }
+  return out;
+}
+
+/**
+ * Pillow's BILINEAR on bytes, as scipy's imresize called it: antialiased, fixed point, columns first, then rows
+ * (ImagingResample in Pillow's Resample.c).
+ */
+export function resizePillowBilinear(
+  image: Plane<Uint8Array>,
+  height: number,
+  width: number,
+): Plane<Uint8Array> {
+  const { channels } = image;
+  let { data } = image;
+  if (width !== image.width) {
+    // A line is one channel of one row.
+    const start = (rowLength: number) => (line: number) =>
+      Math.floor(line / channels) * rowLength * channels + (line % channels);
+    data = pillowPass(
+      data,
+      pillowAxis(width, image.width),
+      image.height * channels,
+      { start: start(image.width), step: channels },
+      { start: start(width), step: channels },
+      new Uint8Array(image.height * width * channels),
+    );
+  }
+  if (height !== image.height) {
+    // A line is one channel of one column.
+    const along = { start: (line: number) => line, step: width * channels };
+    const out = new Uint8Array(height * width * channels);
+    data = pillowPass(data, pillowAxis(height, image.height), width * channels, along, along, out);
+  }
+  return { width, height, channels, data };
+}
