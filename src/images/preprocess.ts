@@ -28,10 +28,10 @@ interface Family {
   /** Bytes to float32 before any resizing. */
   readonly toFloat: (image: Bytes) => Image;
   /** The evaluation's own crop and resize. */
-  readonly fit: (image: Image, size: number) => Image;
-  /** The last step, on the fitted image. */
+  readonly frame: (image: Image, size: number) => Image;
+  /** The last step, on the framed image. */
   readonly scale: (image: Image) => Float32Array;
-  readonly fitText: string;
+  readonly frameText: string;
   readonly scaleText: string;
 }
 
@@ -116,30 +116,30 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
   inception: {
     // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
     toFloat: (image) => ({ ...image, data: Float32Array.from(image.data, (v) => v * unit) }),
-    fit: (image, size) => resizeLegacyBilinear(centralCrop(image), size, size),
+    frame: (image, size) => resizeLegacyBilinear(centralCrop(image), size, size),
     scale: ({ data }) => data.map((v) => f(v - 0.5) * 2),
-    fitText: "central crop 0.875, TensorFlow 1 bilinear",
+    frameText: "central crop 0.875, TensorFlow 1 bilinear",
     scaleText: "(x/255 - 0.5) * 2",
   },
   vgg: {
     toFloat: asFloat,
-    fit: shortSideThenCrop,
+    frame: shortSideThenCrop,
     scale: ({ data, channels }) => data.map((v, i) => v - vggMeans[i % channels]),
-    fitText: "short side 256 by TensorFlow 1 bilinear, central crop",
+    frameText: "short side 256 by TensorFlow 1 bilinear, central crop",
     scaleText: "x - [123.68, 116.78, 103.94]",
   },
   cifarnet: {
     toFloat: asFloat,
-    fit: cropOrPad,
+    frame: cropOrPad,
     scale: ({ data }) => standardize(data),
-    fitText: "central crop or zero padding",
+    frameText: "central crop or zero padding",
     scaleText: "(x - mean) / max(deviation, 1/sqrt(values))",
   },
   lenet: {
     toFloat: asFloat,
-    fit: cropOrPad,
+    frame: cropOrPad,
     scale: ({ data }) => data.map((v) => (v - 128) / 128),
-    fitText: "central crop or zero padding",
+    frameText: "central crop or zero padding",
     scaleText: "(x - 128) / 128",
   },
 };
@@ -174,15 +174,15 @@ export function preprocess(
 ): Float32Array {
   const image = withChannels(pixels, channels);
   if (mode === "seed") return asFloat(resizePillowBilinear(image, size, size)).data;
-  const { toFloat, fit, scale } = families[family];
+  const { toFloat, frame, scale } = families[family];
   const floats = toFloat(image);
-  return scale(mode === "slim" ? fit(floats, size) : resizeLegacyBilinear(floats, size, size));
+  return scale(mode === "slim" ? frame(floats, size) : resizeLegacyBilinear(floats, size, size));
 }
 
 /** The preprocessing in words, for the output's metadata. */
 export function describePreprocess({ family, mode, size }: PreprocessOptions): string {
   if (mode === "seed") return `seed: Pillow bilinear to ${size}x${size}, raw 0..255`;
-  const { fitText, scaleText } = families[family];
-  const fit = mode === "slim" ? fitText : "whole image by TensorFlow 1 bilinear";
-  return `${family}: ${fit} to ${size}x${size}, ${scaleText}`;
+  const { frameText, scaleText } = families[family];
+  const frame = mode === "slim" ? frameText : "whole image by TensorFlow 1 bilinear";
+  return `${family}: ${frame} to ${size}x${size}, ${scaleText}`;
 }
