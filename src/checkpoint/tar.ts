@@ -1,0 +1,226 @@
+/**
+ * Archives as they are published, read as a stream: gzip (several members too) around tar (ustar, GNU and pax names and
+ * sizes). Only wanted members are written, flat into one folder; links and devices are passed over.
+ */
+import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { createGunzip } from "node:zlib";
+import { CheckpointError } from "../errors.ts";
+import { damaged } from "./bytes.ts";
+
+const block = 512;
+
+/** A published archive holds under a gigabyte; this stops a bomb before it fills the disk. */
+const mostBytes = 16 * 2 ** 30;
+
+interface Member {
+  readonly name: string;
+  readonly size: number;
+  readonly type: string;
+}
+
+/** Hands out a stream's bytes in the pieces that are asked for. */
+function createFeed(stream: AsyncIterable<Buffer>, path: string) {
+  const source = stream[Symbol.asyncIterator]();
+  let held: Buffer = Buffer.alloc(0);
+  let total = 0;
+
+  /** The next bytes that are there, at most `most` of them; undefined at the end. */
+  async function some(most: number): Promise<Buffer | undefined> {
+    while (held.length === 0) {
+      const next = await source.next();
+      if (next.done) return undefined;
+      held = next.value;
+      total += held.length;
+      if (total > mostBytes) throw damaged(path, `it unpacks to more than ${mostBytes / 2 ** 30} GiB`);
+    }
+    const piece = held.subarray(0, most);
+    held = held.subarray(piece.length);
+    return piece;
+  }
+
+  /** Passes the next `length` bytes to `take`. */
+  async function pass(length: number, take?: (piece: Buffer) => Promise<void>): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const piece = await some(left);
+      if (!piece)
+        throw new CheckpointError(
+          `${path} is truncated: the archive ends inside a file.`,
+          "Download it again.",
+        );
+      await take?.(piece);
+      left -= piece.length;
+    }
+  }
+
+  async function exactly(length: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    await pass(length, async (piece) => void pieces.push(piece));
+    return Buffer.concat(pieces);
+  }
+
+  /** The next header block; undefined at the end of the stream. */
+  async function header(): Promise<Buffer | undefined> {
+    const first = await some(block);
+    if (!first) return undefined;
+    return first.length === block ? first : Buffer.concat([first, await exactly(block - first.length)]);
+  }
+
+  return { pass, exactly, header };
+}
+
+const untilZero = (bytes: Buffer) => {
+  const end = bytes.indexOf(0);
+  return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
+};
+
+/** Octal digits, or GNU's base 256 where the top bit is set. */
+function tarNumber(field: Buffer, path: string): number {
+  let value: number;
+  if (field[0] & 0x80) {
+    value = field.subarray(1).reduce((n, b) => n * 256 + b, field[0] & 0x7f);
+  } else {
+    const digits = untilZero(field).trim();
+    value = digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+  }
+  if (!Number.isSafeInteger(value) || value < 0) throw damaged(path, "an archived file has no valid size");
+  return value;
+}
+
+function parseHeader(h: Buffer, path: string): Member {
+  const sum = h.reduce((n, b, i) => n + (i >= 148 && i < 156 ? 0x20 : b), 0);
+  if (sum !== tarNumber(h.subarray(148, 156), path))
+    throw damaged(path, "the checksum of an archived file's header is wrong");
+  const prefix =
+    h.toString("latin1", 257, 262) === "ustar" && h[263] === 0x30 ? untilZero(h.subarray(345, 500)) : "";
+  const name = untilZero(h.subarray(0, 100));
+  return {
+    name: prefix ? `${prefix}/${name}` : name,
+    size: tarNumber(h.subarray(124, 136), path),
+    type: h[156] === 0 ? "0" : String.fromCharCode(h[156]),
+  };
+}
+
+/** The path and size records of a pax header: "length key=value\n". */
+function parsePax(bytes: Buffer, path: string): { name?: string; size?: number } {
+  const found: { name?: string; size?: number } = {};
+  for (let at = 0; at < bytes.length; ) {
+    const space = bytes.indexOf(0x20, at);
+    const length = Number(bytes.toString("latin1", at, Math.max(space, at)));
+    if (!Number.isInteger(length) || length <= space - at || at + length > bytes.length) {
+      throw damaged(path, "an extended header of the archive");
+    }
+    const [key, ...rest] = bytes.toString("utf8", space + 1, at + length - 1).split("=");
+    if (key === "path") found.name = rest.join("=");
+    if (key === "size") found.size = Number(rest.join("="));
+    at += length;
+  }
+  if (found.size !== undefined && !(Number.isSafeInteger(found.size) && found.size >= 0)) {
+    throw damaged(path, "an archived file has no valid size");
+  }
+  return found;
+}
+
+/** Longer extended headers than any name needs are refused. */
+const mostExtended = 2 ** 20;
+
+/**
+ * Writes the members that `wanted` takes (asked with the last part of their name) into `folder`; gives their names.
+ * @throws CheckpointError when the archive is damaged, truncated, or has names that lead out of it.
+ */
+export async function unpack(
+  path: string,
+  folder: string,
+  wanted: (name: string) => boolean,
+): Promise<string[]> {
+  const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
+  const first = await readStart(path);
+  const zipped = first[0] === 0x1f && first[1] === 0x8b;
+  const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path);
+  const unpacked: string[] = [];
+  try {
+    let override: { name?: string; size?: number } = {};
+    for (;;) {
+      const h = await feed.header();
+      if (!h || h.every((b) => b === 0)) break;
+      const plain = parseHeader(h, path);
+      const member = { ...plain, size: override.size ?? plain.size, name: override.name ?? plain.name };
+      const padding = (block - (member.size % block)) % block;
+      if (["x", "L", "g", "K"].includes(plain.type)) {
+        if (plain.size > mostExtended) throw damaged(path, "an extended header of the archive is too long");
+        const bytes = await feed.exactly(plain.size);
+        await feed.pass((block - (plain.size % block)) % block);
+        if (plain.type === "x") override = { ...override, ...parsePax(bytes, path) };
+        if (plain.type === "L") override = { ...override, name: untilZero(bytes) };
+        continue;
+      }
+      override = {};
+      const parts = member.name.split("/");
+      if (member.name.startsWith("/") || parts.includes("..")) {
+        throw new CheckpointError(`${path} holds the name ${member.name}, which leads out of the archive.`);
+      }
+      const base = parts.at(-1) ?? "";
+      if ((member.type !== "0" && member.type !== "7") || base === "" || !wanted(base)) {
+        await feed.pass(member.size + padding);
+        continue;
+      }
+      if (unpacked.includes(base)) throw damaged(path, `it holds two files called ${base}`);
+      await writeMember(join(folder, base), (take) => feed.pass(member.size, take));
+      await feed.pass(padding);
+      unpacked.push(base);
+    }
+  } catch (error) {
+    throw explain(error, path);
+  } finally {
+    raw.destroy();
+  }
+  return unpacked;
+}
+
+async function readStart(path: string): Promise<Buffer> {
+  const handle = await open(path, "r");
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
+    return buffer;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeMember(
+  path: string,
+  fill: (take: (piece: Buffer) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, "wx");
+    const file = handle;
+    await fill(async (piece) => {
+      for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
+    });
+  } finally {
+    await handle?.close();
+  }
+}
+
+function explain(error: unknown, path: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof CheckpointError) return error;
+  if (code === "Z_BUF_ERROR" || /unexpected end of file/.test(message)) {
+    return new CheckpointError(
+      `${path} is truncated: its compressed data ends too early.`,
+      "Download it again.",
+      { cause: error },
+    );
+  }
+  if (code?.startsWith("Z_"))
+    return new CheckpointError(`${path} is damaged: ${message}.`, "Download it again.", { cause: error });
+  if (code === "ENOSPC")
+    return new CheckpointError(
+      `There is no room to unpack ${path}.`,
+      "Free some space, or set TMPDIR to a larger disk.",
+      { cause: error },
+    );
+  return error;
+}
