@@ -1,0 +1,140 @@
+/**
+ * Files that appear whole or not at all: written under a temporary name in the folder of the target, flushed to the
+ * disk, then renamed. A reader never meets half a file, and an old result stays until the new one is complete.
+ */
+import { randomBytes } from "node:crypto";
+import { unlinkSync } from "node:fs";
+import { type FileHandle, mkdir, open, realpath, rename, stat, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { OutputError } from "../errors.ts";
+
+export interface AtomicFile {
+  /** The path that the file will have. */
+  readonly path: string;
+  append(bytes: Uint8Array): Promise<void>;
+  /** Overwrites bytes written before. */
+  patch(position: number, bytes: Uint8Array): Promise<void>;
+  /** Flushes to the disk and closes; only `commit` may follow. */
+  seal(): Promise<void>;
+  /** Seals if need be and gives the file its name. */
+  commit(): Promise<void>;
+  /** Removes what was written. Harmless after `commit`. */
+  abandon(): Promise<void>;
+}
+
+const unfinished = new Set<string>();
+
+/** Removes every temporary file at once, without waiting: for a process that is about to be stopped hard. */
+export function removeUnfinished(): void {
+  for (const path of unfinished) {
+    try {
+      unlinkSync(path);
+    } catch {
+      // It is gone, or cannot be removed: nobody is left to be told.
+    }
+  }
+  unfinished.clear();
+}
+
+/** Makes the folder of `path` and opens a temporary file in it. @throws OutputError */
+export async function openAtomic(path: string): Promise<AtomicFile> {
+  const target = await writableTarget(path);
+  const temporary = join(dirname(target), `.partial-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  const handle = await told(path, async () => {
+    await mkdir(dirname(target), { recursive: true });
+    return open(temporary, "wx");
+  });
+  unfinished.add(temporary);
+  let end = 0;
+  let state: "open" | "sealed" | "done" = "open";
+
+  async function seal(): Promise<void> {
+    if (state !== "open") return;
+    await told(path, async () => {
+      await handle.sync();
+      await handle.close();
+    });
+    state = "sealed";
+  }
+  return {
+    path,
+    async append(bytes) {
+      await told(path, () => writeAll(handle, bytes, end));
+      end += bytes.length;
+    },
+    patch: (position, bytes) => told(path, () => writeAll(handle, bytes, position)),
+    seal,
+    async commit() {
+      await seal();
+      await told(path, () => rename(temporary, target));
+      state = "done";
+      unfinished.delete(temporary);
+      await syncFolder(dirname(target));
+    },
+    async abandon() {
+      if (state === "done") return;
+      if (state === "open") await handle.close().catch(() => {});
+      state = "done";
+      await unlink(temporary).catch(() => {});
+      unfinished.delete(temporary);
+    },
+  };
+}
+
+/** What the system's error `code` means for the file `path`, as an error for the user. */
+export function outputError(path: string, error: unknown): OutputError {
+  const code = (error as NodeJS.ErrnoException)?.code ?? "";
+  const [sentence, hint] = reasons[code] ?? [`: ${(error as Error)?.message ?? error}`, undefined];
+  return new OutputError(`Cannot write ${path}${sentence}`, hint, { cause: error });
+}
+
+const elsewhere = "Choose another place with --out PATH.";
+const reasons: Readonly<Record<string, readonly [string, string]>> = {
+  ENOSPC: [": the disk is full.", "Free some space, or choose another disk with --out PATH."],
+  EDQUOT: [": your disk quota is used up.", "Free some space, or choose another disk with --out PATH."],
+  EFBIG: [": the file is larger than this file system allows.", elsewhere],
+  EACCES: [": you have no permission to write there.", elsewhere],
+  EPERM: [": you have no permission to write there.", elsewhere],
+  EROFS: [": that file system is read-only.", elsewhere],
+  EISDIR: [": that is a folder.", "Give the path of a file to --out."],
+  ENOTDIR: [": a part of that path is a file, not a folder.", elsewhere],
+  EEXIST: [": a part of that path is a file, not a folder.", elsewhere],
+  ENAMETOOLONG: [": that name is too long.", elsewhere],
+  EIO: [": the disk reports a read or write error.", elsewhere],
+};
+
+async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw outputError(path, error);
+  }
+}
+
+/** The path to rename onto: through a symbolic link, and never onto a folder or a device, which a rename would destroy. */
+async function writableTarget(path: string): Promise<string> {
+  const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw outputError(path, error);
+  });
+  if (!there) return resolve(path);
+  if (there.isDirectory()) throw outputError(path, { code: "EISDIR" });
+  if (!there.isFile())
+    throw new OutputError(`Cannot write ${path}: that is not an ordinary file.`, elsewhere);
+  return realpath(path);
+}
+
+/** A write may take only a part of what it is given. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** Makes the rename itself last through a power cut; not every system lets a folder be opened for that. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r").catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close().catch(() => {});
+}

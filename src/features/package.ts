@@ -1,0 +1,16 @@
+/** What the package knows of itself: its version and where its own files lie, wherever it is started from. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../../", import.meta.url);
+
+/** The photographs that come with the project: what `extract` reads when no folder is named. */
+export const samplesDirectory = fileURLToPath(new URL("samples", root));
+
+const manifest = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
+  name: string;
+  version: string;
+};
+
+export const toolName = manifest.name;
+export const toolVersion = manifest.version;

@@ -1,0 +1,39 @@
+/** Reads JSON lines of features. */
+import { UserError } from "../../errors.ts";
+import type { FeatureRow } from "./array.ts";
+import type { ByteReader } from "./bytes.ts";
+
+interface Line {
+  readonly path: string;
+  readonly feature: readonly (number | null)[];
+  readonly shape?: readonly number[];
+}
+
+/** @throws UserError that names the line which is none of ours. */
+export function* readJsonl(path: string, bytes: ByteReader): Generator<FeatureRow> {
+  for (let number = 1; ; number++) {
+    const line = bytes.line();
+    if (line === undefined) return;
+    if (line.length === 0) continue;
+    const row = parse(line.toString());
+    if (!row) {
+      throw new UserError(
+        `${path} is no features file: line ${number} is no object {"path": ..., "feature": [...]}.`,
+      );
+    }
+    yield {
+      path: row.path,
+      shape: row.shape ?? [row.feature.length],
+      data: Float32Array.from(row.feature, (x) => x ?? Number.NaN),
+    };
+  }
+}
+
+function parse(text: string): Line | undefined {
+  try {
+    const line = JSON.parse(text) as Partial<Line> | null;
+    return typeof line?.path === "string" && Array.isArray(line.feature) ? (line as Line) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+/** Reads NPY files of [rows, ...feature], with the paths from the metadata beside them. */
+import { readFileSync } from "node:fs";
+import { UserError } from "../../errors.ts";
+import { sizeOf } from "../../tensor.ts";
+import { metadataPath } from "../writers/index.ts";
+import { type FeatureRow, findDtype, readFloats } from "./array.ts";
+import type { ByteReader } from "./bytes.ts";
+
+/** @throws UserError for a damaged file or an array that is none of ours. */
+export function* readNpy(path: string, bytes: ByteReader): Generator<FeatureRow> {
+  const damaged = (what: string) => new UserError(`${path} is no features file: ${what}.`);
+  const start = bytes.take(8);
+  if (start.toString("latin1", 1, 6) !== "NUMPY") throw damaged("it does not begin as NPY files do");
+  const version = start[6];
+  const length = version === 1 ? bytes.take(2).readUInt16LE() : bytes.take(4).readUInt32LE();
+  if (length > 1 << 20) throw damaged("its header is too long");
+  const header = bytes.take(length).toString("latin1");
+  const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? "of no name";
+  const dtype = findDtype(descr);
+  if (!dtype) throw damaged(`its numbers are ${descr}, not floats`);
+  if (!/'fortran_order':\s*False/.test(header)) throw damaged("its array is in Fortran order");
+  const dimensions = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1];
+  if (dimensions === undefined) throw damaged("its header has no shape");
+  const [rows, ...shape] = dimensions
+    .split(",")
+    .filter((d) => d.trim() !== "")
+    .map(Number);
+  const paths = readPaths(path);
+  if (paths && paths.length !== rows) {
+    throw damaged(`it has ${rows} rows, but ${metadataPath(path)} has ${paths.length} paths`);
+  }
+  for (let i = 0; i < rows; i++) {
+    const data = readFloats(bytes.take(sizeOf(shape) * dtype.width), shape, dtype);
+    if (!data) throw damaged("its rows have no fixed length");
+    yield { path: paths?.[i] ?? `row ${i}`, shape, data };
+  }
+}
+
+/** The paths of the rows; undefined for an array that came from elsewhere. */
+function readPaths(path: string): string[] | undefined {
+  try {
+    const { paths } = JSON.parse(readFileSync(metadataPath(path), "utf8")) as { paths?: string[] };
+    return Array.isArray(paths) ? paths : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new UserError(`${metadataPath(path)} cannot be read: ${(error as Error).message}`, undefined, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,17 @@
+/** Thrown when the user stopped the work before its end. */
+export class Stopped extends Error {
+  /** What stopped it, such as "SIGINT". */
+  readonly signal: string;
+
+  constructor(reason: unknown) {
+    const signal = typeof reason === "string" ? reason : "SIGINT";
+    super(`Stopped by ${signal}.`);
+    this.name = "Stopped";
+    this.signal = signal;
+  }
+}
+
+/** @throws Stopped when `signal` has fired. */
+export function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new Stopped(signal.reason);
+}

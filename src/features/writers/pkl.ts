@@ -1,0 +1,60 @@
+/**
+ * A pickle of `{path: numpy array}`, as Compute-Features wrote it, in protocol 3 (the first with Python 3's bytes).
+ * The arrays are rebuilt through `numpy.core.multiarray._reconstruct`: the one spelling that numpy 1 and numpy 2 both
+ * know and load without a warning. What every row shares is put into the memo once, by the head.
+ */
+import type { Shape } from "../../tensor.ts";
+import { bytesOf, type FeatureFormat } from "./format.ts";
+
+const memo = { dict: 0, reconstruct: 1, reconstructArguments: 2, dtype: 3, shape: 4 };
+
+export const pkl: FeatureFormat = {
+  name: "pkl",
+  description: "a Python pickle of {path: numpy array}, as Compute-Features wrote it",
+  head: (shape) =>
+    Buffer.concat([
+      Buffer.from([0x80, 3]),
+      op("}", put(memo.dict)),
+      op(global("numpy.core.multiarray", "_reconstruct"), put(memo.reconstruct), "0"),
+      op(global("numpy", "ndarray"), int(0), "\x85", "C\x01b", "\x87", put(memo.reconstructArguments), "0"),
+      op(global("numpy", "dtype"), unicode("f4"), "\x89\x88\x87R"),
+      op("(", int(3), unicode("<"), "NNN", int(-1), int(-1), int(0), "tb", put(memo.dtype), "0"),
+      op(tuple(shape), put(memo.shape), "0"),
+    ]),
+  row: (path, feature) =>
+    Buffer.concat([
+      unicode(path),
+      op(get(memo.reconstruct), get(memo.reconstructArguments), "R"),
+      op("(", int(1), get(memo.shape), get(memo.dtype), "\x89"),
+      counted("B", bytesOf(feature)),
+      op("tbs"),
+    ]),
+  tail: op("."),
+  headTellsRows: false,
+  pathsBeside: false,
+};
+
+function op(...parts: (string | Uint8Array)[]): Uint8Array {
+  return Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part)));
+}
+
+const put = (slot: number) => `q${String.fromCharCode(slot)}`;
+const get = (slot: number) => `h${String.fromCharCode(slot)}`;
+const global = (module: string, name: string) => `c${module}\n${name}\n`;
+const tuple = (values: Shape) => op("(", ...values.map(int), "t");
+const unicode = (text: string) => counted("X", Buffer.from(text));
+
+/** An opcode whose argument is preceded by its length in 32 bits. */
+function counted(opcode: string, bytes: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(5);
+  head.write(opcode, "latin1");
+  head.writeUInt32LE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+function int(value: number): Uint8Array {
+  if (value >= 0 && value < 256) return Buffer.from([0x4b, value]);
+  const bytes = Buffer.alloc(5, "J");
+  bytes.writeInt32LE(value, 1);
+  return bytes;
+}

@@ -1,0 +1,311 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { CheckpointError, NothingToDoError, OutputError, UsageError } from "../../src/errors.ts";
+import { openAtomic, outputError } from "../../src/features/atomic.ts";
+import { extract } from "../../src/features/extract.ts";
+import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
+import { Stopped } from "../../src/features/stopped.ts";
+import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "./helpers.ts";
+
+const images = {
+  "b.png": "2",
+  "a/z.png": "1",
+  "c.png": "3",
+  "d.png": "4",
+  "é.png": "5",
+  "note.txt": "no image",
+};
+const sorted = ["a/z.png", "b.png", "c.png", "d.png", "é.png"];
+
+function setting(files: Readonly<Record<string, string>> = images) {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "in"));
+  writeFiles(join(folder, "in"), files);
+  return { folder, dataDir: join(folder, "in"), out: join(folder, "new", "folder", "f.pkl") };
+}
+
+const firsts = (rows: Iterable<FeatureRow>) => [...rows].map((row) => [row.path, row.data[0]]);
+
+describe("extract", () => {
+  it.each(["pkl", "npy", "jsonl"])(
+    "writes every image's own feature under its sorted path, as %s",
+    async (format) => {
+      const { folder, dataDir, out } = setting();
+      const report = await extract(requestFor(dataDir, { out, format }), fakeRooms(folder));
+      expect(report.out).toBe(out);
+      expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
+      expect([...readFeatures(out)][1].data).toEqual(Float32Array.of(2, 2.1, 2.2));
+    },
+  );
+
+  it("fills every batch but the last, and gives the same file for every batch size", async () => {
+    const { folder, dataDir } = setting();
+    const files: Buffer[] = [];
+    const batches: number[][] = [];
+    for (const batchSize of [1, 2, 3, 8]) {
+      const rooms = fakeRooms(folder);
+      const out = join(folder, `${batchSize}.pkl`);
+      await extract(requestFor(dataDir, { out, batchSize }), rooms);
+      batches.push(rooms.batches);
+      files.push(readFileSync(out));
+    }
+    expect(batches).toEqual([[1, 1, 1, 1, 1], [2, 2, 1], [3, 2], [5]]);
+    for (const file of files) expect(file).toEqual(files[0]);
+  });
+
+  it("names the files that cannot be decoded, gives them no row, and keeps all other rows right", async () => {
+    const { folder, dataDir, out } = setting({ ...images, "a.png": "broken", "ca.png": "broken too" });
+    const failed: string[] = [];
+    const report = await extract(requestFor(dataDir, { out }), fakeRooms(folder), {
+      failed: ({ path, reason }) => failed.push(`${path}: ${reason}`),
+    });
+    expect(failed).toHaveLength(2);
+    expect(failed[0]).toMatch(/^a\.png: .*holds no number/);
+    expect(report.metadata.images).toEqual({ found: 7, written: 5, failed: 2 });
+    expect(report.metadata.failures.map((f) => f.path)).toEqual(["a.png", "ca.png"]);
+    expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
+  });
+
+  it("does not take a fault of the preprocessing for a broken image", async () => {
+    const { folder, dataDir, out } = setting();
+    const rooms = fakeRooms(folder);
+    const preprocess = () => {
+      throw new TypeError("a fault");
+    };
+    await expect(extract(requestFor(dataDir, { out }), { ...rooms, preprocess })).rejects.toThrow(TypeError);
+    expect(rooms.open()).toBe(0);
+  });
+
+  it("describes the run in the file beside, and says UNTRAINED of seeded weights", async () => {
+    const { folder, dataDir, out } = setting();
+    await extract(requestFor(dataDir, { out }), fakeRooms(folder));
+    const metadata = JSON.parse(readFileSync(`${out}.json`, "utf8"));
+    expect(metadata).toMatchObject({
+      model: "inception_v1",
+      endPoint: "AvgPool_0a_7x7",
+      featureShape: [3],
+      format: "pkl",
+      weights: { kind: "seeded", trained: false },
+      preprocess: { mode: "slim", exif: "auto", description: "as it is" },
+      backend: "cpu",
+      adapter: "a fake processor",
+      images: { found: 5, written: 5, failed: 0 },
+    });
+    expect(metadata.weights.warning).toContain("UNTRAINED");
+    expect(metadata.version).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  it("ignores EXIF in the seed mode, whatever was asked", async () => {
+    const { folder, dataDir, out } = setting();
+    const rooms = fakeRooms(folder);
+    const rules: unknown[] = [];
+    const decodeImage: typeof rooms.decodeImage = (source, options) => {
+      rules.push(options?.exif);
+      return rooms.decodeImage(source, options);
+    };
+    await extract(requestFor(dataDir, { out, preprocess: "seed" }), { ...rooms, decodeImage });
+    expect(new Set(rules)).toEqual(new Set(["ignore"]));
+  });
+
+  it("keeps only a few decoded images ahead of the network, and decodes while it computes", async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 60 }, (_, i) => [`${String(i).padStart(3, "0")}.png`, `${i}`]),
+    );
+    const { folder, dataDir, out } = setting(many);
+    let decoded = 0;
+    let computed = 0;
+    let most = 0;
+    let during = 0;
+    const rooms = fakeRooms(folder);
+    const network = await rooms.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
+    const openNetwork: typeof rooms.openNetwork = async () => ({
+      ...network,
+      run: async (input, count) => {
+        const before = decoded;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        during += decoded - before;
+        computed += count;
+        return network.run(input, count);
+      },
+    });
+    const decodeImage: typeof rooms.decodeImage = async (source, options) => {
+      const pixels = await rooms.decodeImage(source, options);
+      decoded++;
+      most = Math.max(most, decoded - computed);
+      return pixels;
+    };
+    await extract(requestFor(dataDir, { out, batchSize: 4 }), { ...rooms, openNetwork, decodeImage });
+    expect(most).toBeLessThanOrEqual(4 + 4 + 2);
+    expect(during).toBeGreaterThan(0);
+    expect(firsts(readFeatures(out))).toHaveLength(60);
+  });
+
+  it.each([
+    ["a folder without images", { "note.txt": "1" }, /no images in .*/],
+    ["a folder of broken images only", { "a.png": "x", "b.png": "y" }, /all 2 images/],
+  ])("says that there is nothing to do in %s, and leaves no file", async (_name, files, message) => {
+    const { folder, dataDir, out } = setting(files);
+    const rooms = fakeRooms(folder);
+    const error = await extract(requestFor(dataDir, { out }), rooms).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(NothingToDoError);
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).toContain(dataDir);
+    expect(existsSync(out)).toBe(false);
+    expect(rooms.open()).toBe(0);
+  });
+
+  it("names the extensions that it looked for", async () => {
+    const { folder, dataDir } = setting({});
+    await expect(extract(requestFor(dataDir), fakeRooms(folder))).rejects.toMatchObject({
+      hint: expect.stringMatching(/\.jpg.*\.png.*\.bmp/),
+    });
+  });
+
+  it("refuses a folder that is not there, a network and a format that do not exist", async () => {
+    const { folder, dataDir } = setting();
+    const rooms = fakeRooms(folder);
+    for (const request of [
+      requestFor(join(folder, "missing")),
+      requestFor(join(dataDir, "b.png")),
+      requestFor(dataDir, { model: "inception_v9" }),
+      requestFor(dataDir, { format: "csv" }),
+    ]) {
+      await expect(extract(request, rooms)).rejects.toThrow(UsageError);
+    }
+    expect(rooms.opened).toEqual([]);
+  });
+
+  it("stops when asked: no file, no temporary file, the network closed, an older result untouched", async () => {
+    const { folder, dataDir } = setting();
+    const out = join(folder, "f.pkl");
+    writeFileSync(out, "older");
+    const controller = new AbortController();
+    const rooms = fakeRooms(folder);
+    const progressed = () => controller.abort("SIGTERM");
+    const error = await extract(requestFor(dataDir, { out }), rooms, { progressed }, controller.signal).catch(
+      (e) => e,
+    );
+    expect(error).toBeInstanceOf(Stopped);
+    expect(error.signal).toBe("SIGTERM");
+    expect(rooms.open()).toBe(0);
+    expect(readdirSync(folder).sort()).toEqual(["f.pkl", "in"]);
+    expect(readFileSync(out, "utf8")).toBe("older");
+  });
+
+  it("leaves nothing behind when the network fails", async () => {
+    const { folder, dataDir } = setting();
+    const rooms = fakeRooms(folder, { run: () => Promise.reject(new Error("lost")) });
+    await expect(extract(requestFor(dataDir, { out: join(folder, "f.pkl") }), rooms)).rejects.toThrow("lost");
+    expect(rooms.open()).toBe(0);
+    expect(readdirSync(folder)).toEqual(["in"]);
+  });
+});
+
+describe("the weights", () => {
+  const archive = "inception_v1_2016_08_28.tar.gz";
+
+  it.each([
+    ["the archive as it was downloaded", archive, archive],
+    ["a checkpoint of one file", "inception_v1.ckpt", "inception_v1.ckpt"],
+    ["a checkpoint of several files", "inception_v1.ckpt.index", "inception_v1.ckpt"],
+  ])("are found in checkpoints/: %s", async (_name, file, opened) => {
+    const { folder, dataDir, out } = setting();
+    writeFiles(folder, { [`checkpoints/${file}`]: "" });
+    const rooms = fakeRooms(folder);
+    const report = await extract(requestFor(dataDir, { out, weights: undefined }), rooms);
+    const path = join(folder, "checkpoints", opened);
+    expect(rooms.opened).toMatchObject([{ weights: "checkpoint", checkpoint: path }]);
+    expect(report.metadata.weights).toMatchObject({ kind: "checkpoint", trained: true, path });
+  });
+
+  it("are those of --checkpoint before any that are found", async () => {
+    const { folder, dataDir, out } = setting();
+    writeFiles(folder, { "checkpoints/inception_v1.ckpt": "" });
+    const rooms = fakeRooms(folder);
+    await extract(requestFor(dataDir, { out, weights: undefined, checkpoint: "mine.ckpt" }), rooms);
+    expect(rooms.opened).toMatchObject([{ checkpoint: "mine.ckpt" }]);
+  });
+
+  it("are seeded when that was asked, even where a checkpoint lies", async () => {
+    const { folder, dataDir, out } = setting();
+    writeFiles(folder, { "checkpoints/inception_v1.ckpt": "" });
+    const rooms = fakeRooms(folder);
+    await extract(requestFor(dataDir, { out, weights: "seeded" }), rooms);
+    expect(rooms.opened).toMatchObject([{ weights: "seeded" }]);
+  });
+
+  it("are seeded without asking only for the project's own samples", async () => {
+    const { folder, dataDir, out } = setting();
+    const rooms = { ...fakeRooms(folder), listImages: async () => ["x.png"], decodeImage: fakeDecode };
+    const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
+    expect(report.metadata.weights.trained).toBe(false);
+
+    const error = await extract(requestFor(dataDir, { out, weights: undefined }), rooms).catch((e) => e);
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toContain(archive);
+    for (const choice of ["npm run fetch -- inception_v1", "--checkpoint FILE", "--weights seeded"]) {
+      expect(error.hint).toContain(choice);
+    }
+  });
+
+  it("of --weights checkpoint are not replaced by seeded ones", async () => {
+    const { folder } = setting();
+    await expect(
+      extract(requestFor(undefined, { weights: "checkpoint" }), fakeRooms(folder)),
+    ).rejects.toThrow(CheckpointError);
+  });
+
+  it("cannot be both seeded and from a checkpoint", async () => {
+    const { folder, dataDir } = setting();
+    await expect(extract(requestFor(dataDir, { checkpoint: "x" }), fakeRooms(folder))).rejects.toThrow(
+      UsageError,
+    );
+  });
+
+  const fakeDecode = async () => ({
+    width: 1,
+    height: 1,
+    data: Uint8Array.of(1, 1, 1),
+    format: "png",
+    orientation: 1,
+    turned: false,
+  });
+});
+
+describe("the output file", () => {
+  it("cannot be a folder, a device, or lie below a file", async () => {
+    const { folder, dataDir } = setting();
+    for (const [out, message] of [
+      [dataDir, /that is a folder/],
+      ["/dev/null", /not an ordinary file/],
+      [join(dataDir, "b.png", "f.pkl"), /is a file, not a folder/],
+      [join(folder, "x".repeat(300)), /name is too long/],
+    ] as const) {
+      const error = await extract(requestFor(dataDir, { out }), fakeRooms(folder)).catch((e: unknown) => e);
+      expect(error).toBeInstanceOf(OutputError);
+      expect((error as Error).message).toMatch(message);
+    }
+    expect(readdirSync(folder)).toEqual(["in"]);
+  });
+
+  it("is replaced through a symbolic link", async () => {
+    const { folder } = setting();
+    writeFileSync(join(folder, "real"), "older");
+    symlinkSync("real", join(folder, "link"));
+    const file = await openAtomic(join(folder, "link"));
+    await file.append(Buffer.from("newer"));
+    await file.commit();
+    expect(readFileSync(join(folder, "real"), "utf8")).toBe("newer");
+  });
+
+  it.each([
+    ["ENOSPC", /disk is full/],
+    ["EACCES", /no permission/],
+    ["EROFS", /read-only/],
+    ["EWHATEVER", /^Cannot write f\.pkl: some reason/],
+  ])("says in a sentence why it cannot be written: %s", (code, message) => {
+    const error = outputError("f.pkl", Object.assign(new Error("some reason"), { code }));
+    expect(error.message).toMatch(message);
+  });
+});

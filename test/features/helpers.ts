@@ -1,0 +1,142 @@
+/** Stand-ins for the other rooms, and a Python with numpy to read what we write. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, it } from "vitest";
+import { ImageError } from "../../src/errors.ts";
+import type { ExtractRequest } from "../../src/features/extract.ts";
+import type { Network } from "../../src/features/network.ts";
+import type { ExtractRooms } from "../../src/features/rooms.ts";
+import type { Pixels } from "../../src/images/index.ts";
+
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A fresh folder that goes away with the test file. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "features-test-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** Writes `files` (path to content) under `folder`. */
+export function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+}
+
+export interface FakeRooms extends ExtractRooms {
+  /** The number of images of each call of `run`. */
+  readonly batches: number[];
+  /** The options of each network that was opened. */
+  readonly opened: unknown[];
+  /** How many networks are open. */
+  readonly open: () => number;
+}
+
+const side = 2;
+
+/**
+ * Rooms without pictures or devices: an image file holds a number, or a word that cannot be decoded. The input is that
+ * number everywhere, and its feature is [n, n + 0.1, n + 0.2] in float32, of shape `featureShape`.
+ */
+export function fakeRooms(folder: string, change: Partial<Network> = {}): FakeRooms {
+  const batches: number[] = [];
+  const opened: unknown[] = [];
+  let open = 0;
+  const featureShape = change.featureShape ?? [1, 1, 3];
+  const width = featureShape.reduce((n, d) => n * d, 1);
+  return {
+    batches,
+    opened,
+    open: () => open,
+    checkpointDirectory: join(folder, "checkpoints"),
+    openNetwork: async (options) => {
+      opened.push(options);
+      open++;
+      return {
+        model: options.model,
+        endPoint: options.layer ?? "AvgPool_0a_7x7",
+        inputShape: [side, side, 3],
+        featureShape,
+        backend: "cpu",
+        adapter: "a fake processor",
+        weights:
+          options.weights === "seeded"
+            ? { kind: "seeded" }
+            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1" },
+        run: async (images, count) => {
+          batches.push(count);
+          const size = images.length / count;
+          return Float32Array.from({ length: count * width }, (_, i) => {
+            return images[Math.floor(i / width) * size] + (i % width) / 10;
+          });
+        },
+        close: async () => {
+          open--;
+        },
+        ...change,
+      };
+    },
+    listImages: async (dir) =>
+      readdirSync(dir, { recursive: true, encoding: "utf8" })
+        .filter((path) => path.endsWith(".png"))
+        .sort(),
+    decodeImage: async (source) => {
+      const { readFile } = await import("node:fs/promises");
+      const value = Number(await readFile(source as string, "utf8"));
+      if (Number.isNaN(value)) throw new ImageError(`${source} holds no number.`);
+      return pixelsOf(value);
+    },
+    preprocess: (pixels) => new Float32Array(side * side * 3).fill(pixels.data[0]),
+    describePreprocess: () => "as it is",
+  };
+}
+
+function pixelsOf(value: number): Pixels {
+  const data = new Uint8Array(side * side * 3).fill(value);
+  return { width: side, height: side, data, format: "png", orientation: 1, turned: false };
+}
+
+/** A request for everything by default, of the images in `dataDir`. */
+export function requestFor(
+  dataDir: string | undefined,
+  change: Partial<ExtractRequest> = {},
+): ExtractRequest {
+  return {
+    model: "inception_v1",
+    dataDir,
+    preprocess: "slim",
+    exif: "auto",
+    device: "auto",
+    batchSize: 2,
+    format: "pkl",
+    weights: "seeded",
+    ...change,
+  };
+}
+
+/** The first Python that has numpy. */
+export const python = [process.env.PYTHON, "python3", "/usr/bin/python3"].find(
+  (command) => command && spawnSync(command, ["-c", "import numpy"]).status === 0,
+);
+
+/** A test that needs Python with numpy: skipped where there is none, except in CI, where that is a failure. */
+export function itWithPython(promise: string, body: () => void | Promise<void>): void {
+  if (python || process.env.CI === "true") it(promise, body, 60_000);
+  else it.skip(`${promise} (skipped: no Python with numpy; set PYTHON)`, body);
+}
+
+/** Runs a Python program with warnings as errors and gives the JSON that it prints. */
+export function runPython(program: string, ...args: string[]): unknown {
+  if (!python) throw new Error("There is no Python with numpy here: set PYTHON.");
+  const run = spawnSync(python, ["-W", "error", "-c", program, ...args], { encoding: "utf8" });
+  if (run.status !== 0) throw new Error(run.stderr);
+  return JSON.parse(run.stdout);
+}

@@ -1,0 +1,116 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { UsageError, UserError } from "../../src/errors.ts";
+import { readFeatures } from "../../src/features/readers/index.ts";
+import { findFormat } from "../../src/features/writers/index.ts";
+import { itWithPython, runPython, temporaryFolder } from "./helpers.ts";
+
+const folder = temporaryFolder();
+
+function fileOf(name: string, bytes: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+function read(path: string) {
+  return [...readFeatures(path)].map((row) => [row.path, row.shape, Array.from(row.data)]);
+}
+
+describe("a Python pickle", () => {
+  for (const protocol of [2, 3, 4, 5]) {
+    itWithPython(`of protocol ${protocol} is read`, () => {
+      const path = join(folder, `python-${protocol}.pkl`);
+      runPython(
+        `import pickle, sys, numpy as np
+d = {f'é {i}.jpg': np.arange(i, i + 300, dtype=np.float32) for i in range(1500)}
+d['double'] = np.array([0.1, 0.2])
+d['map'] = np.arange(12, dtype='>f4').reshape(2, 3, 2)
+d['empty'] = np.zeros(0, np.float32)
+pickle.dump(d, open(sys.argv[1], 'wb'), protocol=int(sys.argv[2]))
+print(0)`,
+        path,
+        String(protocol),
+      );
+      const rows = read(path);
+      expect(rows).toHaveLength(1503);
+      expect(rows[7]).toEqual(["é 7.jpg", [300], Array.from({ length: 300 }, (_, i) => 7 + i)]);
+      expect(rows[1500]).toEqual(["double", [2], [0.1, 0.2]]);
+      expect(rows[1501]).toEqual(["map", [2, 3, 2], Array.from({ length: 12 }, (_, i) => i)]);
+      expect(rows[1502]).toEqual(["empty", [0], []]);
+    });
+  }
+
+  itWithPython("that Python 2 wrote, with byte strings for text, is read", () => {
+    const name = Buffer.from("caf\u00e9.jpg");
+    const header = "\x80\x02}q\x00U";
+    const array =
+      "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x01\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x04\x00\x00\x80?tb";
+    const path = fileOf(
+      "python2.pkl",
+      Buffer.concat([
+        Buffer.from(`${header}${String.fromCharCode(name.length)}`, "latin1"),
+        name,
+        Buffer.from(`${array}s.`, "latin1"),
+      ]),
+    );
+    expect(read(path)).toEqual([["café.jpg", [1], [1]]]);
+    expect(
+      runPython(
+        "import pickle, json, sys\nprint(json.dumps([a.tolist() for a in pickle.load(open(sys.argv[1], 'rb'), encoding='latin1').values()]))",
+        path,
+      ),
+    ).toEqual([[1]]);
+  });
+});
+
+describe("a file that is none of ours is refused", () => {
+  const array = (dtype: string, data: string, fortran = "\x89", dims = "K\x01\x85") =>
+    `\x80\x03}X\x01\x00\x00\x00acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R(K\x01${dims}cnumpy\ndtype\nX\x02\x00\x00\x00${dtype}\x89\x88\x87R(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb${fortran}C${String.fromCharCode(data.length)}${data}tbs.`;
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    ["a call of the system", "\x80\x03cos\nsystem\nX\x04\x00\x00\x00true\x85R.", /wants to use os\.system/],
+    [
+      "a call by stack",
+      "\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R.",
+      /wants to use builtins\.eval/,
+    ],
+    ["a name that every object has", "\x80\x03cconstructor\n\n.", /wants to use constructor/],
+    ["an instance", "\x80\x03(cos\nsystem\no.", /wants to use os\.system/],
+    ["an opcode of instances", "\x80\x02(ios\nsystem\n.", /opcode "i"/],
+    ["another protocol", "\x80\x06}.", /protocol 6/],
+    ["a number", "\x80\x03K\x05.", /no dictionary/],
+    ["a dictionary of numbers", "\x80\x03}X\x01\x00\x00\x00aK\x05s.", /not an array/],
+    ["whole numbers", array("i4", "\0\0\0\0"), /type i4/],
+    ["too few bytes", array("f4", "\0\0"), /do not fit its shape/],
+    ["Fortran order", array("f4", "\0\0\0\0", "\x88", "K\x01K\x01\x86"), /Fortran order/],
+    ["an empty stack", "\x80\x03R.", /stack is empty/],
+    ["a missing mark", "\x80\x03t.", /mark is missing/],
+    ["an empty memo", "\x80\x03h\x05.", /memo 5 is empty/],
+    ["a huge length", "\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\xff.", /longer than 4 GiB/],
+    ["a file cut off", "\x80\x03}X\x05\x00\x00\x00ab", /cut off/],
+    ["a web page", "<!DOCTYPE html>", /is no features file/],
+    ["nothing", "", /cut off/],
+    ["a JSON line without a feature", '{"path":"a"}\n', /line 1 is no object/],
+    ["a broken JSON line", '{"path":"a","feature":[1]}\n{"path"', /line 2 is no object/],
+    ["half an NPY file", "\x93NUMPY\x01\x00", /cut off/],
+  ];
+  it.each(cases)("%s", (name, bytes, message) => {
+    const path = fileOf(name.replaceAll(" ", "-"), Buffer.from(bytes, "latin1"));
+    expect(() => read(path)).toThrow(message);
+    expect(() => read(path)).toThrow(UserError);
+  });
+
+  it("a missing file and a folder, as wrong arguments", () => {
+    expect(() => read(join(folder, "missing"))).toThrow(UsageError);
+    expect(() => read(folder)).toThrow(/that is a folder/);
+  });
+
+  it("an NPY file whose metadata has another number of paths", () => {
+    const npy = findFormat("npy");
+    const path = fileOf("x.npy", Buffer.concat([npy.head([1], 1), npy.row("a", new Float32Array(1), [1])]));
+    expect(read(path)).toEqual([["row 0", [1], [0]]]);
+    fileOf("x.npy.json", '{"paths":["a","b"]}');
+    expect(() => read(path)).toThrow(/1 rows, but .* 2 paths/);
+  });
+});
