@@ -4,8 +4,8 @@ import { type DeviceName, openDevice } from "../engine/devices.ts";
 import { ExitCode, NothingToDoError } from "../errors.ts";
 import { passed, type Verdict } from "../verify/measure.ts";
 import type { NetsOptions } from "../verify/nets.ts";
+import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
-import type { AddCommand } from "./program.ts";
 
 const deviceOption = () =>
   new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto");

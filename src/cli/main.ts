@@ -1,0 +1,6 @@
+/** The entry: what `npm run extract`, `load` and `fetch` start. */
+import { processIo } from "./io.ts";
+import { main } from "./program.ts";
+
+// No call of process.exit: the process ends by itself once the device is let go and all output is written.
+process.exitCode = await main(process.argv.slice(2), processIo());

@@ -1,0 +1,67 @@
+/** The program and its commands, one a module. Only this folder prints or sets the exit code. */
+import { Command, CommanderError } from "commander";
+import { ExitCode, UserError } from "../errors.ts";
+import { toolName, toolVersion } from "../features/package.ts";
+import { Stopped } from "../features/stopped.ts";
+import type { AddCommand } from "./command.ts";
+import { exitCodeHelp, signalExitCode } from "./exit.ts";
+import { addExtract } from "./extract.ts";
+import { addFetch } from "./fetch.ts";
+import { type Io, isBrokenPipe } from "./io.ts";
+import { addLoad } from "./load.ts";
+import { addVerify } from "./verify.ts";
+
+const commands: readonly AddCommand[] = [addExtract, addLoad, addFetch, addVerify];
+
+/** Runs one command line. Gives the exit code; never throws and never ends the process. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let code: number = ExitCode.ok;
+  try {
+    await makeProgram(io, (c) => {
+      code = c;
+    }).parseAsync(args, { from: "user" });
+    return code;
+  } catch (error) {
+    return explain(error, io);
+  }
+}
+
+function makeProgram(io: Io, exit: (code: number) => void): Command {
+  const program = new Command(toolName)
+    .description("Image features from TF-Slim networks, without Python or TensorFlow.")
+    .version(toolVersion)
+    .configureHelp({ helpWidth: Math.min(io.columns, 120) })
+    .configureOutput({ writeOut: (text) => void io.out(text).catch(() => {}), writeErr: io.err })
+    .exitOverride()
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Examples:",
+        "  npm run extract -- --model inception_v1",
+        "  npm run fetch -- inception_v1",
+        "  npm run extract -- --model inception_v1 --data-dir photos",
+        "  npm run load -- features/inception_v1_features.pkl",
+        exitCodeHelp(),
+      ].join("\n"),
+    );
+  for (const add of commands) add(program, io, exit);
+  return program;
+}
+
+/** Says what went wrong, in the user's words where it is the user's to mend. Gives the exit code. */
+function explain(error: unknown, io: Io): number {
+  if (isBrokenPipe(error)) return ExitCode.ok;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  if (error instanceof Stopped) {
+    io.err("stopped.\n");
+    return signalExitCode[error.signal] ?? signalExitCode.SIGINT;
+  }
+  if (error instanceof UserError) {
+    io.err(`error: ${error.message}\n`);
+    if (error.hint) io.err(`hint: ${error.hint}\n`);
+    return error.exitCode;
+  }
+  io.err(`unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return ExitCode.unexpected;
+}

@@ -1,0 +1,121 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
+import type { ExtractRooms } from "../../src/features/rooms.ts";
+import { fakeRooms, temporaryFolder, writeFiles } from "../features/helpers.ts";
+import { runMain } from "./helpers.ts";
+
+const rooms: { ownRooms: ExtractRooms | undefined } = vi.hoisted(() => ({ ownRooms: undefined }));
+vi.mock("../../src/features/rooms.ts", () => rooms);
+
+function setting(files: Readonly<Record<string, string>>, change?: Parameters<typeof fakeRooms>[1]) {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "in"));
+  writeFiles(join(folder, "in"), files);
+  const fake = fakeRooms(folder, change);
+  rooms.ownRooms = fake;
+  const out = join(folder, "f.npy");
+  const args = [
+    "extract",
+    "--model",
+    "inception_v1",
+    "--data-dir",
+    join(folder, "in"),
+    "--format",
+    "npy",
+    "--out",
+    out,
+  ];
+  return { folder, out, fake, args };
+}
+
+describe("extract", () => {
+  it("prints the path of the file on stdout and the summary on stderr", async () => {
+    const { args, out } = setting({ "a.png": "1", "b.png": "2" });
+    const run = await runMain(...args, "--checkpoint", "mine.ckpt");
+    expect(run.code).toBe(0);
+    expect(run.out).toBe(`${out}\n`);
+    for (const line of [
+      /^images: +2 done, 0 failed$/m,
+      /^feature: +AvgPool_0a_7x7 3 float32$/m,
+      /^computed by: +cpu \(a fake processor\)$/m,
+      /^speed: +\S+ images a second$/m,
+      /^weights: +mine\.ckpt$/m,
+      /^preprocess: +slim, EXIF auto: as it is$/m,
+    ]) {
+      expect(run.err).toMatch(line);
+    }
+    expect(run.err).not.toContain("UNTRAINED");
+    expect(run.err).not.toContain("\x1b");
+  });
+
+  it("names skipped images with their reasons and ends with a code of its own", async () => {
+    const { args, out } = setting({ "a.png": "1", "b.png": "broken" });
+    const run = await runMain(...args, "--weights", "seeded");
+    expect(run.code).toBe(3);
+    expect(run.err).toMatch(/^skipped: b\.png: .*holds no number/m);
+    expect(run.out).toBe(`${out}\n`);
+    expect(existsSync(out)).toBe(true);
+  });
+
+  it("says UNTRAINED before and after it computes with seeded weights", async () => {
+    const { args, out } = setting({ "a.png": "1" });
+    const { err } = await runMain(...args, "--weights", "seeded");
+    expect(err.match(/^UNTRAINED/gm)).toHaveLength(2);
+    expect(err).toMatch(/^weights: +seeded, UNTRAINED$/m);
+    expect(readFileSync(`${out}.json`, "utf8")).toContain("UNTRAINED");
+  });
+
+  it.each<[string, Readonly<Record<string, string>>, string[], number]>([
+    ["no images", {}, ["--weights", "seeded"], 4],
+    ["only broken images", { "a.png": "x" }, ["--weights", "seeded"], 4],
+    ["no checkpoint", { "a.png": "1" }, [], 5],
+    ["contradictory weights", { "a.png": "1" }, ["--weights", "seeded", "--checkpoint", "x"], 2],
+    ["an output that cannot be", { "a.png": "1" }, ["--weights", "seeded", "--out", "/dev/null/x"], 7],
+  ])("ends with the right code for %s, and prints nothing on stdout", async (_name, files, options, code) => {
+    const { args } = setting(files);
+    const run = await runMain(...args, ...options);
+    expect(run).toMatchObject({ code, out: "" });
+    expect(run.err).toMatch(/^error: .*\nhint: /m);
+    expect(run.err).not.toMatch(/^ +at /m);
+  });
+
+  it("shows the stack of what is no fault of the user", async () => {
+    const { args, fake } = setting({ "a.png": "1" }, { run: () => Promise.reject(new Error("a fault")) });
+    const run = await runMain(...args, "--weights", "seeded");
+    expect(run.code).toBe(1);
+    expect(run.err).toMatch(/unexpected error: Error: a fault\n +at /);
+    expect(fake.open()).toBe(0);
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("stops cleanly at the first %s", async (name, code) => {
+    const listeners = process.listenerCount(name);
+    const { args, out, fake } = setting(
+      { "a.png": "1", "b.png": "2" },
+      {
+        run: async (_images, count) => {
+          process.emit(name, name);
+          return new Float32Array(count * 3);
+        },
+      },
+    );
+    const run = await runMain(...args, "--weights", "seeded", "--batch-size", "1");
+    expect(run).toMatchObject({ code, out: "" });
+    expect(existsSync(out)).toBe(false);
+    expect(fake.open()).toBe(0);
+    expect(process.listenerCount(name)).toBe(listeners);
+  });
+
+  it("passes every option on to the network, and takes the former names", async () => {
+    const { args, fake } = setting({ "a.png": "1" });
+    const former = args.map((arg) => (arg === "--data-dir" ? "--data_dir" : arg));
+    const run = await runMain(...former, "--checkpoint_file", "c", "--layer", "Mixed_4c", "--device", "cpu");
+    expect(run.code).toBe(0);
+    expect(fake.opened).toMatchObject([
+      { weights: "checkpoint", checkpoint: "c", layer: "Mixed_4c", device: "cpu" },
+    ]);
+  });
+});
