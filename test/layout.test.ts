@@ -1,0 +1,76 @@
+/** The house: imports point downwards only, and files stay of a size that one reads in a sitting. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** What the files of each room may import of ours besides the room itself. Files in src/ itself are rooms of one. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  "tensor.ts": [],
+  "errors.ts": [],
+  "seeded.ts": ["tensor.ts"],
+  checkpoint: ["errors.ts", "tensor.ts"],
+  kernels: ["tensor.ts", "errors.ts"],
+  engine: ["kernels", "tensor.ts", "errors.ts"],
+  nets: ["engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  images: ["tensor.ts", "errors.ts"],
+  features: ["images", "nets", "engine", "checkpoint", "tensor.ts", "errors.ts"],
+  verify: ["images", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  "index.ts": ["features", "nets", "images", "checkpoint", "errors.ts"],
+  cli: ["features", "verify", "nets", "engine", "images", "checkpoint", "tensor.ts", "errors.ts"],
+};
+
+const roomOf = (file: string) => relative(join(root, "src"), file).split("/")[0];
+
+const files = (readdirSync(join(root, "src"), { recursive: true }) as string[])
+  .filter((f) => f.endsWith(".ts"))
+  .map((name) => {
+    const file = join("src", name);
+    const path = join(root, file);
+    const text = readFileSync(path, "utf8");
+    const imports = [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map((m) =>
+      resolve(dirname(path), m[1]),
+    );
+    return { path, file, imports, lines: text.split("\n").length };
+  });
+
+describe("the rooms of src", () => {
+  it("are those of the table", () => {
+    expect([...new Set(files.map((f) => roomOf(f.path)))].sort()).toEqual(Object.keys(rooms).sort());
+  });
+
+  it("import downwards only", () => {
+    const faults = files.flatMap(({ path, file, imports }) =>
+      imports
+        .filter((i) => roomOf(i) !== roomOf(path) && !rooms[roomOf(path)]?.includes(roomOf(i)))
+        .map((i) => `${file} imports ${relative(root, i)}`),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it("have no cycles inside", () => {
+    const imports = new Map(files.map((f) => [f.path, f.imports]));
+    const done = new Set<string>();
+    const visit = (path: string, trail: readonly string[]): void => {
+      expect(trail, "a cycle of imports").not.toContain(path);
+      if (done.has(path)) return;
+      for (const next of imports.get(path) ?? []) visit(next, [...trail, path]);
+      done.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+  });
+
+  it("load WebGPU in one place and sharp in one room", () => {
+    const users = (name: string) =>
+      files.filter((f) => readFileSync(f.path, "utf8").includes(`"${name}"`)).map((f) => f.file);
+    expect(users("webgpu").filter((f) => f.startsWith("src/engine/webgpu/"))).toContain(
+      "src/engine/webgpu/adapter.ts",
+    );
+    expect(users("sharp").every((f) => f.startsWith("src/images/"))).toBe(true);
+  });
+
+  it("hold no file over 400 lines", () => {
+    expect(files.filter((f) => f.lines > 400).map((f) => `${f.file}: ${f.lines}`)).toEqual([]);
+  });
+});
