@@ -1,0 +1,191 @@
+/** The command line as a user starts it: processes, files, exit codes. */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readFeatures } from "../../src/features/readers/index.ts";
+import { maxAbs, relativeError } from "../../src/verify/measure.ts";
+import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+let folder = "";
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "end-to-end-"));
+  mkdirSync(join(folder, "images"));
+  for (const name of ["picture1", "picture2"]) {
+    await sharp(join(ownReference, `images/${name}_331.png`))
+      .extract({ left: 0, top: 0, width: 224, height: 224 })
+      .png()
+      .toFile(join(folder, `images/${name}.png`));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", join(root, "src/cli/main.ts"), ...args],
+    { cwd: root, encoding: "utf8" },
+  );
+  return { status, stdout, stderr };
+}
+
+/** The reference's pooled feature of a picture: stored whole. */
+function truth(image: number): { feature: Float32Array; bound: number } {
+  const net = JSON.parse(readFileSync(join(ownReference, "pictures/inception_v1.json"), "utf8")) as {
+    endPoints: { name: string; offset: number; samples: number; stats: { tfFloat32MaxErr: number }[] }[];
+  };
+  const bytes = readFileSync(join(ownReference, "pictures/inception_v1.f32"));
+  const all = new Float32Array(
+    bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer,
+  );
+  const endPoint = net.endPoints.find((e) => e.name === "AvgPool_0a_7x7");
+  if (!endPoint) throw new Error("the reference lacks the feature");
+  const start = (image * all.length) / 2 + endPoint.offset;
+  return {
+    feature: all.slice(start, start + endPoint.samples),
+    bound: 4 * Math.max(endPoint.stats[image].tfFloat32MaxErr, 1e-6),
+  };
+}
+
+function expectReferenceFeatures(file: string): void {
+  const rows = [...readFeatures(file)];
+  expect(rows.map((r) => r.path)).toEqual(["picture1.png", "picture2.png"]);
+  for (const [i, { data, shape }] of rows.entries()) {
+    const { feature, bound } = truth(i);
+    expect(shape).toEqual([1024]);
+    expect(relativeError(data, feature, maxAbs(feature))).toBeLessThanOrEqual(bound);
+  }
+}
+
+describe.each(["webgpu", "cpu"])("extract on %s", (device) => {
+  it("gives TensorFlow's features, and calls seeded weights untrained on the terminal and in the file", () => {
+    const out = join(folder, `${device}.pkl`);
+    const options = [
+      "--model",
+      "inception_v1",
+      "--data-dir",
+      join(folder, "images"),
+      "--preprocess",
+      "resize",
+    ];
+    const result = run("extract", ...options, "--weights", "seeded", "--device", device, "--out", out);
+    expect(result.stderr).toContain("UNTRAINED");
+    expect(result).toMatchObject({ status: 0, stdout: `${out}\n` });
+    expect(JSON.parse(readFileSync(`${out}.json`, "utf8"))).toMatchObject({
+      backend: device,
+      weights: { trained: false },
+    });
+    expectReferenceFeatures(out);
+  });
+
+  it.skipIf(!sharedReference)(`gives them from an archive as it is published${needsShared}`, () => {
+    const out = join(folder, `${device}-archive.npy`);
+    const archive = join(sharedReference as string, "checkpoints/inception_v1_seeded.tar.gz");
+    const options = [
+      "--model",
+      "inception_v1",
+      "--data-dir",
+      join(folder, "images"),
+      "--preprocess",
+      "resize",
+    ];
+    const result = run(
+      "extract",
+      ...options,
+      "--checkpoint",
+      archive,
+      "--device",
+      device,
+      "--format",
+      "npy",
+      "--out",
+      out,
+    );
+    expect(result.status).toBe(0);
+    expect(result.stderr).not.toContain("UNTRAINED");
+    expectReferenceFeatures(out);
+  });
+});
+
+describe("the command line", () => {
+  it("names a file that cannot be decoded, extracts the others, and ends with 3", () => {
+    const images = join(folder, "mixed");
+    cpSync(join(folder, "images"), images, { recursive: true });
+    writeFileSync(join(images, "a.jpg"), "this is a text file");
+    const out = join(folder, "mixed.jsonl");
+    const options = [
+      "--model",
+      "inception_v1",
+      "--data-dir",
+      images,
+      "--preprocess",
+      "resize",
+      "--device",
+      "cpu",
+    ];
+    const result = run("extract", ...options, "--weights", "seeded", "--format", "jsonl", "--out", out);
+    expect(result.status).toBe(3);
+    expect(result.stderr).toContain("a.jpg: cannot be decoded: it is a text file.");
+    expectReferenceFeatures(out);
+  });
+
+  it("extracts any end point by its name, as a map where it is one", () => {
+    const out = join(folder, "map.pkl");
+    const options = ["--model", "inception_v1", "--data-dir", join(folder, "images"), "--device", "cpu"];
+    const result = run("extract", ...options, "--weights", "seeded", "--layer", "Mixed_5b", "--out", out);
+    expect(result.status).toBe(0);
+    expect([...readFeatures(out)].map((r) => r.shape)).toEqual([
+      [7, 7, 832],
+      [7, 7, 832],
+    ]);
+  });
+
+  it("explains what to do without a checkpoint, and writes nothing", () => {
+    const out = join(folder, "none.pkl");
+    const empty = mkdtempSync(join(folder, "empty-"));
+    const result = spawnSync(
+      process.execPath,
+      [
+        ...[
+          "--import",
+          join(root, "node_modules/tsx/dist/loader.mjs"),
+          join(root, "src/cli/main.ts"),
+          "extract",
+        ],
+        ...["--model", "inception_v1", "--data-dir", join(folder, "images"), "--out", out],
+      ],
+      { cwd: empty, encoding: "utf8" },
+    );
+    expect(result.status).toBe(5);
+    expect(result.stderr).toContain("npm run fetch -- inception_v1");
+    expect(result.stderr).not.toContain("    at ");
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it("refuses a checkpoint of something else without a stack trace", () => {
+    const wrong = join(folder, "page.ckpt");
+    writeFileSync(wrong, "<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>");
+    const options = ["--model", "inception_v1", "--data-dir", join(folder, "images"), "--device", "cpu"];
+    const result = run("extract", ...options, "--checkpoint", wrong);
+    expect(result.status).toBe(5);
+    expect(result.stderr).toContain('is a web page ("404 Not Found"), not a checkpoint');
+    expect(result.stderr).not.toContain("    at ");
+  });
+
+  it("verifies operations, and ends with 1 when a true value is another", () => {
+    expect(run("verify", "ops", ownReference, "--device", "cpu")).toMatchObject({ status: 0 });
+    const changed = join(folder, "changed");
+    mkdirSync(changed);
+    cpSync(join(ownReference, "ops.json"), join(changed, "ops.json"));
+    const bytes = readFileSync(join(ownReference, "ops.f32"));
+    bytes.writeFloatLE(bytes.readFloatLE(0) + 1, 0);
+    writeFileSync(join(changed, "ops.f32"), bytes);
+    const result = run("verify", "ops", changed, "--device", "cpu");
+    expect(result.status).toBe(1);
+    expect(result.stdout).toContain("64 passed, 1 failed");
+  });
+});
