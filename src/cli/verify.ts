@@ -60,11 +60,12 @@ async function report(io: Io, exit: (code: number) => void, name: DeviceName, ve
     let worst: Verdict | undefined;
     const part = (v: Verdict) => v.error / v.bound;
     for await (const verdict of verify(device)) {
-      const { name, error, bound } = verdict;
+      const { name, error, bound, reason } = verdict;
       const ok = passed(verdict);
       await io.out(
         `${ok ? "ok  " : "FAIL"} ${error.toExponential(2)} of ${bound.toExponential(2)}  ${name}\n`,
       );
+      if (reason) io.err(`  ${reason}\n`);
       count++;
       if (!ok) failed++;
       if (!worst || part(verdict) > part(worst)) worst = verdict;

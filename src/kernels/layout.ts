@@ -6,6 +6,7 @@ import { type Caps, float32Bytes, type Geometry, type GpuKernel, type Op } from 
 import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 export interface ConcatAttrs {
+  /** Negative axes count from the last. */
   readonly axis: number;
 }
 
@@ -40,8 +41,9 @@ export const concat: Op<ConcatAttrs, ConcatGeometry> = {
   name: "concat",
   weightsFrom: Number.POSITIVE_INFINITY,
   fusesEpilogue: false,
-  infer(inputs: readonly Shape[], { axis }) {
+  infer(inputs: readonly Shape[], attrs) {
     const [first] = inputs;
+    const axis = attrs.axis < 0 ? attrs.axis + first.length : attrs.axis;
     const fits = (s: Shape) => s.length === first.length && s.every((d, i) => i === axis || d === first[i]);
     if (!first || axis < 0 || axis >= first.length || !inputs.every(fits)) {
       throw new ShapeError(`concat: ${inputs.map(formatShape).join(", ")} do not join on axis ${axis}.`);

@@ -7,6 +7,7 @@ import { type Caps, float32Bytes, type Geometry, type GpuKernel, type Op } from 
 import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, foldGrid, wgslModule } from "./wgsl.ts";
 
 export interface MeanAttrs {
+  /** Negative axes count from the last. */
   readonly axes: readonly number[];
   readonly keepDims: boolean;
 }
@@ -80,7 +81,8 @@ export const mean: Op<MeanAttrs, MeanGeometry> = {
   name: "mean",
   weightsFrom: 1,
   fusesEpilogue: false,
-  infer([x], { axes, keepDims }) {
+  infer([x], { axes: named, keepDims }) {
+    const axes = named.map((a) => (a < 0 ? a + x.length : a));
     if (
       axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.length) ||
       new Set(axes).size !== axes.length

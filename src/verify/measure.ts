@@ -24,6 +24,8 @@ export interface Verdict {
   readonly name: string;
   readonly error: number;
   readonly bound: number;
+  /** Why it could not be computed at all, in which case the error is infinite. */
+  readonly reason?: string;
 }
 
 export const passed = ({ error, bound }: Verdict): boolean => error <= bound;

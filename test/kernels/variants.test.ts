@@ -164,6 +164,16 @@ const others: Case[] = [
     build: (b, x) => b.op("mean", { axes: [0, 2], keepDims: true }, [x]),
   },
   {
+    name: "mean over the last axis, counted from behind",
+    input: [4, 3, 5],
+    build: (b, x) => b.op("mean", { axes: [-1], keepDims: false }, [x]),
+  },
+  {
+    name: "concat on the last axis, counted from behind",
+    input: [2, 3, 4],
+    build: (b, x) => b.op("concat", { axis: -1 }, [x, x]),
+  },
+  {
     name: "mean over all axes",
     input: [4, 3],
     build: (b, x) => b.op("mean", { axes: [0, 1], keepDims: true }, [x]),
