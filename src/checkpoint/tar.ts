@@ -67,7 +67,12 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string) {
     return first.length === block ? first : Buffer.concat([first, await exactly(block - first.length)]);
   }
 
-  return { pass, exactly, header };
+  /** Reads to the end, so that gzip's own checksum is verified. */
+  async function drain(): Promise<void> {
+    while (await some(2 ** 20));
+  }
+
+  return { pass, exactly, header, drain };
 }
 
 const untilZero = (bytes: Buffer) => {
@@ -170,6 +175,7 @@ export async function unpack(
       await feed.pass(padding);
       unpacked.push(base);
     }
+    await feed.drain();
   } catch (error) {
     throw explain(error, path);
   } finally {

@@ -102,7 +102,7 @@ function parseValues(message: Uint8Array, dtype: DType, count: number, what: str
   const found =
     v1.kind === "raw" ? stored / dtype.width : v1.kind === "bytes" ? parts.length : numbers.length;
   if (found !== count) throw damaged(what, `${found} values are stored where ${count} belong`);
-  if (v1.kind === "bytes") return parts.map((p) => p.slice());
+  if (v1.kind === "bytes") return parts.map((p) => new Uint8Array(p));
   if (!dtype.decode) throw damaged(what, `a value of type ${dtype.name}`);
   const bytes = new Uint8Array(count * dtype.width);
   if (v1.kind === "raw") {

@@ -112,7 +112,7 @@ function decodeStrings(bytes: Uint8Array, count: number, crc: number, what: stri
   if (new DataView(stored.buffer, stored.byteOffset).getUint32(0, true) !== maskCrc(sum)) {
     throw damaged(what, "the checksum of its lengths is wrong");
   }
-  const strings = lengths.map((length) => c.slice(length).slice());
+  const strings = lengths.map((length) => new Uint8Array(c.slice(length)));
   if (c.left > 0) throw damaged(what, `${c.left} bytes are left over`);
   sum = crc32c(stored, sum);
   for (const s of strings) sum = crc32c(s, sum);

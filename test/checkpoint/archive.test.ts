@@ -1,0 +1,141 @@
+/** Checkpoints inside archives, as they are published and as nobody should publish them. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCheckpoint } from "../../src/checkpoint/index.ts";
+import { CheckpointError } from "../../src/errors.ts";
+import { ownReference } from "../support/reference.ts";
+import { tar } from "./support.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "archives-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const v1 = readFileSync(join(ownReference, "checkpoints/dtypes_v1.ckpt"));
+const v2 = ["index", "data-00000-of-00001"].map((end) => ({
+  name: `./m.ckpt.${end}`,
+  data: readFileSync(join(ownReference, `checkpoints/dtypes_v2.ckpt.${end}`)),
+}));
+
+let count = 0;
+function archive(bytes: Buffer): string {
+  const path = join(folder, `archive-${count++}.tar.gz`);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+/** The folders that archives are unpacked to. */
+const unpacked = () => readdirSync(tmpdir()).filter((f) => /^checkpoint-/.test(f));
+
+async function scalarOf(path: string): Promise<number> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    return (await checkpoint.readFloat32("scalar"))[0];
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function refusal(path: string): Promise<string> {
+  const before = unpacked().length;
+  const error = await openCheckpoint(path).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(CheckpointError);
+  expect(unpacked().length).toBe(before);
+  return (error as CheckpointError).message;
+}
+
+describe("an archive", () => {
+  it.each<[string, () => Buffer]>([
+    ["of a V1 file", () => gzipSync(tar([{ name: "m.ckpt", data: v1 }]))],
+    ["that is not compressed", () => tar([{ name: "m.ckpt", data: v1 }])],
+    ["without the blocks at its end", () => gzipSync(tar([{ name: "m.ckpt", data: v1 }], false))],
+    ["of V2 files under ./ with a folder entry", () => gzipSync(tar([{ name: "./", type: "5" }, ...v2]))],
+    [
+      "with other files beside",
+      () =>
+        gzipSync(
+          tar([
+            { name: "eval.graph", data: Buffer.alloc(700) },
+            { name: "m.ckpt", data: v1 },
+            { name: "info.txt" },
+          ]),
+        ),
+    ],
+    ["with its size in base 256", () => gzipSync(tar([{ name: "m.ckpt", data: v1, base256: true }]))],
+    [
+      "in two gzip members",
+      () => {
+        const bytes = tar([{ name: "m.ckpt", data: v1 }]);
+        return Buffer.concat([gzipSync(bytes.subarray(0, 9000)), gzipSync(bytes.subarray(9000))]);
+      },
+    ],
+    [
+      "with a GNU long name",
+      () =>
+        gzipSync(
+          tar([
+            { name: "././@LongLink", type: "L", data: Buffer.from(`${"d/".repeat(80)}m.ckpt\0`) },
+            { name: "cut", data: v1 },
+          ]),
+        ),
+    ],
+    [
+      "with a pax name",
+      () =>
+        gzipSync(
+          tar([
+            { name: "pax", type: "x", data: Buffer.from("20 path=deep/m.ckpt\n") },
+            { name: "cut", data: v1 },
+          ]),
+        ),
+    ],
+  ])("%s is read, and closing removes what was unpacked", async (_, bytes) => {
+    const before = unpacked().length;
+    expect(await scalarOf(archive(bytes()))).toBe(3.25);
+    expect(unpacked().length).toBe(before);
+  });
+
+  it("cut off anywhere is called truncated", async () => {
+    const bytes = gzipSync(tar([{ name: "m.ckpt", data: v1 }]));
+    for (const part of [0.1, 0.5, 0.9, 0.999]) {
+      expect(await refusal(archive(bytes.subarray(0, Math.floor(bytes.length * part))))).toMatch(/truncated/);
+    }
+    expect(await refusal(archive(tar([{ name: "m.ckpt", data: v1 }]).subarray(0, 5000)))).toMatch(
+      /truncated/,
+    );
+  });
+
+  it("with a flipped bit is called damaged", async () => {
+    const bytes = gzipSync(tar([{ name: "m.ckpt", data: v1 }]));
+    bytes[bytes.length - 6] ^= 1;
+    expect(await refusal(archive(bytes))).toMatch(/damaged/);
+  });
+
+  it.each(["../m.ckpt", "/etc/m.ckpt", "a/../../m.ckpt"])("that names %s is refused", async (name) => {
+    expect(await refusal(archive(gzipSync(tar([{ name, data: v1 }]))))).toMatch(/leads out of the archive/);
+    expect(existsSync("/etc/m.ckpt")).toBe(false);
+  });
+
+  it("of links holds no checkpoint", async () => {
+    const links = ["1", "2", "3", "6"].map((type) => ({ name: "m.ckpt", type }));
+    expect(await refusal(archive(gzipSync(tar(links))))).toMatch(/holds no checkpoint/);
+  });
+
+  it("of several checkpoints lists them", async () => {
+    const members = ["a.ckpt", "b.ckpt"].map((name) => ({ name, data: v1 }));
+    expect(await refusal(archive(gzipSync(tar(members))))).toMatch(
+      /The archive .* holds 2 checkpoints: a\.ckpt, b\.ckpt/,
+    );
+  });
+
+  it("of nothing but gzip is no archive", async () => {
+    expect(await refusal(archive(gzipSync(v1)))).toMatch(/damaged/);
+  });
+});
