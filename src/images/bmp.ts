@@ -45,17 +45,17 @@ function readHeader(b: Buffer, maxPixels: number): Header {
   const usual = bits === 16 ? ([0x7c00, 0x03e0, 0x001f] as const) : ([0xff0000, 0xff00, 0xff] as const);
   if (fields && 54 + 12 > b.length) throw truncated();
   const used = old ? 0 : b.readUInt32LE(46);
+  const paletteAt = 14 + size + masksBehind;
+  const entry = old ? 3 : 4;
+  // A short palette ends where the pixels begin.
+  const room = pixelsAt > paletteAt ? Math.floor((pixelsAt - paletteAt) / entry) : 256;
   return {
     width,
     height,
     topDown: signedHeight < 0,
     bits,
     compression,
-    palette: {
-      at: 14 + size + masksBehind,
-      entry: old ? 3 : 4,
-      colors: bits <= 8 ? Math.min(used || 2 ** bits, 256) : 0,
-    },
+    palette: { at: paletteAt, entry, colors: bits <= 8 ? Math.min(used || 2 ** bits, room, 256) : 0 },
     masks: fields ? [b.readUInt32LE(54), b.readUInt32LE(58), b.readUInt32LE(62)] : usual,
     pixelsAt,
   };

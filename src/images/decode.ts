@@ -72,7 +72,7 @@ async function decodeBySharp(bytes: Buffer, exif: ExifRule, maxPixels: number): 
   const upright = turned ? open().autoOrient() : open();
   const inks = space === "cmyk";
   const { data, info } = await (inks
-    ? upright.toColourspace("cmyk")
+    ? upright.pipelineColourspace("cmyk").toColourspace("cmyk")
     : upright.removeAlpha().toColourspace("srgb")
   )
     .raw({ depth: "uchar" })

@@ -136,16 +136,17 @@ function pillowRows(image: Plane<Uint8Array>, height: number): Plane<Uint8Array>
 
 /**
  * Pillow's BILINEAR on bytes, as scipy's imresize called it: antialiased, fixed point, rounded to bytes between its two
- * passes (ImagingResample in Pillow's Resample.c). Pillow 13 begins with the rows where they shrink the most, found by
- * trying; versions to 12 always began with the columns, which differs by at most one level.
+ * passes (ImagingResample in Pillow's Resample.c). Pillow 13 begins with the rows where that leaves out more than twice
+ * as many lines, a rule found by trying thousands of sizes; versions to 12 always began with the columns, which differs
+ * by at most one level.
  */
 export function resizePillowBilinear(
   image: Plane<Uint8Array>,
   height: number,
   width: number,
 ): Plane<Uint8Array> {
-  const shrinkage = { rows: image.height / height, columns: image.width / width };
-  const rowsFirst = shrinkage.rows > 1 && shrinkage.rows > shrinkage.columns;
+  const fewer = { rows: image.height - height, columns: image.width - width };
+  const rowsFirst = fewer.rows > 0 && fewer.rows > 2 * fewer.columns;
   return rowsFirst
     ? pillowColumns(pillowRows(image, height), width)
     : pillowRows(pillowColumns(image, width), height);
