@@ -9,7 +9,8 @@ import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
-import { checkWeights } from "../weights.ts";
+import { createWeightStore, type Hold } from "../weight-store.ts";
+import { checkWeights, type WeightSource } from "../weights.ts";
 
 const caps: Caps = {
   maxBindingBytes: Number.POSITIVE_INFINITY,
@@ -33,9 +34,53 @@ function kernelOf(step: Step, forced: string | undefined): { variant: string; ke
   };
 }
 
+interface Surroundings {
+  readonly weights: Hold<Float32Array>;
+  readonly source: WeightSource;
+  memoryOf(value: number): Float32Array;
+  readonly forced: string | undefined;
+}
+
+/** Binds a step to its memory; weights that are not held yet are read and packed. */
+async function prepareStep(step: Step, around: Surroundings): Promise<Prepared> {
+  const { weights, source, memoryOf } = around;
+  const { variant, kernel } = kernelOf(step, around.forced);
+  const operands: Float32Array[] = [];
+  for (const [i, operand] of step.operands.entries()) {
+    if (operand.kind === "value") {
+      operands.push(memoryOf(operand.value));
+      continue;
+    }
+    const packing = kernel.packing?.[i];
+    const key = layoutKey(operand.weight, packing);
+    let values = weights.get(key);
+    if (!values) {
+      const made = await makeWeight(operand.weight, source);
+      values = packing ? packing.pack(made, 0) : made;
+      weights.set(key, values);
+    }
+    operands.push(values);
+  }
+  const out = memoryOf(step.output);
+  const { scale, bias, residual } = step.epilogue;
+  const own = operands.length - Number(scale) - Number(bias) - Number(residual);
+  const channels = step.shape.at(-1) ?? 1;
+  return {
+    step,
+    variant,
+    run() {
+      kernel.run(operands.slice(0, own), out);
+      applyEpilogue(step.epilogue, operands.slice(own), out, channels);
+    },
+  };
+}
+
 /** The plain CPU of this machine; always there. */
 export function openCpu(): Device {
-  const weights = new Map<string, Float32Array>();
+  const store = createWeightStore<Float32Array>(
+    (values) => values.byteLength,
+    () => {},
+  );
 
   const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
     checkWeights(program, source);
@@ -47,36 +92,15 @@ export function openCpu(): Device {
       return slots[plan.slotOf.get(value) as number].subarray(0, floats);
     };
 
+    const weights = store.hold(source);
     const prepared: Prepared[] = [];
-    for (const step of program.steps) {
-      const { variant, kernel } = kernelOf(step, options.variant);
-      const operands: Float32Array[] = [];
-      for (const [i, operand] of step.operands.entries()) {
-        if (operand.kind === "value") {
-          operands.push(memoryOf(operand.value));
-          continue;
-        }
-        const packing = kernel.packing?.[i];
-        const key = layoutKey(operand.weight, packing);
-        let values = weights.get(key);
-        if (!values) {
-          const made = await makeWeight(operand.weight, source);
-          values = packing ? packing.pack(made, 0) : made;
-          weights.set(key, values);
-        }
-        operands.push(values);
+    try {
+      for (const step of program.steps) {
+        prepared.push(await prepareStep(step, { weights, source, memoryOf, forced: options.variant }));
       }
-      const out = memoryOf(step.output);
-      const own = operands.length - Number(step.epilogue.bias) - Number(step.epilogue.residual);
-      const channels = step.shape.at(-1) ?? 1;
-      prepared.push({
-        step,
-        variant,
-        run() {
-          kernel.run(operands.slice(0, own), out);
-          applyEpilogue(step.epilogue, operands.slice(own), out, channels);
-        },
-      });
+    } catch (error) {
+      weights.release();
+      throw error;
     }
 
     const write = (inputs: readonly Float32Array[]) => {
@@ -109,6 +133,7 @@ export function openCpu(): Device {
       close() {
         slots.length = 0;
         prepared.length = 0;
+        weights.release();
       },
     };
   };
@@ -119,11 +144,11 @@ export function openCpu(): Device {
     clock: "processor clock",
     caps,
     get weightBytes() {
-      return [...weights.values()].reduce((sum, w) => sum + w.byteLength, 0);
+      return store.bytes;
     },
     load,
     async close() {
-      weights.clear();
+      store.clear();
     },
   };
 }

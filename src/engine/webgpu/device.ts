@@ -5,6 +5,7 @@ import type { Caps, GpuKernel } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
 import type { Step } from "../program.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
+import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
@@ -44,7 +45,12 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
-  const weights = new Map<string, Chunks>();
+  const store = createWeightStore<Chunks>(
+    (chunks) => chunks.reduce((sum, b) => sum + b.size, 0),
+    (chunks) => {
+      for (const buffer of chunks) buffer.destroy();
+    },
+  );
 
   const kernelOf = (step: Step, forced: string | undefined): { variant: string; kernel: GpuKernel } => {
     const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, forced);
@@ -65,7 +71,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
     caps,
     get weightBytes() {
-      return [...weights.values()].flat().reduce((sum, b) => sum + b.size, 0);
+      return store.bytes;
     },
 
     async load(program, source, options = {}) {
@@ -80,53 +86,67 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
       );
       compiling.catch(() => {}); // Awaited below; a weight's error may come first.
 
-      for (const [i, step] of program.steps.entries()) {
-        for (const [k, operand] of step.operands.entries()) {
-          if (operand.kind !== "weight") continue;
-          const packing = kernels[i].kernel.packing?.[k];
-          const key = layoutKey(operand.weight, packing);
-          if (weights.has(key)) continue;
-          const values = await makeWeight(operand.weight, source);
-          const chunks = await guard.guarded(`loading ${operand.weight.key}`, () =>
-            packing
-              ? packing.chunks.map((_, chunk) => upload(gpu, key, packing.pack(values, chunk)))
-              : [upload(gpu, key, values)],
-          );
-          weights.set(key, chunks);
+      const weights = store.hold(source);
+      const loadWeights = async (): Promise<void> => {
+        for (const [i, step] of program.steps.entries()) {
+          for (const [k, operand] of step.operands.entries()) {
+            if (operand.kind !== "weight") continue;
+            const packing = kernels[i].kernel.packing?.[k];
+            const key = layoutKey(operand.weight, packing);
+            if (weights.get(key)) continue;
+            const values = await makeWeight(operand.weight, source);
+            const chunks = await guard.guarded(`loading ${operand.weight.key}`, () =>
+              packing
+                ? packing.chunks.map((_, chunk) => upload(gpu, key, packing.pack(values, chunk)))
+                : [upload(gpu, key, values)],
+            );
+            weights.set(key, chunks);
+          }
         }
-      }
+      };
 
-      const made = await guard.unlessLost(compiling);
-      const prepared = program.steps.map(
-        (step, i): PreparedStep => ({
-          step,
-          ...kernels[i],
-          pipeline: made[i],
-          layout: (operands) => pipelines.layout(operands),
-          weight(operand, chunk) {
-            const o = step.operands[operand];
-            if (o.kind !== "weight") throw new Error("not a weight");
-            const packing = kernels[i].kernel.packing?.[operand];
-            const chunks = weights.get(layoutKey(o.weight, packing)) as Chunks;
-            return chunks[packing ? chunk : 0];
+      try {
+        await loadWeights();
+        const made = await guard.unlessLost(compiling);
+        const prepared = program.steps.map(
+          (step, i): PreparedStep => ({
+            step,
+            ...kernels[i],
+            pipeline: made[i],
+            layout: (operands) => pipelines.layout(operands),
+            weight(operand, chunk) {
+              const o = step.operands[operand];
+              if (o.kind !== "weight") throw new Error("not a weight");
+              const packing = kernels[i].kernel.packing?.[operand];
+              const chunks = weights.get(layoutKey(o.weight, packing)) as Chunks;
+              return chunks[packing ? chunk : 0];
+            },
+          }),
+        );
+        const session = await createSession({
+          gpu,
+          guard,
+          caps,
+          program,
+          prepared,
+          timestamps: opened.timestamps,
+          sentinels: options.sentinels === true,
+        });
+        return {
+          ...session,
+          close() {
+            session.close();
+            weights.release();
           },
-        }),
-      );
-      const { timestamps } = opened;
-      return createSession({
-        gpu,
-        guard,
-        caps,
-        program,
-        prepared,
-        timestamps,
-        sentinels: options.sentinels === true,
-      });
+        };
+      } catch (error) {
+        weights.release();
+        throw error;
+      }
     },
 
     async close() {
-      for (const buffer of [...weights.values()].flat()) buffer.destroy();
-      weights.clear();
+      store.clear();
       gpu = undefined;
       pipelines = undefined;
       opened.close();
