@@ -11,6 +11,7 @@ import type { Draft, Drafts } from "./drafts.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { fuseEpilogues } from "./fuse-epilogues.ts";
 import type { Graph, Value } from "./graph.ts";
+import { neededBy } from "./needs.ts";
 import type { Operand, Program, Weight } from "./program.ts";
 
 /** A variable as it stands in the checkpoint. */
@@ -20,20 +21,6 @@ const plainWeight = (name: string): Weight => ({ key: name, variables: [name], m
 function storageOf(graph: Graph, value: Value): Value {
   const node = graph.nodes[value];
   return node.kind === "reshape" ? storageOf(graph, node.input) : value;
-}
-
-/** The nodes that the end points need, themselves included. */
-function neededBy(graph: Graph, wanted: readonly Value[]): Set<Value> {
-  const needed = new Set<Value>();
-  const visit = (value: Value): void => {
-    if (needed.has(value)) return;
-    needed.add(value);
-    const node = graph.nodes[value];
-    if (node.kind === "op") node.inputs.forEach(visit);
-    else if (node.kind === "reshape") visit(node.input);
-  };
-  wanted.forEach(visit);
-  return needed;
 }
 
 function draft(graph: Graph, needed: ReadonlySet<Value>): Draft[] {

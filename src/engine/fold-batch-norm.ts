@@ -1,12 +1,12 @@
 /**
- * Batch norm at inference is a scale and an offset a channel, so behind a convolution or a product it becomes part of
- * the filter and a bias: w * s and beta - mean * s with s = gamma / sqrt(variance + epsilon), in float64.
+ * Batch norm at inference is a scale and an offset a channel: s = gamma / sqrt(variance + epsilon) and beta - mean * s,
+ * worked out in float64. Behind a convolution or a product they go into its epilogue. The weights stay as they are:
+ * s rounded into each of them would cost as much exactness as all other roundings of the layer.
  */
 import type { BatchNormAttrs } from "../kernels/elementwise.ts";
+import { opOf } from "../kernels/index.ts";
 import { type Draft, type Drafts, readers } from "./drafts.ts";
 import type { Operand, Weight } from "./program.ts";
-
-const foldable: ReadonlySet<string> = new Set(["conv2d", "depthwise_conv2d", "matmul"]);
 
 function scaleOf(
   variance: Float32Array,
@@ -17,44 +17,33 @@ function scaleOf(
   return (gamma ? gamma[c] : 1) / Math.sqrt(variance[c] + epsilon);
 }
 
-function weightsOf(operands: readonly Operand[]): Weight[] {
-  return operands.flatMap((o) => (o.kind === "weight" ? [o.weight] : []));
-}
-
 function fold(step: Draft, norm: Draft): Draft {
-  const [filter] = weightsOf(step.operands);
-  const statistics = weightsOf(norm.operands);
+  const statistics = norm.operands.flatMap((o) => (o.kind === "weight" ? [o.weight] : []));
   const { epsilon } = norm.attrs as BatchNormAttrs;
-  const variables = [...filter.variables, ...statistics.flatMap((w) => w.variables)];
-  const foldedFilter: Weight = {
-    key: `${filter.key}*batch_norm`,
+  const variables = statistics.flatMap((w) => w.variables);
+  const key = statistics[0].key;
+  const scale: Weight = {
+    key: `scale of ${key}`,
     variables,
-    make([weights, , variance, , gamma]) {
-      const channels = variance.length;
-      const scale = Float64Array.from(variance, (_, c) => scaleOf(variance, gamma, epsilon, c));
-      const folded = new Float32Array(weights.length);
-      for (let row = 0; row < folded.length; row += channels) {
-        for (let c = 0; c < channels; c++) folded[row + c] = weights[row + c] * scale[c];
-      }
-      return folded;
-    },
+    make: ([, variance, , gamma]) => variance.map((_, c) => scaleOf(variance, gamma, epsilon, c)),
   };
-  const bias: Weight = {
-    key: `${filter.key}+batch_norm`,
-    variables: variables.slice(filter.variables.length),
+  const offset: Weight = {
+    key: `offset of ${key}`,
+    variables,
     make: ([mean, variance, beta, gamma]) =>
       mean.map((m, c) => beta[c] - m * scaleOf(variance, gamma, epsilon, c)),
   };
+  const added = [scale, offset].map((weight): Operand => ({ kind: "weight", weight }));
   return {
     ...step,
-    operands: [step.operands[0], { kind: "weight", weight: foldedFilter }, { kind: "weight", weight: bias }],
-    epilogue: { ...step.epilogue, bias: true },
+    operands: [...step.operands, ...added],
+    epilogue: { ...step.epilogue, scale: true, bias: true },
     output: norm.output,
     shape: norm.shape,
   };
 }
 
-/** Folds every batch norm whose input is made by a convolution or product for it alone. */
+/** Folds every batch norm whose input is made, for it alone, by a step that can scale what it writes. */
 export function foldBatchNorm(drafts: Drafts): Drafts {
   const reads = readers(drafts.steps);
   const producers = new Map(drafts.steps.map((s) => [s.output, s]));
@@ -63,7 +52,7 @@ export function foldBatchNorm(drafts: Drafts): Drafts {
     const from = norm.operands[0];
     if (norm.op !== "batch_norm" || from.kind !== "value") continue;
     const step = producers.get(from.value);
-    if (!step || !foldable.has(step.op) || reads.get(from.value) !== 1 || drafts.wanted.has(from.value))
+    if (!step || !opOf(step.op).fusesEpilogue || reads.get(from.value) !== 1 || drafts.wanted.has(from.value))
       continue;
     replaced.set(step, fold(step, norm));
     replaced.set(norm, undefined);

@@ -2,8 +2,36 @@
  * Bias, residual sum and activation are written by the step that makes the value, while it is still in a register.
  * A step takes at most one of each, in that order, and only of values that nobody else reads.
  */
+import type { AddAttrs } from "../kernels/elementwise.ts";
 import { opOf } from "../kernels/index.ts";
 import { type Draft, type Drafts, readers } from "./drafts.ts";
+import type { Operand } from "./program.ts";
+
+/** `step` with its value times `factor`, by its epilogue's scale and bias. */
+function scaled(step: Draft, factor: number): Draft {
+  const channels = step.shape.at(-1) ?? 1;
+  const times = (o: Operand): Operand => {
+    if (o.kind === "value") return o;
+    const { key, variables, make } = o.weight;
+    const product = (values: readonly Float32Array[]) => make(values).map((v) => v * factor);
+    return { kind: "weight", weight: { key: `${key}*${factor}`, variables, make: product } };
+  };
+  const constant: Operand = {
+    kind: "weight",
+    weight: {
+      key: `${channels} x ${factor}`,
+      variables: [],
+      make: () => new Float32Array(channels).fill(factor),
+    },
+  };
+  const own = step.inputShapes.length;
+  const extra = step.operands.slice(own).map(times);
+  return {
+    ...step,
+    operands: [...step.operands.slice(0, own), ...(step.epilogue.scale ? [] : [constant]), ...extra],
+    epilogue: { ...step.epilogue, scale: true },
+  };
+}
 
 /** `step` with `next` done in its epilogue, or undefined where that is not possible. `madeAt` orders values. */
 function fused(step: Draft, next: Draft, madeAt: (value: number) => number): Draft | undefined {
@@ -24,14 +52,18 @@ function fused(step: Draft, next: Draft, madeAt: (value: number) => number): Dra
       };
     }
     case "add": {
+      const { scale = 1 } = next.attrs as AddAttrs;
       const other = next.operands.find((o) => o.kind === "value" && o.value !== step.output);
       if (epilogue.residual || other?.kind !== "value" || madeAt(other.value) >= madeAt(step.output))
         return undefined;
+      // The scale belongs to the sum's second operand.
+      if (scale !== 1 && next.operands[0] !== other) return undefined;
+      const sum = scale === 1 ? step : scaled(step, scale);
       return {
-        ...step,
+        ...sum,
         ...rest,
-        operands: [...step.operands, other],
-        epilogue: { ...epilogue, residual: true },
+        operands: [...sum.operands, other],
+        epilogue: { ...sum.epilogue, residual: true },
       };
     }
     default:

@@ -29,6 +29,8 @@ export interface Graph {
   readonly nodes: readonly GraphNode[];
   /** End points by TF-Slim's name, in the order they were made. Two names may share a value. */
   readonly endPoints: ReadonlyMap<string, Value>;
+  /** End points that this input size does not allow, and why. */
+  readonly unavailable: ReadonlyMap<string, ShapeError>;
 }
 
 export interface GraphBuilder {
@@ -44,6 +46,11 @@ export interface GraphBuilder {
   readonly scopeName: string;
   /** Names a value that can be asked for; returns it. */
   endPoint(name: string, value: Value): Value;
+  /**
+   * Runs `body`, a part that not every input size allows. Where a shape does not fit, the end points `names`, which it
+   * would have made, are told to be unavailable, and the rest of the network stands.
+   */
+  attempt<T>(names: readonly string[], body: () => T): T | undefined;
   shapeOf(value: Value): Shape;
   finish(): Graph;
 }
@@ -51,6 +58,7 @@ export interface GraphBuilder {
 export function createGraph(): GraphBuilder {
   const nodes: GraphNode[] = [];
   const endPoints = new Map<string, Value>();
+  const unavailable = new Map<string, ShapeError>();
   const variables = new Map<string, Value>();
   const scopes: string[] = [];
   const push = (node: GraphNode): Value => nodes.push(node) - 1;
@@ -114,9 +122,21 @@ export function createGraph(): GraphBuilder {
       return value;
     },
 
+    attempt(names, body) {
+      const depth = scopes.length;
+      try {
+        return body();
+      } catch (error) {
+        if (!(error instanceof ShapeError)) throw error;
+        scopes.length = depth;
+        for (const name of names) if (!endPoints.has(name)) unavailable.set(name, error);
+        return undefined;
+      }
+    },
+
     shapeOf: (value) => nodes[value].shape,
 
-    finish: () => ({ nodes, endPoints }),
+    finish: () => ({ nodes, endPoints, unavailable }),
   };
 }
 

@@ -68,12 +68,15 @@ function gpuKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKer
   for (var ky = 0u; ky < ${g.kernelH}u; ky++) {
     let row = top + i32(ky * p.dilationH);
     if (row < 0 || row >= i32(p.inH)) { continue; }
+    // A sum a row, then their sum: more exact than one long one.
+    var part = ${type}();
     for (var kx = 0u; kx < ${g.kernelW}u; kx++) {
       let col = left + i32(kx * p.dilationW);
       if (col < 0 || col >= i32(p.inW)) { continue; }
       let at = ((image * p.inH + u32(row)) * p.inW + u32(col)) * p.inC + channel / p.multiplier;
-      sum = fma(x[at], weights[(ky * ${g.kernelW}u + kx) * p.outC + channel], sum);
+      part = fma(x[at], weights[(ky * ${g.kernelW}u + kx) * p.outC + channel], part);
     }
+    sum += part;
   }
   y[i] = finish(sum, channel, i);`,
   });

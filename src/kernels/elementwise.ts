@@ -121,25 +121,35 @@ export const biasAdd: Op<NoAttrs, ElementGeometry> = {
   ),
 };
 
-/** a + b of equal shapes. */
-export const add: Op<NoAttrs, ElementGeometry> = {
+export interface AddAttrs {
+  /** What the second operand is multiplied by; 1 when left out. */
+  readonly scale?: number;
+}
+
+interface AddGeometry extends ElementGeometry {
+  readonly scale: number;
+}
+
+/** a + scale * b of equal shapes. */
+export const add: Op<AddAttrs, AddGeometry> = {
   name: "add",
   weightsFrom: 2,
   fusesEpilogue: true,
-  infer([a, b]) {
+  infer([a, b], { scale = 1 }) {
     if (!sameShape(a, b))
       throw new ShapeError(`add: ${formatShape(a)} and ${formatShape(b)} are not of one shape.`);
-    return elements(a);
+    return { ...elements(a), scale };
   },
   cost: (g) => ({ macs: 0, bytes: float32Bytes(3 * g.count) }),
-  reference(_g, [a, b], out) {
-    for (let i = 0; i < out.length; i++) out[i] = a[i] + b[i];
+  reference(g, [a, b], out) {
+    for (let i = 0; i < out.length; i++) out[i] = a[i] + g.scale * b[i];
   },
   cpu: [],
   gpu: flat(
     "add",
     () => ["a", "b"],
-    () => "a[i] + b[i]",
+    (g) => (g.scale === 1 ? "a[i] + b[i]" : "fma(p.scale, b[i], a[i])"),
+    (g): Params => (g.scale === 1 ? {} : { scale: { f32: g.scale } }),
   ),
 };
 

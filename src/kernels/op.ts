@@ -16,16 +16,17 @@ export interface Caps {
 export type Activation = "none" | "relu" | "relu6";
 
 /**
- * What is done to a value before it is written: + bias[channel], + residual, then the activation. Bias and residual
- * are the operands that follow the operation's own, in this order.
+ * What is done to a value before it is written: * scale[channel], + bias[channel], + residual, then the activation.
+ * Scale, bias and residual are the operands that follow the operation's own, in this order.
  */
 export interface Epilogue {
+  readonly scale: boolean;
   readonly bias: boolean;
   readonly residual: boolean;
   readonly activation: Activation;
 }
 
-export const plainEpilogue: Epilogue = { bias: false, residual: false, activation: "none" };
+export const plainEpilogue: Epilogue = { scale: false, bias: false, residual: false, activation: "none" };
 
 export interface Cost {
   /** Multiply-adds, counted as the papers do: convolutions and products only. */
