@@ -13,12 +13,14 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   checkpoint: ["errors.ts", "tensor.ts"],
   kernels: ["tensor.ts", "errors.ts"],
   engine: ["kernels", "tensor.ts", "errors.ts"],
-  nets: ["engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  "nearest.ts": [],
+  nets: ["engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
+  match: ["nets", "engine", "checkpoint", "tensor.ts", "errors.ts", "nearest.ts"],
   images: ["tensor.ts", "errors.ts"],
-  features: ["images", "nets", "engine", "checkpoint", "tensor.ts", "errors.ts"],
+  features: ["images", "match", "nets", "engine", "checkpoint", "tensor.ts", "errors.ts"],
   verify: ["images", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
   "index.ts": ["features", "nets", "images", "checkpoint", "errors.ts"],
-  cli: ["features", "verify", "nets", "engine", "images", "checkpoint", "tensor.ts", "errors.ts"],
+  cli: ["features", "verify", "match", "nets", "engine", "images", "checkpoint", "tensor.ts", "errors.ts"],
 };
 
 const roomOf = (file: string) => relative(join(root, "src"), file).split("/")[0];

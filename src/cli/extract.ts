@@ -4,13 +4,16 @@ import { ExitCode } from "../errors.ts";
 import type { ExtractReport, ExtractRequest } from "../features/extract.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { formats } from "../features/writers/index.ts";
+import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
+import { imageSize } from "./models.ts";
 import { makeProgress } from "./progress.ts";
 import { stoppable } from "./signals.ts";
 
-interface ExtractFlags extends ExtractRequest {
+interface ExtractFlags extends Omit<ExtractRequest, "layers"> {
+  readonly layer?: readonly string[];
   readonly data_dir?: string;
   readonly checkpoint_file?: string;
 }
@@ -25,7 +28,10 @@ export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")
     .description("extract the features of every image in a folder")
-    .requiredOption("--model <name>", "the network, such as inception_v1")
+    .requiredOption(
+      "--model <name>",
+      "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint",
+    )
     .option(
       "--data-dir <dir>",
       "folder of images, read with all its folders (default: the project's own samples)",
@@ -40,10 +46,18 @@ export const addExtract: AddCommand = (program, io, exit) => {
         "seeded",
       ]),
     )
+    .addOption(
+      choice("--ema <rule>", "moving averages instead of the variables; auto: where the file has all", [
+        ...shadowRules,
+      ]).default("auto"),
+    )
     .option(
       "--layer <end-point>",
-      "the end point to extract, by TF-Slim's name (default: the pooled feature)",
+      "an end point by TF-Slim's name (npm run layers -- NAME lists them), or features, logits, penultimate, -2; may be given several times (default: features)",
+      (name: string, names: readonly string[] = []) => [...names, name],
     )
+    .option("--image-size <n>", "height and width of the input (default: the network's own)", imageSize)
+    .option("--global-pool", "average the last map over its area, so that any input size fits")
     .addOption(
       choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
     )
@@ -62,15 +76,16 @@ export const addExtract: AddCommand = (program, io, exit) => {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
   command.action(async (flags: ExtractFlags) => {
-    const { data_dir, checkpoint_file, ...rest } = flags;
+    const { data_dir, checkpoint_file, layer: layers, ...rest } = flags;
     const request: ExtractRequest = {
       ...rest,
+      layers,
       dataDir: rest.dataDir ?? data_dir,
       checkpoint: rest.checkpoint ?? checkpoint_file,
     };
     const report = await run(request, io);
-    await io.out(`${report.out}\n`);
-    if (report.metadata.images.failed > 0) exit(ExitCode.someImagesFailed);
+    for (const { path } of report.files) await io.out(`${path}\n`);
+    if (report.files[0].metadata.images.failed > 0) exit(ExitCode.someImagesFailed);
   });
 };
 
@@ -80,10 +95,12 @@ const notes = `
 Examples:
   npm run extract -- --model inception_v1
   npm run extract -- --model inception_v1 --data-dir photos --format npy --out photos.npy
-  npm run extract -- --model inception_v1 --data-dir photos --checkpoint inception_v1.ckpt
+  npm run extract -- --model auto --data-dir photos --checkpoint fine-tuned.ckpt
+  npm run extract -- --model resnet_v1_50 --data-dir photos --layer features --layer logits
 
 Keys are the paths of the images in the folder, sorted by bytes. How the features were made stands in
-<out>.json, with the images that could not be read and, for npy, the paths of the rows.
+<out>.json, with the images that could not be read and, for npy, the paths of the rows. Several layers are
+computed in one pass and give a file each, <out> with the layer's name before its extension.
 The formats:
 ${formats.map(({ name, description }) => `  ${name.padEnd(6)} ${description}`).join("\n")}
 
@@ -115,7 +132,7 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
     );
     progress.end();
     io.err(summary(report));
-    if (!report.metadata.weights.trained) io.err(`${untrained(io)}\n`);
+    if (!report.files[0].metadata.weights.trained) io.err(`${untrained(io)}\n`);
     return report;
   } finally {
     progress.end();
@@ -127,16 +144,20 @@ function untrained(io: Io): string {
   return `${red}UNTRAINED weights: the features show that the pipeline works and mean nothing.${plain}`;
 }
 
-function summary({ out, metadata, seconds }: ExtractReport): string {
+function summary({ files, seconds }: ExtractReport): string {
+  const [{ metadata }] = files;
   const { images, weights, preprocess } = metadata;
+  const averages = weights.ema ? ", moving averages" : "";
   const facts: readonly (readonly [string, string])[] = [
     ["images", `${images.written} done, ${images.failed} failed`],
-    ["feature", `${metadata.endPoint} ${formatShape(metadata.featureShape)} float32`],
+    ...files.map(
+      ({ metadata: m }) => ["feature", `${m.endPoint} ${formatShape(m.featureShape)} float32`] as const,
+    ),
     ["computed by", `${metadata.backend} (${metadata.adapter})`],
     ["speed", `${(images.written / Math.max(seconds, 1e-9)).toPrecision(3)} images a second`],
-    ["weights", weights.trained ? `${weights.path}` : "seeded, UNTRAINED"],
+    ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],
     ["preprocess", `${preprocess.mode}, EXIF ${preprocess.exif}: ${preprocess.description}`],
-    ["written", `${out} and ${out}.json`],
+    ...files.map(({ path }) => ["written", `${path} and ${path}.json`] as const),
   ];
   return facts.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}\n`).join("");
 }

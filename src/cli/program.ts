@@ -3,15 +3,25 @@ import { Command, CommanderError } from "commander";
 import { ExitCode, UserError } from "../errors.ts";
 import { toolName, toolVersion } from "../features/package.ts";
 import { Stopped } from "../features/stopped.ts";
+import { addCheckpoint } from "./checkpoint.ts";
 import type { AddCommand } from "./command.ts";
 import { exitCodeHelp, signalExitCode } from "./exit.ts";
 import { addExtract } from "./extract.ts";
 import { addFetch } from "./fetch.ts";
 import { type Io, isBrokenPipe } from "./io.ts";
 import { addLoad } from "./load.ts";
+import { addLayers, addModels } from "./models.ts";
 import { addVerify } from "./verify.ts";
 
-const commands: readonly AddCommand[] = [addExtract, addLoad, addFetch, addVerify];
+const commands: readonly AddCommand[] = [
+  addExtract,
+  addModels,
+  addLayers,
+  addCheckpoint,
+  addLoad,
+  addFetch,
+  addVerify,
+];
 
 /** Runs one command line. Gives the exit code; never throws and never ends the process. */
 export async function main(args: readonly string[], io: Io): Promise<number> {

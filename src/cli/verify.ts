@@ -40,7 +40,11 @@ Examples:
     .argument("<dir>", "the folder")
     .option("--net <name>", "only this network")
     .option("--images <dir>", "folder of the images (default: images/ here or beside the folder)")
-    .option("--stats <dir>", "folder of the moving statistics NET.bn.* (default: nets/ beside the folder)")
+    .option(
+      "--stats <dir>",
+      "folder of the moving statistics NET.bn.* (default: nets/ beside the folder, or the project's own)",
+    )
+    .option("--first", "only the first image of each network")
     .addOption(deviceOption())
     .action(async (dir: string, { device, ...options }: NetsOptions & { device: DeviceName }) => {
       const { verifyNets } = await import("../verify/nets.ts");

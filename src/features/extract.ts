@@ -1,11 +1,11 @@
 /** The pipeline: image files -> pixels -> batches -> network -> one file of features. */
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { ImageError, NothingToDoError, UsageError } from "../errors.ts";
 import { type ExifRule, imageExtensions, type PreprocessMode } from "../images/index.ts";
-import { findModel } from "../nets/index.ts";
-import { sizeOf } from "../tensor.ts";
+import { findModel, type Model } from "../nets/index.ts";
+import { type Shape, sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
 import { describeRun, type Failure, type Metadata } from "./metadata.ts";
 import type { Network, NetworkOptions } from "./network.ts";
@@ -19,7 +19,11 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly model: string;
   /** The folder of images; the project's own samples when left out. */
   readonly dataDir?: string;
-  readonly layer?: string;
+  /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */
+  readonly layers?: readonly string[];
+  readonly imageSize?: number;
+  readonly globalPool?: boolean;
+  readonly ema?: NetworkOptions["ema"];
   readonly preprocess: PreprocessMode;
   /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
   readonly exif: ExifRule;
@@ -38,15 +42,21 @@ export interface ExtractEvents {
   readonly failed?: (failure: Failure) => void;
 }
 
-export interface ExtractReport {
-  readonly out: string;
+/** A file of features, with what stands beside it. */
+export interface ExtractedFile {
+  readonly path: string;
   readonly metadata: Metadata;
+}
+
+export interface ExtractReport {
+  /** One for each end point, in order. */
+  readonly files: readonly ExtractedFile[];
   /** From the first image to the last, the opening of the network left out. */
   readonly seconds: number;
 }
 
 /**
- * Extracts the features of every image under a folder into one file.
+ * Extracts the features of every image under a folder into a file for each end point.
  * @throws UsageError, CheckpointError, DeviceError, OutputError; NothingToDoError when no image gives a feature;
  * Stopped when `signal` fires. In each case no file is left behind and an older result is untouched.
  */
@@ -56,7 +66,7 @@ export async function extract(
   events: ExtractEvents = {},
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
-  const model = findModel(request.model);
+  const model = await modelOf(request, rooms);
   const format = findFormat(request.format);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   const dataDir = request.dataDir ?? samplesDirectory;
@@ -72,16 +82,22 @@ export async function extract(
 
   const network = await rooms.openNetwork({
     model: model.name,
-    layer: request.layer,
+    layers: request.layers,
+    imageSize: request.imageSize,
+    globalPool: request.globalPool,
+    ema: request.ema,
     device: request.device,
     ...weights,
     notice: events.notice,
   });
-  let writer: FeatureWriter | undefined;
+  const outputs: Output[] = [];
   try {
     throwIfStopped(signal);
-    const shape = storedShape(network.featureShape);
-    writer = await openWriter(out, format, shape);
+    for (const { name, shape } of network.endPoints) {
+      const path = network.endPoints.length === 1 ? out : withLayer(out, name);
+      const stored = storedShape(shape);
+      outputs.push({ endPoint: name, path, shape: stored, writer: await openWriter(path, format, stored) });
+    }
     events.started?.(paths.length, network);
     const recipe = {
       family: model.preprocess,
@@ -104,35 +120,65 @@ export async function extract(
       paths,
       decode,
       network,
-      writer,
+      writers: outputs.map((o) => o.writer),
       batchSize: request.batchSize,
       events,
       signal,
     });
     const seconds = (performance.now() - began) / 1000;
-    if (writer.rows === 0) throw noRows(dataDir, failures);
-    const metadata = describeRun({
-      network,
-      shape,
-      dataDir,
-      format: format.name,
-      preprocess: { mode: request.preprocess, exif, description: rooms.describePreprocess(recipe) },
-      written: writer.rows,
-      failures,
-    });
-    await writer.commit(metadata);
-    return { out, metadata, seconds };
+    if (outputs[0].writer.rows === 0) throw noRows(dataDir, failures);
+    const files: ExtractedFile[] = [];
+    for (const { endPoint, path, shape, writer } of outputs) {
+      const metadata = describeRun({
+        network,
+        endPoint,
+        globalPool: request.globalPool ?? false,
+        shape,
+        dataDir,
+        format: format.name,
+        preprocess: { mode: request.preprocess, exif, description: rooms.describePreprocess(recipe) },
+        written: writer.rows,
+        failures,
+      });
+      await writer.commit(metadata);
+      files.push({ path, metadata });
+    }
+    return { files, seconds };
   } finally {
-    await writer?.abandon();
+    for (const { writer } of outputs) await writer.abandon();
     await network.close();
   }
+}
+
+interface Output {
+  readonly endPoint: string;
+  readonly path: string;
+  readonly shape: Shape;
+  readonly writer: FeatureWriter;
+}
+
+/** The network asked for by name; `auto` tells it from the checkpoint's variables. */
+async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRooms): Promise<Model> {
+  if (model !== "auto") return findModel(model);
+  if (checkpoint !== undefined) return rooms.identifyCheckpoint(checkpoint);
+  throw new UsageError(
+    "--model auto tells the network from a checkpoint, and there is none.",
+    "Name the file with --checkpoint FILE, or the network with --model NAME.",
+  );
+}
+
+/** `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
+function withLayer(path: string, endPoint: string): string {
+  const extension = extname(path);
+  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
 }
 
 interface Pump {
   readonly paths: readonly string[];
   readonly decode: (path: string) => Promise<Float32Array | Failure>;
   readonly network: Network;
-  readonly writer: FeatureWriter;
+  /** One for each end point. */
+  readonly writers: readonly FeatureWriter[];
   readonly batchSize: number;
   readonly events: ExtractEvents;
   readonly signal: AbortSignal | undefined;
@@ -140,7 +186,7 @@ interface Pump {
 
 /** Moves every image through the network; images are decoded while it computes. Gives the images that failed. */
 async function pump(run: Pump): Promise<Failure[]> {
-  const { paths, network, writer, batchSize, events } = run;
+  const { paths, network, writers, batchSize, events } = run;
   const pixels = sizeOf(network.inputShape);
   const batch = new Float32Array(Math.min(batchSize, paths.length) * pixels);
   const failures: Failure[] = [];
@@ -149,13 +195,15 @@ async function pump(run: Pump): Promise<Failure[]> {
   async function flush(): Promise<void> {
     throwIfStopped(run.signal);
     if (names.length === 0) return;
-    const features = await network.run(batch.subarray(0, names.length * pixels), names.length);
-    const width = features.length / names.length;
-    for (const [i, name] of names.entries()) {
-      await writer.append(name, features.subarray(i * width, (i + 1) * width));
+    const results = await network.run(batch.subarray(0, names.length * pixels), names.length);
+    for (const [k, features] of results.entries()) {
+      const width = features.length / names.length;
+      for (const [i, name] of names.entries()) {
+        await writers[k].append(name, features.subarray(i * width, (i + 1) * width));
+      }
     }
     names = [];
-    events.progressed?.(writer.rows, failures.length);
+    events.progressed?.(writers[0].rows, failures.length);
   }
 
   const limits = { atOnce: Math.min(availableParallelism(), 8), ahead: batchSize + 2 };
@@ -169,7 +217,7 @@ async function pump(run: Pump): Promise<Failure[]> {
     } else {
       failures.push(result);
       events.failed?.(result);
-      events.progressed?.(writer.rows, failures.length);
+      events.progressed?.(writers[0].rows, failures.length);
     }
   }
   await flush();

@@ -15,6 +15,10 @@ export interface Metadata {
   readonly version: string;
   readonly model: string;
   readonly endPoint: string;
+  /** Height and width of the network's input in pixels. */
+  readonly imageSize: number;
+  /** Whether the last map was averaged over its area whatever its size (--global-pool). */
+  readonly globalPool: boolean;
   /** Of one feature, as it is stored. */
   readonly featureShape: Shape;
   readonly dtype: "float32";
@@ -39,6 +43,8 @@ export interface WeightsNote {
   readonly trained: boolean;
   readonly path?: string;
   readonly format?: string;
+  /** Whether moving averages of the variables were used instead of the variables. */
+  readonly ema?: boolean;
   readonly warning?: string;
 }
 
@@ -47,6 +53,8 @@ export const untrainedWarning =
 
 export function describeRun(run: {
   readonly network: Network;
+  readonly endPoint: string;
+  readonly globalPool: boolean;
   readonly shape: Shape;
   readonly dataDir: string;
   readonly format: string;
@@ -59,14 +67,16 @@ export function describeRun(run: {
     tool: toolName,
     version: toolVersion,
     model: network.model,
-    endPoint: network.endPoint,
+    endPoint: run.endPoint,
+    imageSize: network.inputShape[0],
+    globalPool: run.globalPool,
     featureShape: run.shape,
     dtype: "float32",
     format: run.format,
     weights:
       network.weights.kind === "seeded"
         ? { kind: "seeded", trained: false, warning: untrainedWarning }
-        : { kind: "checkpoint", trained: true, path: network.weights.path, format: network.weights.format },
+        : { trained: true, ...network.weights },
     preprocess: run.preprocess,
     backend: network.backend,
     adapter: network.adapter,

@@ -4,40 +4,65 @@ import { compile } from "../engine/compile.ts";
 import type { Device } from "../engine/device.ts";
 import { type DeviceName, openDevice } from "../engine/devices.ts";
 import type { WeightSource } from "../engine/weights.ts";
-import { buildNetwork, findModel } from "../nets/index.ts";
+import { CheckpointError, UsageError } from "../errors.ts";
+import { classesIn, explainMisfit, fitOf, type Shapes } from "../match/fit.ts";
+import { complete, recognise } from "../match/recognise.ts";
+import { type ShadowRule, useShadows, withShadows } from "../match/shadows.ts";
+import { maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
+import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
 import type { Shape } from "../tensor.ts";
 
 /** Where the weights came from. Untrained weights are called so wherever they are used. */
 export type WeightOrigin =
-  | { readonly kind: "checkpoint"; readonly path: string; readonly format: string }
+  | {
+      readonly kind: "checkpoint";
+      readonly path: string;
+      readonly format: string;
+      /** Whether the moving averages of the variables were used instead of the variables. */
+      readonly ema: boolean;
+    }
   | { readonly kind: "seeded" };
 
 export interface NetworkOptions {
   readonly model: string;
-  /** End point by TF-Slim's name; the network's pooled feature when left out. */
-  readonly layer?: string;
+  /** End points by TF-Slim's names or aliases; the network's pooled feature when there are none. */
+  readonly layers?: readonly string[];
+  /** Height and width of the input; the network's own when left out. */
+  readonly imageSize?: number;
+  /** Average the last map over its area, as TF-Slim's global_pool=True. */
+  readonly globalPool?: boolean;
   readonly device: DeviceName;
   readonly weights: WeightOrigin["kind"];
   /** The checkpoint (file, prefix, directory or archive) when `weights` is "checkpoint". */
   readonly checkpoint?: string;
+  /** Whether moving averages of the variables are used; `auto` when left out. */
+  readonly ema?: ShadowRule;
   /** Receives sentences that the user should see (the device chosen and why). */
   readonly notice?: (sentence: string) => void;
 }
 
+/** A value that the network gives for each image. */
+export interface EndPoint {
+  readonly name: string;
+  /** Without the batch dimension, such as [1, 1, 1024]. */
+  readonly shape: Shape;
+}
+
 export interface Network {
   readonly model: string;
-  readonly endPoint: string;
+  readonly endPoints: readonly EndPoint[];
   /** Height, width and channels of one input image. */
   readonly inputShape: Shape;
-  /** The feature's shape without the batch dimension, such as [1, 1, 1024]. */
-  readonly featureShape: Shape;
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
   readonly weights: WeightOrigin;
-  /** Features of `count` images that lie back to back in `images`; image i's bits do not depend on the others. */
-  run(images: Float32Array, count: number): Promise<Float32Array>;
+  /**
+   * The end points of `count` images that lie back to back in `images`, one array each, in order; image i's bits do not
+   * depend on the others.
+   */
+  run(images: Float32Array, count: number): Promise<Float32Array[]>;
   close(): Promise<void>;
 }
 
@@ -50,60 +75,136 @@ function checkpointSource(checkpoint: Checkpoint): WeightSource {
   };
 }
 
+/** The shapes of all tensors of a checkpoint by name. */
+export const shapesOf = (checkpoint: Checkpoint): Shapes =>
+  new Map(checkpoint.names.map((name) => [name, checkpoint.entry(name)?.shape ?? []]));
+
 /**
- * Opens the checkpoint, compiles the network up to the end point and loads its weights.
- * @throws UsageError (unknown network or end point), CheckpointError (weights), DeviceError (no adapter).
+ * The network that a checkpoint holds, told from its variables.
+ * @throws CheckpointError when it cannot be read or is none of ours.
+ */
+export async function identifyCheckpoint(path: string): Promise<Model> {
+  const checkpoint = await openCheckpoint(path);
+  try {
+    const found = recognise(shapesOf(checkpoint));
+    if (found && complete(found)) return found.model;
+    throw new CheckpointError(
+      `The network in ${path} was not recognised${found ? `: it is most like ${found.model.name}, of which it holds ${found.found} of ${found.needed} variables` : ""}.`,
+      found
+        ? `See what lacks with: npm run checkpoint -- why ${path} ${found.model.name}.`
+        : `See what it holds with: npm run checkpoint -- ls ${path}.`,
+    );
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+interface Loaded {
+  readonly source: WeightSource;
+  readonly origin: WeightOrigin;
+  readonly options: GraphOptions;
+  readonly endPoints: readonly string[];
+  close(): Promise<void>;
+}
+
+/** The weights for `wanted`, with the end points and classes that follow from them. */
+async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded> {
+  const { imageSize, globalPool, layers = [] } = wanted;
+  const plain: GraphOptions = { imageSize, globalPool };
+  // Wrong names are told before a file of half a gigabyte is opened.
+  const named = resolveEndPoints(model, buildNetwork(model, 1, plain), layers, plain);
+  if (wanted.weights === "seeded") {
+    return {
+      source: await seededWeights(model.name, needsOf(model, plain, named)),
+      origin: { kind: "seeded" },
+      options: plain,
+      endPoints: named,
+      close: async () => {},
+    };
+  }
+  if (wanted.checkpoint === undefined) throw new Error("no checkpoint named");
+  const checkpoint = await openCheckpoint(wanted.checkpoint);
+  try {
+    const shapes = shapesOf(checkpoint);
+    const options = { ...plain, classes: classesIn(model, shapes) };
+    const variables = needsOf(model, options, named).map((v) => v.name);
+    const raw = checkpointSource(checkpoint);
+    const ema = useShadows(wanted.ema ?? "auto", model, raw, variables);
+    const source = ema ? withShadows(raw) : raw;
+    const seen: Shapes = new Map(
+      [...shapes.keys(), ...variables].flatMap((name) => {
+        const shape = source.shapeOf(name);
+        return shape ? [[name, shape] as const] : [];
+      }),
+    );
+    const misfit = explainMisfit(checkpoint.path, fitOf(model, seen, named, options), seen, named, options);
+    if (misfit) throw misfit;
+    return {
+      source,
+      origin: { kind: "checkpoint", path: checkpoint.path, format: checkpoint.format, ema },
+      options,
+      endPoints: named,
+      close: () => checkpoint.close(),
+    };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+const needsOf = (model: Model, options: GraphOptions, endPoints: readonly string[]) =>
+  compile(buildNetwork(model, 1, options), endPoints).variables;
+
+function checkImageSize(size: number | undefined): void {
+  if (size === undefined || (Number.isInteger(size) && size >= 1 && size <= maxImageSize)) return;
+  throw new UsageError(
+    `An input of ${size} pixels is not possible.`,
+    `Sizes are whole numbers from 1 to ${maxImageSize}.`,
+  );
+}
+
+/**
+ * Opens the checkpoint, compiles the network up to the end points and loads its weights.
+ * @throws UsageError (unknown network, end point or size), CheckpointError (weights), DeviceError (no adapter).
  */
 export async function openNetwork(options: NetworkOptions): Promise<Network> {
+  checkImageSize(options.imageSize);
   const model = findModel(options.model);
-  const endPoint = options.layer ?? model.featureEndPoint;
-  const programOf = (batch: number) => compile(buildNetwork(model, batch), [endPoint]);
+  const loaded = await loadWeights(model, options);
+  const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), loaded.endPoints);
   const single = programOf(1);
-
-  if (options.weights === "checkpoint" && options.checkpoint === undefined)
-    throw new Error("no checkpoint named");
-  const checkpoint =
-    options.weights === "checkpoint" ? await openCheckpoint(options.checkpoint as string) : undefined;
-  const source = checkpoint
-    ? checkpointSource(checkpoint)
-    : await seededWeights(model.name, single.variables);
-  const weights: WeightOrigin = checkpoint
-    ? { kind: "checkpoint", path: checkpoint.path, format: checkpoint.format }
-    : { kind: "seeded" };
 
   let device: Device | undefined;
   try {
     device = await openDevice(options.device, options.notice);
     const opened = device;
     /** One session a batch size; they share the device's weights. The last batch of a run is often a smaller one. */
-    const sessions = new Map([[1, await opened.load(single, source)]]);
+    const sessions = new Map([[1, await opened.load(single, loaded.source)]]);
 
     return {
       model: model.name,
-      endPoint,
+      endPoints: single.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
       inputShape: single.inputs[0].shape.slice(1),
-      featureShape: single.outputs[0].shape.slice(1),
       backend: opened.backend,
       adapter: opened.adapter,
-      weights,
+      weights: loaded.origin,
       async run(images, count) {
         let session = sessions.get(count);
         if (!session) {
-          session = await opened.load(programOf(count), source);
+          session = await opened.load(programOf(count), loaded.source);
           sessions.set(count, session);
         }
-        const [features] = await session.run([images]);
-        return features;
+        return session.run([images]);
       },
       async close() {
         for (const session of sessions.values()) session.close();
         await opened.close();
-        await checkpoint?.close();
+        await loaded.close();
       },
     };
   } catch (error) {
     await device?.close();
-    await checkpoint?.close();
+    await loaded.close();
     throw error;
   }
 }

@@ -1,9 +1,10 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
 import { decodeImage, describePreprocess, listImages, preprocess } from "../images/index.ts";
-import { openNetwork } from "./network.ts";
+import { identifyCheckpoint, openNetwork } from "./network.ts";
 
 export interface ExtractRooms {
   readonly openNetwork: typeof openNetwork;
+  readonly identifyCheckpoint: typeof identifyCheckpoint;
   readonly listImages: typeof listImages;
   readonly decodeImage: typeof decodeImage;
   readonly preprocess: typeof preprocess;
@@ -14,6 +15,7 @@ export interface ExtractRooms {
 
 export const ownRooms: ExtractRooms = {
   openNetwork,
+  identifyCheckpoint,
   listImages,
   decodeImage,
   preprocess,

@@ -7,7 +7,7 @@ import { variablesOf } from "../engine/graph.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { decodeImage, type Pixels, preprocess } from "../images/index.ts";
 import { buildNetwork, findModel, type Model } from "../nets/index.ts";
-import { seededWeights } from "../nets/seeded-weights.ts";
+import { seededWeights, statisticsDirectory } from "../nets/seeded-weights.ts";
 import { seededUnits } from "../seeded.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor.ts";
 import { relativeError, type Verdict } from "./measure.ts";
@@ -37,8 +37,10 @@ export interface NetsOptions {
   readonly net?: string;
   /** Folder of the images; `images` here or beside `dir` when left out. */
   readonly images?: string;
-  /** Folder of the moving statistics; `nets` beside `dir`, or `dir`, when left out. */
+  /** Folder of the moving statistics; `nets` beside `dir`, `dir`, or the project's own when left out. */
   readonly stats?: string;
+  /** Only the first image of each network. */
+  readonly first?: boolean;
   /** Images in one run; their results must not depend on it. */
   readonly batch?: number;
 }
@@ -152,7 +154,7 @@ async function* verifyNet(
   const variables = variablesOf(graph);
   checkDeclaration(reference, variables, graph.endPoints.keys());
   const needsStatistics = variables.some((v) => v.name.endsWith("moving_mean"));
-  const candidates = [join(dir, "..", "nets"), dir, join(dir, "nets")];
+  const candidates = [join(dir, "..", "nets"), dir, join(dir, "nets"), statisticsDirectory];
   const stats =
     options.stats ??
     (needsStatistics
@@ -167,7 +169,8 @@ async function* verifyNet(
   const session = await device.load(program, source);
   try {
     const block = stored.length / reference.images.length;
-    for (const [i, image] of reference.images.entries()) {
+    const used = options.first ? reference.images.slice(0, 1) : reference.images;
+    for (const [i, image] of used.entries()) {
       const input = await readInput(model, join(imageDir, image));
       // Further places of the batch hold the same image; the last one is compared.
       const images = new Float32Array(batch * input.length);

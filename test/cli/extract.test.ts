@@ -40,7 +40,7 @@ describe("extract", () => {
       /^feature: +AvgPool_0a_7x7 3 float32$/m,
       /^computed by: +cpu \(a fake processor\)$/m,
       /^speed: +\S+ images a second$/m,
-      /^weights: +mine\.ckpt$/m,
+      /^weights: +mine\.ckpt \(inception_v1\)$/m,
       /^preprocess: +slim, EXIF auto: as it is$/m,
     ]) {
       expect(run.err).toMatch(line);
@@ -98,7 +98,7 @@ describe("extract", () => {
       {
         run: async (_images, count) => {
           process.emit(name, name);
-          return new Float32Array(count * 3);
+          return [new Float32Array(count * 3)];
         },
       },
     );
@@ -112,10 +112,33 @@ describe("extract", () => {
   it("passes every option on to the network, and takes the former names", async () => {
     const { args, fake } = setting({ "a.png": "1" });
     const former = args.map((arg) => (arg === "--data-dir" ? "--data_dir" : arg));
-    const run = await runMain(...former, "--checkpoint_file", "c", "--layer", "Mixed_4c", "--device", "cpu");
+    const run = await runMain(
+      ...former,
+      "--checkpoint_file",
+      "c",
+      "--layer",
+      "Mixed_4c",
+      "--layer",
+      "-2",
+      "--device",
+      "cpu",
+      "--ema",
+      "off",
+      "--image-size",
+      "320",
+      "--global-pool",
+    );
     expect(run.code).toBe(0);
     expect(fake.opened).toMatchObject([
-      { weights: "checkpoint", checkpoint: "c", layer: "Mixed_4c", device: "cpu" },
+      {
+        weights: "checkpoint",
+        checkpoint: "c",
+        layers: ["Mixed_4c", "-2"],
+        device: "cpu",
+        ema: "off",
+        imageSize: 320,
+        globalPool: true,
+      },
     ]);
   });
 });

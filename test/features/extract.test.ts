@@ -33,7 +33,7 @@ describe("extract", () => {
     async (format) => {
       const { folder, dataDir, out } = setting();
       const report = await extract(requestFor(dataDir, { out, format }), fakeRooms(folder));
-      expect(report.out).toBe(out);
+      expect(report.files.map((f) => f.path)).toEqual([out]);
       expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
       expect([...readFeatures(out)][1].data).toEqual(Float32Array.of(2, 2.1, 2.2));
     },
@@ -62,8 +62,8 @@ describe("extract", () => {
     });
     expect(failed).toHaveLength(2);
     expect(failed[0]).toMatch(/^a\.png: .*holds no number/);
-    expect(report.metadata.images).toEqual({ found: 7, written: 5, failed: 2 });
-    expect(report.metadata.failures.map((f) => f.path)).toEqual(["a.png", "ca.png"]);
+    expect(report.files[0].metadata.images).toEqual({ found: 7, written: 5, failed: 2 });
+    expect(report.files[0].metadata.failures.map((f) => f.path)).toEqual(["a.png", "ca.png"]);
     expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
   });
 
@@ -216,7 +216,7 @@ describe("the weights", () => {
     const report = await extract(requestFor(dataDir, { out, weights: undefined }), rooms);
     const path = join(folder, "checkpoints", opened);
     expect(rooms.opened).toMatchObject([{ weights: "checkpoint", checkpoint: path }]);
-    expect(report.metadata.weights).toMatchObject({ kind: "checkpoint", trained: true, path });
+    expect(report.files[0].metadata.weights).toMatchObject({ kind: "checkpoint", trained: true, path });
   });
 
   it("are those of --checkpoint before any that are found", async () => {
@@ -239,7 +239,7 @@ describe("the weights", () => {
     const { folder, dataDir, out } = setting();
     const rooms = { ...fakeRooms(folder), listImages: async () => ["x.png"], decodeImage: fakeDecode };
     const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
-    expect(report.metadata.weights.trained).toBe(false);
+    expect(report.files[0].metadata.weights.trained).toBe(false);
 
     const error = await extract(requestFor(dataDir, { out, weights: undefined }), rooms).catch((e) => e);
     expect(error).toBeInstanceOf(CheckpointError);

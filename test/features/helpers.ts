@@ -9,6 +9,8 @@ import type { ExtractRequest } from "../../src/features/extract.ts";
 import type { Network } from "../../src/features/network.ts";
 import type { ExtractRooms } from "../../src/features/rooms.ts";
 import type { Pixels } from "../../src/images/index.ts";
+import { findModel } from "../../src/nets/index.ts";
+import type { Shape } from "../../src/tensor.ts";
 
 const folders: string[] = [];
 
@@ -44,13 +46,15 @@ const side = 2;
 
 /**
  * Rooms without pictures or devices: an image file holds a number, or a word that cannot be decoded. The input is that
- * number everywhere, and its feature is [n, n + 0.1, n + 0.2] in float32, of shape `featureShape`.
+ * number everywhere, and each of its end points is [n, n + 0.1, n + 0.2] in float32, of shape `featureShape`.
  */
-export function fakeRooms(folder: string, change: Partial<Network> = {}): FakeRooms {
+export function fakeRooms(
+  folder: string,
+  { featureShape = [1, 1, 3], ...change }: Partial<Network> & { featureShape?: Shape } = {},
+): FakeRooms {
   const batches: number[] = [];
   const opened: unknown[] = [];
   let open = 0;
-  const featureShape = change.featureShape ?? [1, 1, 3];
   const width = featureShape.reduce((n, d) => n * d, 1);
   return {
     batches,
@@ -62,21 +66,21 @@ export function fakeRooms(folder: string, change: Partial<Network> = {}): FakeRo
       open++;
       return {
         model: options.model,
-        endPoint: options.layer ?? "AvgPool_0a_7x7",
+        endPoints: (options.layers ?? ["AvgPool_0a_7x7"]).map((name) => ({ name, shape: featureShape })),
         inputShape: [side, side, 3],
-        featureShape,
         backend: "cpu",
         adapter: "a fake processor",
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
-            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1" },
+            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", ema: false },
         run: async (images, count) => {
           batches.push(count);
           const size = images.length / count;
-          return Float32Array.from({ length: count * width }, (_, i) => {
+          const feature = Float32Array.from({ length: count * width }, (_, i) => {
             return images[Math.floor(i / width) * size] + (i % width) / 10;
           });
+          return (options.layers ?? [""]).map(() => feature);
         },
         close: async () => {
           open--;
@@ -84,6 +88,7 @@ export function fakeRooms(folder: string, change: Partial<Network> = {}): FakeRo
         ...change,
       };
     },
+    identifyCheckpoint: async () => findModel("inception_v2"),
     listImages: async (dir) =>
       readdirSync(dir, { recursive: true, encoding: "utf8" })
         .filter((path) => path.endsWith(".png"))

@@ -1,0 +1,96 @@
+/** `models` and `layers`: what there is to extract. */
+import { InvalidArgumentError } from "commander";
+import { describeLayers, describeModel, type EndPointFacts, type ModelFacts } from "../nets/describe.ts";
+import { maxImageSize } from "../nets/end-points.ts";
+import { findModel, models } from "../nets/index.ts";
+import { formatShape } from "../tensor.ts";
+import type { AddCommand } from "./command.ts";
+import { type Column, grouped, markdownTable, textTable } from "./table.ts";
+
+const millions = (n: number) => `${(n / 1e6).toFixed(n < 1e8 ? 1 : 0)} M`;
+
+const modelColumns: readonly Column<ModelFacts>[] = [
+  { title: "network", cell: ({ model }) => model.name },
+  {
+    title: "input",
+    right: true,
+    cell: ({ model }) => `${model.inputSize}${model.inputChannels === 1 ? " grey" : ""}`,
+  },
+  { title: "classes", right: true, cell: ({ model }) => `${model.classes}` },
+  { title: "parameters", right: true, cell: ({ parameters }) => millions(parameters) },
+  { title: "multiply-adds", right: true, cell: ({ macs }) => millions(macs) },
+  { title: "feature", cell: ({ model }) => model.featureEndPoint },
+  { title: "length", right: true, cell: ({ featureLength }) => `${featureLength}` },
+  { title: "preprocessing", cell: ({ model }) => model.preprocess },
+  { title: "top-1 / top-5", cell: ({ model }) => model.accuracy?.map((a) => a.toFixed(1)).join(" / ") ?? "" },
+  { title: "published archive", cell: ({ model }) => model.archive?.url.split("/").at(-1) ?? "" },
+];
+
+/** The table of networks in Markdown, as README repeats it. */
+export const modelsMarkdown = (): string => markdownTable(modelColumns, models.map(describeModel));
+
+export const addModels: AddCommand = (program, io) => {
+  program
+    .command("models")
+    .description("list the networks")
+    .option("--json", "as JSON")
+    .option("--markdown", "as Markdown")
+    .addHelpText(
+      "after",
+      `
+Parameters count every float up to the logits, batch norm's statistics included; multiply-adds are those of one
+image up to the logits; accuracy is the published one on ImageNet, in percent.
+
+Example:
+  npm run models`,
+    )
+    .action(async ({ json, markdown }: { json?: boolean; markdown?: boolean }) => {
+      const facts = models.map(describeModel);
+      if (json) {
+        const records = facts.map(({ model: { build, ...record }, ...numbers }) => ({
+          ...record,
+          ...numbers,
+        }));
+        await io.out(`${JSON.stringify(records, null, 2)}\n`);
+      } else {
+        await io.out((markdown ? markdownTable : textTable)(modelColumns, facts));
+      }
+    });
+};
+
+const layerColumns: readonly Column<EndPointFacts>[] = [
+  { title: "end point", cell: ({ name }) => name },
+  { title: "shape", right: true, cell: ({ shape }) => formatShape(shape) },
+  { title: "elements", right: true, cell: ({ elements }) => grouped(elements) },
+  { title: "multiply-adds up to there", right: true, cell: ({ macs }) => grouped(macs) },
+  { title: "parameters up to there", right: true, cell: ({ parameters }) => grouped(parameters) },
+];
+
+interface LayersFlags {
+  readonly imageSize?: number;
+  readonly globalPool?: boolean;
+  readonly json?: boolean;
+}
+
+/** Height and width of an input from the command line. */
+export function imageSize(text: string): number {
+  const size = Number(text);
+  if (/^\d+$/.test(text) && size >= 1 && size <= maxImageSize) return size;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${maxImageSize}.`);
+}
+
+export const addLayers: AddCommand = (program, io) => {
+  program
+    .command("layers")
+    .description("list the end points of a network")
+    .argument("<model>", "the network, such as inception_v1")
+    .option("--image-size <n>", "height and width of the input (default: the network's own)", imageSize)
+    .option("--global-pool", "average the last map over its area, so that any input size fits")
+    .option("--json", "as JSON")
+    .addHelpText("after", "\nExample:\n  npm run layers -- inception_v1")
+    .action(async (name: string, { json, ...options }: LayersFlags) => {
+      const { endPoints, unavailable } = describeLayers(findModel(name), options);
+      for (const { name, reason } of unavailable) io.err(`not at this size: ${name}: ${reason}\n`);
+      await io.out(json ? `${JSON.stringify(endPoints, null, 2)}\n` : textTable(layerColumns, endPoints));
+    });
+};

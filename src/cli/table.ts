@@ -1,0 +1,42 @@
+/** Tables for people: columns padded on the terminal, or Markdown. */
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => string;
+  /** Numbers stand at the right. */
+  readonly right?: boolean;
+}
+
+const pad = (text: string, width: number, right = false) =>
+  right ? text.padStart(width) : text.padEnd(width);
+
+function measured<Row>(columns: readonly Column<Row>[], rows: readonly Row[]) {
+  const cells = rows.map((row) => columns.map((c) => c.cell(row)));
+  const widths = columns.map((c, i) => Math.max(c.title.length, ...cells.map((line) => line[i].length)));
+  return { cells, widths };
+}
+
+/** Columns under their titles, two spaces apart. */
+export function textTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const { cells, widths } = measured(columns, rows);
+  const lines = [columns.map((c) => c.title), ...cells].map((line) =>
+    line
+      .map((cell, i) => pad(cell, widths[i], columns[i].right))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+export function markdownTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const { cells, widths } = measured(columns, rows);
+  const line = (parts: readonly string[]) => `| ${parts.join(" | ")} |`;
+  const rule = columns.map((c, i) => (c.right ? `${"-".repeat(widths[i] - 1)}:` : "-".repeat(widths[i])));
+  const lines = [columns.map((c) => c.title), ...cells].map((parts) =>
+    line(parts.map((cell, i) => pad(cell, widths[i], columns[i].right))),
+  );
+  return `${[lines[0], line(rule), ...lines.slice(1)].join("\n")}\n`;
+}
+
+/** 1234567 as 1,234,567. */
+export const grouped = (n: number): string => n.toLocaleString("en-US");
