@@ -63,7 +63,21 @@ describeOnDevices("a device", (device) => {
     const two = await device().load(small(2), smallWeights);
     expect(device().weightBytes).toBe(bytes);
     one.close();
+    expect(device().weightBytes).toBe(bytes);
     two.close();
+    expect(device().weightBytes).toBeLessThan(bytes);
+  });
+
+  it("keeps two sources of the same names apart", async () => {
+    const doubled: WeightSource = {
+      ...smallWeights,
+      read: async (name) => (await smallWeights.read(name)).map((v) => 2 * v),
+    };
+    const input = seededTensor("input", [48]);
+    const sessions = [await device().load(small(1), smallWeights), await device().load(small(1), doubled)];
+    const [[once], [twice]] = [await sessions[0].run([input]), await sessions[1].run([input])];
+    expect(twice).toEqual(once.map((v) => 2 * v));
+    for (const session of sessions) session.close();
   });
 
   it("times every step", async () => {
