@@ -1,11 +1,11 @@
 /**
- * Image files to RGB bytes, by content and not by name. Colour follows TensorFlow's decoders: ICC profiles are ignored,
- * grey is repeated, alpha is dropped, 16 bits keep the upper byte, CMYK is converted by the plain formula of
+ * Image files to RGB bytes, by content and not by name. Unless asked otherwise, colour follows TensorFlow's decoders: ICC
+ * profiles are ignored, grey is repeated, alpha is dropped, 16 bits keep the upper byte, CMYK is converted by the plain formula of
  * tensorflow/core/lib/jpeg/jpeg_mem.cc. JPEG is decoded with the accurate integer method (TensorFlow's default is a fast
  * one that differs by a few levels).
  */
 import { readFile } from "node:fs/promises";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { ImageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import type { Pixels } from "./pixels.ts";
@@ -18,6 +18,10 @@ export type ExifRule = "auto" | "ignore";
 export interface DecodeOptions {
   /** Turn the pixels upright by EXIF (auto) or leave them as stored (ignore, as TensorFlow does). */
   readonly exif?: ExifRule;
+  /** Apply ICC profiles, which TensorFlow ignores. */
+  readonly icc?: boolean;
+  /** What shows through transparent pixels; without it alpha is dropped, as in TensorFlow. */
+  readonly background?: readonly [red: number, green: number, blue: number];
   /** Larger images are refused before they are decoded. */
   readonly maxPixels?: number;
 }
@@ -58,22 +62,32 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
   }
   try {
-    return isBmp(bytes) ? decodeBmp(bytes, maxPixels) : await decodeBySharp(bytes, exif, maxPixels);
+    return isBmp(bytes) ? decodeBmp(bytes, maxPixels) : await decodeBySharp(bytes, exif, maxPixels, options);
   } catch (cause) {
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
     throw new ImageError(`${name} cannot be decoded: ${reason}.`, undefined, { cause });
   }
 }
 
-async function decodeBySharp(bytes: Buffer, exif: ExifRule, maxPixels: number): Promise<Pixels> {
-  const open = () => sharp(bytes, { ignoreIcc: true, failOn: "error", limitInputPixels: maxPixels });
+async function decodeBySharp(
+  bytes: Buffer,
+  exif: ExifRule,
+  maxPixels: number,
+  { icc = false, background }: DecodeOptions,
+): Promise<Pixels> {
+  const open = () => sharp(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
   const { format, space, orientation = 1 } = await open().metadata();
   const turned = exif === "auto" && orientation > 1 && orientation <= 8;
   const upright = turned ? open().autoOrient() : open();
-  const inks = space === "cmyk";
+  const inks = space === "cmyk" && !icc;
+  const opaque = (image: Sharp) => {
+    if (!background) return image.removeAlpha();
+    const [r, g, b] = background;
+    return image.flatten({ background: { r, g, b } });
+  };
   const { data, info } = await (inks
     ? upright.pipelineColourspace("cmyk").toColourspace("cmyk")
-    : upright.removeAlpha().toColourspace("srgb")
+    : opaque(upright).toColourspace("srgb")
   )
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });

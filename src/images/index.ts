@@ -1,7 +1,10 @@
 /** Image files to network input. */
+
+export { listArchive } from "./archive.ts";
 export { type DecodeOptions, decodeImage, type ExifRule } from "./decode.ts";
-export { imageExtensions, listImages } from "./list.ts";
+export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from "./inputs.ts";
 export type { Pixels } from "./pixels.ts";
+export { type DecodePool, openDecodePool } from "./pool.ts";
 export {
   describePreprocess,
   type PreprocessFamily,
@@ -10,3 +13,4 @@ export {
   preprocess,
   preprocessModes,
 } from "./preprocess.ts";
+export { type ImageFacts, imageExtensions, type Outcome, type ReadRecipe, readImage } from "./read.ts";

@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { decodeImage, listImages } from "../../src/images/index.ts";
+import { decodeImage, listFolder } from "../../src/images/index.ts";
 
 const folder = join(import.meta.dirname, "../../samples");
-const files = await listImages(folder);
+const files = (await listFolder(folder)).map((i) => i.key);
 const images = await Promise.all(
   files.map(async (file) => ({ file, ...(await decodeImage(join(folder, file))) })),
 );

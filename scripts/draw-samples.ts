@@ -1,5 +1,5 @@
 /**
- * Draws the sample images, the same pixels each time: `node --import tsx samples/draw.ts`. Four groups that look alike
+ * Draws the sample images, the same pixels each time: `node --import tsx scripts/draw-samples.ts`. Four groups that look alike
  * inside (bubbles, weave, hills, towers), in the formats and with the oddities that a folder of photographs has.
  */
 import { mkdir, writeFile } from "node:fs/promises";
@@ -176,7 +176,8 @@ async function encode(sample: Sample, rgb: Buffer): Promise<Buffer> {
   return stored.jpeg({ quality: 88 }).toBuffer();
 }
 
-await mkdir(join(import.meta.dirname, "more"), { recursive: true });
+const folder = join(import.meta.dirname, "../samples");
+await mkdir(join(folder, "more"), { recursive: true });
 for (const sample of samples) {
-  await writeFile(join(import.meta.dirname, sample.file), await encode(sample, await paint(sample)));
+  await writeFile(join(folder, sample.file), await encode(sample, await paint(sample)));
 }

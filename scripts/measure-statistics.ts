@@ -1,13 +1,13 @@
 /**
  * Measures the batch norm statistics that seeded weights need, where src/nets/statistics has none for a network:
- * `node --import tsx samples/measure-statistics.ts NETWORK...`. Each moving mean and variance becomes what the samples
+ * `node --import tsx scripts/measure-statistics.ts NETWORK...`. Each moving mean and variance becomes what the samples
  * give at that place, layer after layer, so that activations stay as they are in a trained network.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphNode } from "../src/engine/graph.ts";
 import { chooseVariant } from "../src/engine/variants.ts";
-import { decodeImage, listImages, preprocess } from "../src/images/index.ts";
+import { decodeImage, listFolder, preprocess } from "../src/images/index.ts";
 import { opOf } from "../src/kernels/index.ts";
 import { plainEpilogue } from "../src/kernels/op.ts";
 import { buildNetwork, findModel, type Model } from "../src/nets/index.ts";
@@ -19,12 +19,12 @@ const batch = 4;
 const caps = { maxBindingBytes: Number.POSITIVE_INFINITY, maxWorkgroupSize: 1, maxWorkgroupsPerDimension: 1 };
 
 async function readSamples(model: Model): Promise<Float32Array> {
-  const folder = import.meta.dirname;
-  const paths = (await listImages(folder)).slice(0, batch);
+  const folder = join(import.meta.dirname, "../samples");
+  const paths = (await listFolder(folder, { globs: ["*.jpg", "*.png"] })).slice(0, batch);
   const pixels = sizeOf([model.inputSize, model.inputSize, model.inputChannels]);
   const images = new Float32Array(batch * pixels);
-  for (const [i, path] of paths.entries()) {
-    const image = await decodeImage(join(folder, path), { exif: "auto" });
+  for (const [i, { key }] of paths.entries()) {
+    const image = await decodeImage(join(folder, key), { exif: "auto" });
     const recipe = {
       family: model.preprocess,
       mode: "slim",

@@ -1,0 +1,120 @@
+/** Finding the images: under a folder, or named by a list. What a file holds is decided by its content, when it is read. */
+import { readdir, realpath, stat } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
+import picomatch from "picomatch";
+
+/** A file that may hold an image. */
+export interface ImageInput {
+  /** Its POSIX path as the user knows it: the key of its feature. Bytes that are no UTF-8 stand as \xNN. */
+  readonly key: string;
+  /** Where it lies, in the file system's own bytes. */
+  readonly path: Uint8Array;
+  /** The part of that file that it is, where the file is an archive. */
+  readonly part?: { readonly offset: number; readonly size: number };
+}
+
+export interface ListOptions {
+  /** Only paths that match one of these patterns, such as "cats/**". */
+  readonly globs?: readonly string[];
+  /** No path that matches one of these. */
+  readonly excludes?: readonly string[];
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A file name's bytes as text; bytes that are no UTF-8 as \xNN, so that no two names become one. */
+export function nameOf(bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    let text = "";
+    for (let i = 0; i < bytes.length; ) {
+      const length = Math.max(1, [4, 3, 2, 1].find((n) => isText(bytes.subarray(i, i + n), n)) ?? 0);
+      const part = bytes.subarray(i, i + length);
+      text += isText(part, length) ? strict.decode(part) : `\\x${part[0].toString(16).padStart(2, "0")}`;
+      i += length;
+    }
+    return text;
+  }
+}
+
+/** Whether `bytes` are exactly one character. */
+function isText(bytes: Uint8Array, length: number): boolean {
+  if (bytes.length !== length) return false;
+  try {
+    return [...strict.decode(bytes)].length === 1;
+  } catch {
+    return false;
+  }
+}
+
+/** By the bytes of the keys. */
+export const sorted = (inputs: ImageInput[]): ImageInput[] =>
+  inputs
+    .map((input) => ({ input, bytes: Buffer.from(input.key) }))
+    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map(({ input }) => input);
+
+/** Whether a key is wanted by patterns. */
+export function matcher({ globs = [], excludes = [] }: ListOptions): (key: string) => boolean {
+  const rules = { dot: true };
+  const wanted = globs.length === 0 ? () => true : picomatch([...globs], rules);
+  const unwanted = excludes.length === 0 ? () => false : picomatch([...excludes], rules);
+  return (key) => wanted(key) && !unwanted(key);
+}
+
+const slash = Buffer.from("/");
+
+/**
+ * The files under `dir` and the folders in it, by their paths relative to it, sorted by the bytes of these. Names that
+ * begin with a dot are passed over; links to folders are followed, but never around a loop.
+ */
+export async function listFolder(dir: string, options: ListOptions = {}): Promise<ImageInput[]> {
+  const wanted = matcher(options);
+  const found: ImageInput[] = [];
+
+  async function walk(here: Buffer, relative: string, above: readonly string[]): Promise<void> {
+    const real = (await realpath(here, "buffer")).toString("latin1");
+    if (above.includes(real)) return;
+    for (const entry of await readdir(here, { withFileTypes: true, encoding: "buffer" })) {
+      const bytes = entry.name as unknown as Buffer;
+      if (bytes[0] === 0x2e) continue;
+      const path = Buffer.concat([here, slash, bytes]);
+      const key = relative === "" ? nameOf(bytes) : `${relative}/${nameOf(bytes)}`;
+      const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
+      if (kind?.isDirectory()) await walk(path, key, [...above, real]);
+      else if (kind?.isFile() && wanted(key)) found.push({ key, path });
+    }
+  }
+
+  await walk(Buffer.from(dir), "", []);
+  return sorted(found);
+}
+
+/**
+ * The files that a list names, one a line or, where it holds a zero byte, separated by these. Relative names count from
+ * `dir`. Each stays the key as it is written; a name that stands twice is taken once.
+ */
+export function listNamed(
+  list: Uint8Array,
+  dir: string | undefined,
+  options: ListOptions = {},
+): ImageInput[] {
+  const wanted = matcher(options);
+  const separator = list.includes(0) ? 0 : 0x0a;
+  const inputs = new Map<string, ImageInput>();
+  for (let start = 0; start < list.length; ) {
+    const found = list.indexOf(separator, start);
+    const end = found < 0 ? list.length : found;
+    let name = list.subarray(start, end);
+    if (separator === 0x0a && name.at(-1) === 0x0d) name = name.subarray(0, -1);
+    start = end + 1;
+    if (name.length === 0) continue;
+    const key = nameOf(name);
+    if (!wanted(key)) continue;
+    const path =
+      dir === undefined || isAbsolute(key) ? name : Buffer.concat([Buffer.from(join(dir, "/")), name]);
+    inputs.set(key, { key, path });
+  }
+  return sorted([...inputs.values()]);
+}

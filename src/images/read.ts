@@ -1,0 +1,100 @@
+/** One file to one outcome: what a decoding worker does. */
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import { ImageError } from "../errors.ts";
+import { isBmp } from "./bmp.ts";
+import { type DecodeOptions, decodeImage } from "./decode.ts";
+import type { ImageInput } from "./inputs.ts";
+import { type PreprocessOptions, preprocess } from "./preprocess.ts";
+
+/** What is known of an image that was decoded. */
+export interface ImageFacts {
+  readonly format: string;
+  readonly width: number;
+  readonly height: number;
+  /** The EXIF orientation found, 1 where there is none. */
+  readonly orientation: number;
+  /** Whether the pixels were turned by it. */
+  readonly turned: boolean;
+}
+
+export type Outcome =
+  | { readonly status: "known"; readonly hash: string }
+  | { readonly status: "ok"; readonly hash: string; readonly facts: ImageFacts; readonly input: Float32Array }
+  | { readonly status: "failed"; readonly hash?: string; readonly reason: string }
+  /** Neither by name nor by content an image. */
+  | { readonly status: "skipped"; readonly reason: string };
+
+export interface ReadRecipe {
+  readonly decode: DecodeOptions;
+  readonly preprocess: PreprocessOptions;
+}
+
+/** Endings of files whose owners take them for images: what cannot be read among them is an error, not another file. */
+export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "tif", "tiff"];
+
+const isImageName = (name: string) =>
+  imageExtensions.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
+
+/** The first bytes of the formats that are read. */
+const magics: readonly ((start: Buffer) => boolean)[] = [
+  (b) => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff,
+  (b) => b.toString("latin1", 0, 8) === "\x89PNG\r\n\x1a\n",
+  (b) => /^GIF8[79]a/.test(b.toString("latin1", 0, 6)),
+  (b) => b.toString("latin1", 0, 4) === "RIFF" && b.toString("latin1", 8, 12) === "WEBP",
+  (b) => ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(b.toString("latin1", 0, 4)),
+  isBmp,
+];
+
+/** Larger files are no images that a network is fed; reading them whole would fill the memory. */
+const mostBytes = 2 ** 30;
+
+const unread = (error: unknown) => `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`;
+
+/** The bytes of a file that is an image by content or by name. */
+async function readBytes({ path, key, part }: ImageInput): Promise<Buffer | Outcome> {
+  const file = await open(path as Buffer, "r").catch((error: unknown) => unread(error));
+  if (typeof file === "string") return { status: "failed", reason: file };
+  try {
+    const { offset, size } = part ?? { offset: 0, size: (await file.stat()).size };
+    const start = Buffer.alloc(Math.min(size, 64));
+    await file.read(start, 0, start.length, offset);
+    if (!isImageName(key) && !magics.some((magic) => magic(start))) {
+      return { status: "skipped", reason: "neither its name nor its content is an image's" };
+    }
+    if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };
+    const bytes = Buffer.allocUnsafe(size);
+    const { bytesRead } = size === 0 ? { bytesRead: 0 } : await file.read(bytes, 0, size, offset);
+    return bytes.subarray(0, bytesRead);
+  } catch (error) {
+    return { status: "failed", reason: unread(error) };
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Reads, decodes and preprocesses one file. `wanted` is asked, with the hash of its content, before it is decoded: what
+ * is known already need not be. Never rejects for what is wrong with the file.
+ */
+export async function readImage(
+  image: ImageInput,
+  recipe: ReadRecipe,
+  wanted: (hash: string) => boolean | Promise<boolean>,
+): Promise<Outcome> {
+  const bytes = await readBytes(image);
+  if (!Buffer.isBuffer(bytes)) return bytes;
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  if (!(await wanted(hash))) return { status: "known", hash };
+  try {
+    const pixels = await decodeImage(bytes, recipe.decode);
+    const { format, width, height, orientation, turned } = pixels;
+    const input = preprocess(pixels, recipe.preprocess);
+    return { status: "ok", hash, facts: { format, width, height, orientation, turned }, input };
+  } catch (error) {
+    if (error instanceof ImageError) {
+      return { status: "failed", hash, reason: error.message.replace(/^the image /, "").replace(/\.$/, "") };
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,181 @@
+/** What is read, by which name, and what becomes of files that are no images. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  listArchive,
+  listFolder,
+  listNamed,
+  nameOf,
+  openDecodePool,
+  type ReadRecipe,
+} from "../../src/images/index.ts";
+
+let folder = "";
+let jpeg: Buffer;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "inputs-"));
+  jpeg = await sharp({ create: { width: 40, height: 30, channels: 3, background: "#a08060" } })
+    .jpeg()
+    .toBuffer();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const keys = (inputs: readonly { key: string }[]) => inputs.map((i) => i.key);
+const recipe: ReadRecipe = {
+  decode: { exif: "auto" },
+  preprocess: { family: "inception", mode: "slim", size: 8, channels: 3 },
+};
+
+describe("a folder", () => {
+  it("is narrowed by patterns", async () => {
+    const dir = join(folder, "patterns");
+    for (const name of ["cats/a.jpg", "cats/kittens/b.jpg", "dogs/a.jpg", "c.png"]) {
+      mkdirSync(join(dir, name, ".."), { recursive: true });
+      writeFileSync(join(dir, name), "");
+    }
+    expect(keys(await listFolder(dir, { globs: ["cats/**"] }))).toEqual(["cats/a.jpg", "cats/kittens/b.jpg"]);
+    expect(keys(await listFolder(dir, { globs: ["*.png", "**/a.jpg"], excludes: ["dogs/**"] }))).toEqual([
+      "c.png",
+      "cats/a.jpg",
+    ]);
+  });
+
+  it("may hold names of any bytes", async () => {
+    const dir = join(folder, "names");
+    mkdirSync(dir);
+    const odd = Buffer.concat([Buffer.from(`${dir}/caf`), Buffer.from([0xe9]), Buffer.from(" é.jpg")]);
+    writeFileSync(odd, jpeg);
+    writeFileSync(join(dir, "line\nbreak.jpg"), jpeg);
+    const inputs = await listFolder(dir);
+    expect(keys(inputs)).toEqual(["caf\\xe9 é.jpg", "line\nbreak.jpg"]);
+    const pool = openDecodePool(1, recipe);
+    for (const input of inputs) expect(await pool.read(input, () => true)).toMatchObject({ status: "ok" });
+    await pool.close();
+  });
+});
+
+describe("an archive", () => {
+  it("gives its images by their names, and reads them where they lie", async () => {
+    const dir = join(folder, "shard");
+    const long = `${"deep/".repeat(25)}${"x".repeat(120)}.jpg`;
+    for (const name of ["0001.jpg", "0001.json", ".hidden.jpg", long, "é.jpg"]) {
+      mkdirSync(join(dir, name, ".."), { recursive: true });
+      writeFileSync(join(dir, name), name.endsWith(".jpg") ? jpeg : "{}");
+    }
+    for (const format of ["gnu", "pax"]) {
+      const tar = join(folder, `${format}.tar`);
+      execFileSync("tar", ["-cf", tar, `--format=${format}`, "-C", dir, "."]);
+      const inputs = await listArchive(tar, { excludes: ["*.json"] });
+      expect(keys(inputs)).toEqual(["0001.jpg", long, "é.jpg"]);
+      const pool = openDecodePool(1, recipe);
+      for (const input of inputs) {
+        expect(await pool.read(input, () => true)).toMatchObject({
+          status: "ok",
+          facts: { width: 40, height: 30 },
+        });
+      }
+      await pool.close();
+      writeFileSync(`${tar}.cut`, readFileSync(tar).subarray(0, 1500));
+      await expect(listArchive(`${tar}.cut`)).rejects.toThrow(/was cut off|is damaged/);
+    }
+    execFileSync("gzip", ["-k", join(folder, "gnu.tar")]);
+    await expect(listArchive(join(folder, "gnu.tar.gz"))).rejects.toThrow(/is compressed/);
+    await expect(listArchive(join(dir, "0001.jpg"))).rejects.toThrow(/is no tar archive/);
+  });
+});
+
+describe("a list", () => {
+  it("names files by lines or by zero bytes, each once, sorted", () => {
+    const lines = listNamed(Buffer.from("b.jpg\r\na.jpg\n\nb.jpg\nc d.jpg"), "photos");
+    expect(keys(lines)).toEqual(["a.jpg", "b.jpg", "c d.jpg"]);
+    expect(Buffer.from(lines[0].path).toString()).toBe("photos/a.jpg");
+    const zeros = listNamed(Buffer.from("b\n.jpg\0/x/a.jpg\0"), undefined);
+    expect(keys(zeros)).toEqual(["/x/a.jpg", "b\n.jpg"]);
+    expect(Buffer.from(zeros[1].path).toString()).toBe("b\n.jpg");
+  });
+});
+
+describe("a name", () => {
+  it("keeps its text, and shows bytes that are none", () => {
+    expect(nameOf(Buffer.from("漢 😀.png"))).toBe("漢 😀.png");
+    expect(nameOf(Uint8Array.of(0xff, 0x41, 0xc3, 0xa9, 0xc3))).toBe("\\xffAé\\xc3");
+  });
+});
+
+describe("the decoding workers", () => {
+  it("give every file its outcome, by content and not by name", async () => {
+    const dir = join(folder, "outcomes");
+    mkdirSync(dir);
+    const png = await sharp(jpeg).png().toBuffer();
+    const files: Readonly<Record<string, Buffer | string>> = {
+      "empty.jpg": "",
+      image: png,
+      "notes.txt": "nothing to see",
+      "really.png.jpg": png,
+      "text.jpg": "this is a text, not a picture",
+      "truncated.png": png.subarray(0, png.length >> 1),
+      "huge.bmp": Buffer.concat([
+        Buffer.from("BM"),
+        Buffer.alloc(12),
+        Buffer.from(Uint32Array.of(40, 200_000, 200_000).buffer),
+        Buffer.from(Uint16Array.of(1, 24).buffer),
+        Buffer.alloc(24),
+      ]),
+    };
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
+    const pool = openDecodePool(2, recipe);
+    const outcomes = await Promise.all(
+      (await listFolder(dir)).map(async (input) => [input.key, await pool.read(input, () => true)] as const),
+    );
+    await pool.close();
+    const short = outcomes.map(([key, o]) => [
+      key,
+      o.status,
+      o.status === "ok" ? o.facts.format : "reason" in o ? o.reason : "",
+    ]);
+    expect(short).toEqual([
+      ["empty.jpg", "failed", "cannot be decoded: the file is empty"],
+      ["huge.bmp", "failed", expect.stringContaining("cannot be decoded")],
+      ["image", "ok", "png"],
+      ["notes.txt", "skipped", "neither its name nor its content is an image's"],
+      ["really.png.jpg", "ok", "png"],
+      ["text.jpg", "failed", "cannot be decoded: it is a text file"],
+      ["truncated.png", "failed", expect.stringContaining("damaged")],
+    ]);
+  });
+
+  it("are not asked to decode what is known", async () => {
+    const path = join(folder, "known.jpg");
+    writeFileSync(path, jpeg);
+    const pool = openDecodePool(1, recipe);
+    const input = { key: "known.jpg", path: Buffer.from(path) };
+    const asked: string[] = [];
+    const outcome = await pool.read(input, (hash) => {
+      asked.push(hash);
+      return false;
+    });
+    expect(outcome).toEqual({ status: "known", hash: asked[0] });
+    expect(asked[0]).toMatch(/^[0-9a-f]{64}$/);
+    const again = await pool.read(input, () => true);
+    expect(again).toMatchObject({
+      status: "ok",
+      facts: { format: "jpeg", width: 40, height: 30, turned: false },
+    });
+    expect(again.status === "ok" && again.input.length).toBe(8 * 8 * 3);
+    await pool.close();
+  });
+
+  it("tell a file that is gone", async () => {
+    const pool = openDecodePool(1, recipe);
+    const outcome = await pool.read(
+      { key: "gone.jpg", path: Buffer.from(join(folder, "gone.jpg")) },
+      () => true,
+    );
+    expect(outcome).toEqual({ status: "failed", reason: "it cannot be read (ENOENT)" });
+    await pool.close();
+  });
+});
