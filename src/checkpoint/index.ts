@@ -2,7 +2,8 @@
  * TensorFlow checkpoints: bytes to named tensors. V1 and V2, one file or many, in a folder or still in the archive that
  * was downloaded. Only what is asked for is read.
  */
-import { rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { createReadStream, rmSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,10 +27,21 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   return location.kind === "archive" ? openArchive(location.file, path) : openLocated(location, path);
 }
 
-function openLocated(location: Exclude<Location, { kind: "archive" }>, shown: string): Promise<Checkpoint> {
-  return location.kind === "V2"
-    ? openV2(location.prefix, location.index, shown)
-    : openV1(location.files, shown);
+async function openLocated(
+  location: Exclude<Location, { kind: "archive" }>,
+  shown: string,
+): Promise<Checkpoint> {
+  const [opened, files] =
+    location.kind === "V2"
+      ? [await openV2(location.prefix, location.index, shown), [location.index]]
+      : [await openV1(location.files, shown), location.files];
+  return { ...opened, identify: () => hashOf(files) };
+}
+
+async function hashOf(files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+  return hash.digest("hex");
 }
 
 /** Members that can belong to a checkpoint: graphs, texts and frozen models stay in the archive. */

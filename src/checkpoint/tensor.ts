@@ -33,6 +33,11 @@ export interface Checkpoint {
   read(name: string): Promise<TensorValue>;
   /** As float32. @throws CheckpointError also when the tensor is not of a floating type. */
   readFloat32(name: string): Promise<Float32Array>;
+  /**
+   * A hash of the content: of the whole files of V1, of the index of V2, which holds a checksum of every tensor. The same
+   * in an archive and out of it.
+   */
+  identify(): Promise<string>;
   close(): Promise<void>;
 }
 

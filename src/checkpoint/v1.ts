@@ -135,7 +135,7 @@ function writeInteger(view: DataView, at: number, width: number, value: bigint):
 }
 
 /** Opens a V1 checkpoint of one or more files. `shown` is the path that the user named. */
-export async function openV1(paths: readonly string[], shown: string): Promise<Checkpoint> {
+export async function openV1(paths: readonly string[], shown: string): Promise<Omit<Checkpoint, "identify">> {
   const tables: Table[] = [];
   const close = async () => {
     for (const { file } of tables.splice(0)) await file.close();

@@ -129,7 +129,11 @@ const shardPath = (prefix: string, shard: number, shards: number): string => {
  * Opens a V2 checkpoint. Data files are opened when a tensor in them is read, so one that is missing does no harm to
  * the others. `shown` is the path that the user named.
  */
-export async function openV2(prefix: string, indexPath: string, shown: string): Promise<Checkpoint> {
+export async function openV2(
+  prefix: string,
+  indexPath: string,
+  shown: string,
+): Promise<Omit<Checkpoint, "identify">> {
   const indexFile = await openByteFile(indexPath);
   const entries = new Map<string, BundleEntry>();
   const parts = new Map<string, BundleEntry>();

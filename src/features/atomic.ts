@@ -11,6 +11,8 @@ import { OutputError } from "../errors.ts";
 export interface AtomicFile {
   /** The path that the file will have. */
   readonly path: string;
+  /** Where the bytes are until then, for a library that writes files of its own. */
+  readonly temporary: string;
   append(bytes: Uint8Array): Promise<void>;
   /** Overwrites bytes written before. */
   patch(position: number, bytes: Uint8Array): Promise<void>;
@@ -58,6 +60,7 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
   }
   return {
     path,
+    temporary,
     async append(bytes) {
       await told(path, () => writeAll(handle, bytes, end));
       end += bytes.length;

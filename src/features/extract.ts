@@ -1,64 +1,85 @@
-/** The pipeline: image files -> pixels -> batches -> network -> one file of features. */
-import { stat } from "node:fs/promises";
+/** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
-import { extname, join } from "node:path";
-import { ImageError, NothingToDoError, UsageError } from "../errors.ts";
-import { type ExifRule, imageExtensions, type PreprocessMode } from "../images/index.ts";
-import { findModel, type Model } from "../nets/index.ts";
-import { type Shape, sizeOf } from "../tensor.ts";
+import { NothingToDoError } from "../errors.ts";
+import type { ImageInput, Outcome, ReadRecipe } from "../images/index.ts";
+import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
-import { describeRun, type Failure, type Metadata } from "./metadata.ts";
-import type { Network, NetworkOptions } from "./network.ts";
-import { samplesDirectory } from "./package.ts";
+import { openAtomic } from "./atomic.ts";
+import { createBatcher } from "./batches.ts";
+import type { ManifestRecord } from "./manifest.ts";
+import type { Failure } from "./metadata.ts";
+import type { Network } from "./network.ts";
+import { type ExtractedFile, writeOutputs } from "./output.ts";
+import { keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
+import { type LabelNames, readLabels } from "./predictions.ts";
+import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
-import { throwIfStopped } from "./stopped.ts";
-import { chooseWeights, type WeightWishes } from "./weights.ts";
-import { type FeatureWriter, findFormat, openWriter, storedShape } from "./writers/index.ts";
+import { Stopped, throwIfStopped } from "./stopped.ts";
+import { openStore, type Settings, type Store } from "./store.ts";
 
-export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
-  readonly model: string;
-  /** The folder of images; the project's own samples when left out. */
-  readonly dataDir?: string;
-  /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */
-  readonly layers?: readonly string[];
-  readonly imageSize?: number;
-  readonly globalPool?: boolean;
-  readonly ema?: NetworkOptions["ema"];
-  readonly preprocess: PreprocessMode;
-  /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
-  readonly exif: ExifRule;
-  readonly device: NetworkOptions["device"];
-  readonly batchSize: number;
-  readonly out?: string;
-  readonly format: string;
-}
+export type { ExtractRequest } from "./request.ts";
 
 /** What the run tells while it goes on. */
 export interface ExtractEvents {
   /** A sentence that the user should see. */
   readonly notice?: (sentence: string) => void;
-  readonly started?: (total: number, network: Network) => void;
+  readonly started?: (total: number, network: Network, known: number) => void;
   readonly progressed?: (done: number, failed: number) => void;
   readonly failed?: (failure: Failure) => void;
 }
 
-/** A file of features, with what stands beside it. */
-export interface ExtractedFile {
-  readonly path: string;
-  readonly metadata: Metadata;
+/** Where the time of a run went, in milliseconds. Stages run beside each other. */
+export interface StageTimes {
+  readonly wall: number;
+  /** Reading and decoding, divided by the number of workers. */
+  readonly decode: number;
+  readonly compute: number;
+  readonly write: number;
 }
 
 export interface ExtractReport {
   /** One for each end point, in order. */
   readonly files: readonly ExtractedFile[];
-  /** From the first image to the last, the opening of the network left out. */
-  readonly seconds: number;
+  /** The file of predictions, where they were asked for. */
+  readonly predictions?: string;
+  readonly manifest: string;
+  /** Images whose features were computed by this run, and those that were known. */
+  readonly computed: number;
+  readonly known: number;
+  readonly times: StageTimes;
+}
+
+/** All that decides the bits of a stored feature. */
+function settingsOf(
+  network: Network,
+  request: ExtractRequest,
+  recipe: ReadRecipe,
+  description: string,
+  endPoints: readonly KeptEndPoint[],
+): Settings {
+  const { weights } = network;
+  return {
+    model: network.model,
+    endPoints: endPoints.map(({ name, shape }) => `${name} ${shape.join("x")}`),
+    weights: weights.kind === "seeded" ? "seeded, untrained" : `sha256 ${weights.sha256}`,
+    ema: weights.kind === "checkpoint" && weights.ema,
+    imageSize: network.inputShape[0],
+    globalPool: request.globalPool ?? false,
+    pool: request.pool ?? "none",
+    preprocess: description,
+    exif: recipe.decode.exif,
+    icc: recipe.decode.icc ?? false,
+    background: recipe.decode.background ?? null,
+    maxPixels: recipe.decode.maxPixels ?? null,
+    device: `${network.backend} ${network.adapter}`,
+  };
 }
 
 /**
- * Extracts the features of every image under a folder into a file for each end point.
+ * Extracts the features of every image into a file for each end point, going on where an earlier run into the same
+ * output stopped.
  * @throws UsageError, CheckpointError, DeviceError, OutputError; NothingToDoError when no image gives a feature;
- * Stopped when `signal` fires. In each case no file is left behind and an older result is untouched.
+ * Stopped when `signal` fires, with all that was computed kept. An older result is untouched until the new one is whole.
  */
 export async function extract(
   request: ExtractRequest,
@@ -66,183 +87,158 @@ export async function extract(
   events: ExtractEvents = {},
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
-  const model = await modelOf(request, rooms);
-  const format = findFormat(request.format);
-  const out = request.out ?? `features/${model.name}_features.${format.name}`;
-  const dataDir = request.dataDir ?? samplesDirectory;
-  const exif = request.preprocess === "seed" ? "ignore" : request.exif;
-  const weights = await chooseWeights(model, {
-    checkpoint: request.checkpoint,
-    weights: request.weights,
-    samplesOnly: request.dataDir === undefined,
-    directory: rooms.checkpointDirectory,
-  });
-  const paths = await listFolder(dataDir, rooms.listImages);
+  const planned = await plan(request, rooms);
+  const { model, inputs, out } = planned;
+  const labels: LabelNames = await readLabels(request.labels);
   throwIfStopped(signal);
-
-  const network = await rooms.openNetwork({
-    model: model.name,
-    layers: request.layers,
-    imageSize: request.imageSize,
-    globalPool: request.globalPool,
-    ema: request.ema,
-    device: request.device,
-    ...weights,
-    notice: events.notice,
-  });
-  const outputs: Output[] = [];
+  const network = await openFor(request, rooms, model, events.notice);
+  let store: Store | undefined;
   try {
     throwIfStopped(signal);
-    for (const { name, shape } of network.endPoints) {
-      const path = network.endPoints.length === 1 ? out : withLayer(out, name);
-      const stored = storedShape(shape);
-      outputs.push({ endPoint: name, path, shape: stored, writer: await openWriter(path, format, stored) });
-    }
-    events.started?.(paths.length, network);
-    const recipe = {
-      family: model.preprocess,
-      mode: request.preprocess,
-      size: network.inputShape[0],
-      channels: network.inputShape[2],
+    const endPoints = keptEndPoints(network, request.pool ?? "none");
+    const recipe: ReadRecipe = {
+      decode: {
+        exif: planned.exif,
+        icc: request.icc,
+        background: request.background,
+        maxPixels: request.maxPixels,
+      },
+      preprocess: {
+        family: model.preprocess,
+        mode: request.preprocess,
+        size: network.inputShape[0],
+        channels: network.inputShape[2],
+      },
     };
-    const decode = async (path: string): Promise<Float32Array | Failure> => {
-      const file = join(dataDir, path);
-      try {
-        return rooms.preprocess(await rooms.decodeImage(file, { exif }), recipe);
-      } catch (error) {
-        // The path is told beside the reason.
-        if (error instanceof ImageError) return { path, reason: error.message.replace(`${file} `, "") };
-        throw error;
-      }
-    };
-    const began = performance.now();
-    const failures = await pump({
-      paths,
-      decode,
-      network,
-      writers: outputs.map((o) => o.writer),
-      batchSize: request.batchSize,
-      events,
-      signal,
+    const description = rooms.describePreprocess(recipe.preprocess);
+    // What cannot be written is told before hours of work, not after.
+    await (await openAtomic(out)).abandon();
+    store = await openStore({
+      folder: `${out}.run`,
+      settings: settingsOf(network, request, recipe, description, endPoints),
+      widths: endPoints.map((e) => sizeOf(e.shape)),
+      overwrite: request.overwrite ?? false,
+      retryFailed: request.retryFailed ?? false,
+      patience: 1000 * (request.commitEvery ?? 2),
     });
-    const seconds = (performance.now() - began) / 1000;
-    if (outputs[0].writer.rows === 0) throw noRows(dataDir, failures);
-    const files: ExtractedFile[] = [];
-    for (const { endPoint, path, shape, writer } of outputs) {
-      const metadata = describeRun({
-        network,
-        endPoint,
-        globalPool: request.globalPool ?? false,
-        shape,
-        dataDir,
-        format: format.name,
-        preprocess: { mode: request.preprocess, exif, description: rooms.describePreprocess(recipe) },
-        written: writer.rows,
-        failures,
-      });
-      await writer.commit(metadata);
-      files.push({ path, metadata });
-    }
-    return { files, seconds };
+    events.started?.(inputs.length, network, store.resumed);
+    const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
+    const rows = run.records.filter((r) => r.status === "ok").length;
+    if (rows === 0) throw noRows(planned.from, run.records);
+    const report = await writeOutputs({
+      ...planned,
+      request,
+      network,
+      endPoints,
+      store,
+      description,
+      labels,
+      records: run.records,
+    });
+    return { ...report, computed: run.computed, known: rows - run.computed, times: run.times };
   } finally {
-    for (const { writer } of outputs) await writer.abandon();
+    await store?.close();
     await network.close();
   }
 }
 
-interface Output {
-  readonly endPoint: string;
-  readonly path: string;
-  readonly shape: Shape;
-  readonly writer: FeatureWriter;
-}
-
-/** The network asked for by name; `auto` tells it from the checkpoint's variables. */
-async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRooms): Promise<Model> {
-  if (model !== "auto") return findModel(model);
-  if (checkpoint !== undefined) return rooms.identifyCheckpoint(checkpoint);
-  throw new UsageError(
-    "--model auto tells the network from a checkpoint, and there is none.",
-    "Name the file with --checkpoint FILE, or the network with --model NAME.",
-  );
-}
-
-/** `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
-function withLayer(path: string, endPoint: string): string {
-  const extension = extname(path);
-  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
-}
-
 interface Pump {
-  readonly paths: readonly string[];
-  readonly decode: (path: string) => Promise<Float32Array | Failure>;
+  readonly inputs: readonly ImageInput[];
+  readonly recipe: ReadRecipe;
+  readonly endPoints: readonly KeptEndPoint[];
   readonly network: Network;
-  /** One for each end point. */
-  readonly writers: readonly FeatureWriter[];
-  readonly batchSize: number;
+  readonly store: Store;
+  readonly request: ExtractRequest;
+  readonly rooms: ExtractRooms;
   readonly events: ExtractEvents;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Moves every image through the network; images are decoded while it computes. Gives the images that failed. */
-async function pump(run: Pump): Promise<Failure[]> {
-  const { paths, network, writers, batchSize, events } = run;
-  const pixels = sizeOf(network.inputShape);
-  const batch = new Float32Array(Math.min(batchSize, paths.length) * pixels);
-  const failures: Failure[] = [];
-  let names: string[] = [];
+interface Pumped {
+  /** One for each input, in order. Rows are filled in when they are written. */
+  readonly records: readonly ManifestRecord[];
+  readonly computed: number;
+  readonly times: StageTimes;
+}
 
-  async function flush(): Promise<void> {
-    throwIfStopped(run.signal);
-    if (names.length === 0) return;
-    const results = await network.run(batch.subarray(0, names.length * pixels), names.length);
-    for (const [k, features] of results.entries()) {
-      const width = features.length / names.length;
-      for (const [i, name] of names.entries()) {
-        await writers[k].append(name, features.subarray(i * width, (i + 1) * width));
+/** Moves every image through the network; images are decoded while it computes. What is computed is kept by the store. */
+async function pump(run: Pump): Promise<Pumped> {
+  const { inputs, network, store, request, rooms, events, signal } = run;
+  const workers = Math.min(request.workers ?? availableParallelism(), inputs.length);
+  const pool = rooms.openDecodePool(workers, run.recipe);
+  const began = performance.now();
+  const batcher = createBatcher({
+    network,
+    store,
+    endPoints: run.endPoints,
+    pool: request.pool ?? "none",
+    batchSize: Math.min(request.batchSize, inputs.length),
+    notice: events.notice,
+  });
+  const records: ManifestRecord[] = [];
+  let failed = 0;
+  try {
+    const limits = { atOnce: workers + 1, ahead: 2 * request.batchSize + workers };
+    const wanted = (hash: string) => store.find(hash) === undefined;
+    const decoded = workAhead(inputs, limits, async (input) => ({
+      input,
+      outcome: await pool.read(input, wanted),
+    }));
+    for await (const { input, outcome } of decoded) {
+      if (signal?.aborted) break;
+      const record = recordOf(input.key, outcome, store);
+      records.push(record);
+      if (outcome.status === "ok") await batcher.add(outcome);
+      if (record.status === "failed") {
+        if (outcome.status === "failed" && outcome.hash) store.addFailure(outcome.hash, outcome.reason);
+        failed++;
+        events.failed?.({ path: input.key, reason: record.reason ?? "" });
       }
+      events.progressed?.(records.length - batcher.waiting, failed);
     }
-    names = [];
-    events.progressed?.(writers[0].rows, failures.length);
+    if (!signal?.aborted) await batcher.flush();
+    await store.commit();
+    if (signal?.aborted) throw new Stopped(signal.reason, { done: batcher.computed, total: inputs.length });
+    events.progressed?.(records.length, failed);
+    return {
+      records,
+      computed: batcher.computed,
+      times: {
+        wall: performance.now() - began,
+        decode: pool.busyMilliseconds / workers,
+        compute: batcher.computeMilliseconds,
+        write: batcher.writeMilliseconds,
+      },
+    };
+  } finally {
+    await pool.close();
   }
-
-  const limits = { atOnce: Math.min(availableParallelism(), 8), ahead: batchSize + 2 };
-  const decoded = workAhead(paths, limits, async (path) => ({ path, result: await run.decode(path) }));
-  for await (const { path, result } of decoded) {
-    throwIfStopped(run.signal);
-    if (result instanceof Float32Array) {
-      batch.set(result, names.length * pixels);
-      names.push(path);
-      if (names.length === batchSize) await flush();
-    } else {
-      failures.push(result);
-      events.failed?.(result);
-      events.progressed?.(writers[0].rows, failures.length);
-    }
-  }
-  await flush();
-  return failures;
 }
 
-async function listFolder(folder: string, listImages: ExtractRooms["listImages"]): Promise<string[]> {
-  const there = await stat(folder).catch(() => undefined);
-  if (!there?.isDirectory()) {
-    throw new UsageError(
-      there ? `${folder} is not a folder.` : `There is no folder ${folder}.`,
-      "Name a folder of images with --data-dir DIR.",
-    );
+/** The manifest's record of an outcome; facts of a content that was known come from the store. */
+function recordOf(path: string, outcome: Outcome, store: Store): ManifestRecord {
+  switch (outcome.status) {
+    case "ok":
+      return { path, status: "ok", sha256: outcome.hash, ...outcome.facts };
+    case "known": {
+      const known = store.find(outcome.hash);
+      if (known?.kind === "row") return { path, status: "ok", sha256: outcome.hash, ...known.facts };
+      return { path, status: "failed", sha256: outcome.hash, reason: known?.reason };
+    }
+    case "failed":
+      return { path, status: "failed", sha256: outcome.hash, reason: outcome.reason };
+    case "skipped":
+      return { path, status: "skipped", reason: outcome.reason };
   }
-  const paths = await listImages(folder);
-  if (paths.length > 0) return paths;
-  throw new NothingToDoError(`There are no images in ${folder} or the folders in it.`, lookedFor);
 }
 
-const lookedFor = `Looked for files that end in ${imageExtensions.map((e) => `.${e}`).join(", ")}.`;
-
-function noRows(folder: string, failures: readonly Failure[]): NothingToDoError {
+function noRows(from: string, records: readonly ManifestRecord[]): NothingToDoError {
+  const failures = records.filter((r) => r.status === "failed");
+  if (failures.length === 0)
+    return new NothingToDoError(`There are no images in ${from} or the folders in it.`, lookedFor);
   const all = failures.length === 1 ? "the only image" : `all ${failures.length} images`;
   return new NothingToDoError(
-    `Nothing was written: ${all} in ${folder} could not be read.`,
+    `Nothing was written: ${all} in ${from} could not be read.`,
     `The first was ${failures[0].path}: ${failures[0].reason}`,
   );
 }

@@ -1,8 +1,13 @@
 /** What stands in the file beside the features: how they were made, so that nobody has to remember it. */
 import type { ExifRule, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
+import type { EncodingCost } from "./encode.ts";
+import type { FeatureDtype } from "./formats/table.ts";
+import type { ManifestRecord } from "./manifest.ts";
 import type { Network } from "./network.ts";
+import type { Pool } from "./numbers.ts";
 import { toolName, toolVersion } from "./package.ts";
+import type { ExtractRequest } from "./request.ts";
 
 /** An image without a feature, and why. */
 export interface Failure {
@@ -19,17 +24,40 @@ export interface Metadata {
   readonly imageSize: number;
   /** Whether the last map was averaged over its area whatever its size (--global-pool). */
   readonly globalPool: boolean;
+  /** How maps became vectors. */
+  readonly pool: Pool;
+  /** The principal components that were kept. */
+  readonly pca?: PcaNote;
+  /** Whether features were divided by their length. */
+  readonly l2: boolean;
   /** Of one feature, as it is stored. */
   readonly featureShape: Shape;
-  readonly dtype: "float32";
+  readonly dtype: DtypeNote;
   readonly format: string;
   readonly weights: WeightsNote;
   readonly preprocess: PreprocessNote;
   readonly backend: Network["backend"];
   readonly adapter: string;
   readonly dataDir: string;
-  readonly images: { readonly found: number; readonly written: number; readonly failed: number };
+  readonly images: {
+    readonly found: number;
+    readonly written: number;
+    readonly failed: number;
+    readonly skipped: number;
+  };
   readonly failures: readonly Failure[];
+}
+
+/** The type of the numbers, and what it cost to store them in it. */
+export interface DtypeNote extends EncodingCost {
+  readonly name: FeatureDtype;
+}
+
+export interface PcaNote {
+  readonly components: number;
+  /** The share of the variance that each explains. */
+  readonly explained: readonly number[];
+  readonly file: string;
 }
 
 export interface PreprocessNote {
@@ -43,6 +71,8 @@ export interface WeightsNote {
   readonly trained: boolean;
   readonly path?: string;
   readonly format?: string;
+  /** A hash of the checkpoint's content. */
+  readonly sha256?: string;
   /** Whether moving averages of the variables were used instead of the variables. */
   readonly ema?: boolean;
   readonly warning?: string;
@@ -54,24 +84,29 @@ export const untrainedWarning =
 export function describeRun(run: {
   readonly network: Network;
   readonly endPoint: string;
-  readonly globalPool: boolean;
   readonly shape: Shape;
-  readonly dataDir: string;
+  readonly request: ExtractRequest;
+  readonly dtype: DtypeNote;
+  readonly pca: PcaNote | undefined;
   readonly format: string;
+  readonly from: string;
   readonly preprocess: PreprocessNote;
-  readonly written: number;
-  readonly failures: readonly Failure[];
+  readonly records: readonly ManifestRecord[];
 }): Metadata {
-  const { network, written, failures } = run;
+  const { network, request, records } = run;
+  const count = (status: ManifestRecord["status"]) => records.filter((r) => r.status === status).length;
   return {
     tool: toolName,
     version: toolVersion,
     model: network.model,
     endPoint: run.endPoint,
     imageSize: network.inputShape[0],
-    globalPool: run.globalPool,
+    globalPool: request.globalPool ?? false,
+    pool: request.pool ?? "none",
+    pca: run.pca,
+    l2: request.l2 ?? false,
     featureShape: run.shape,
-    dtype: "float32",
+    dtype: run.dtype,
     format: run.format,
     weights:
       network.weights.kind === "seeded"
@@ -80,8 +115,15 @@ export function describeRun(run: {
     preprocess: run.preprocess,
     backend: network.backend,
     adapter: network.adapter,
-    dataDir: run.dataDir,
-    images: { found: written + failures.length, written, failed: failures.length },
-    failures,
+    dataDir: run.from,
+    images: {
+      found: records.length,
+      written: count("ok"),
+      failed: count("failed"),
+      skipped: count("skipped"),
+    },
+    failures: records.flatMap(({ status, path, reason = "" }) =>
+      status === "failed" ? [{ path, reason }] : [],
+    ),
   };
 }

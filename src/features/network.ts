@@ -8,7 +8,7 @@ import { CheckpointError, UsageError } from "../errors.ts";
 import { classesIn, explainMisfit, fitOf, type Shapes } from "../match/fit.ts";
 import { complete, recognise } from "../match/recognise.ts";
 import { type ShadowRule, useShadows, withShadows } from "../match/shadows.ts";
-import { maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
+import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
 import type { Shape } from "../tensor.ts";
@@ -19,6 +19,8 @@ export type WeightOrigin =
       readonly kind: "checkpoint";
       readonly path: string;
       readonly format: string;
+      /** A hash of the file's content. */
+      readonly sha256: string;
       /** Whether the moving averages of the variables were used instead of the variables. */
       readonly ema: boolean;
     }
@@ -52,6 +54,8 @@ export interface EndPoint {
 export interface Network {
   readonly model: string;
   readonly endPoints: readonly EndPoint[];
+  /** The name of the end point that holds the logits. */
+  readonly logits: string;
   /** Height, width and channels of one input image. */
   readonly inputShape: Shape;
   readonly backend: "webgpu" | "cpu";
@@ -141,7 +145,13 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
     if (misfit) throw misfit;
     return {
       source,
-      origin: { kind: "checkpoint", path: checkpoint.path, format: checkpoint.format, ema },
+      origin: {
+        kind: "checkpoint",
+        path: checkpoint.path,
+        format: checkpoint.format,
+        sha256: await checkpoint.identify(),
+        ema,
+      },
       options,
       endPoints: named,
       close: () => checkpoint.close(),
@@ -184,6 +194,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     return {
       model: model.name,
       endPoints: single.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
+      logits: logitsOf(buildNetwork(model, 1, loaded.options)),
       inputShape: single.inputs[0].shape.slice(1),
       backend: opened.backend,
       adapter: opened.adapter,

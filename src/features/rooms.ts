@@ -1,13 +1,14 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
-import { decodeImage, describePreprocess, listImages, preprocess } from "../images/index.ts";
+import { describePreprocess, listArchive, listFolder, listNamed, openDecodePool } from "../images/index.ts";
 import { identifyCheckpoint, openNetwork } from "./network.ts";
 
 export interface ExtractRooms {
   readonly openNetwork: typeof openNetwork;
   readonly identifyCheckpoint: typeof identifyCheckpoint;
-  readonly listImages: typeof listImages;
-  readonly decodeImage: typeof decodeImage;
-  readonly preprocess: typeof preprocess;
+  readonly listFolder: typeof listFolder;
+  readonly listArchive: typeof listArchive;
+  readonly listNamed: typeof listNamed;
+  readonly openDecodePool: typeof openDecodePool;
   readonly describePreprocess: typeof describePreprocess;
   /** Where checkpoints are looked for; `checkpoints` in the working folder when left out. */
   readonly checkpointDirectory?: string;
@@ -16,8 +17,9 @@ export interface ExtractRooms {
 export const ownRooms: ExtractRooms = {
   openNetwork,
   identifyCheckpoint,
-  listImages,
-  decodeImage,
-  preprocess,
+  listFolder,
+  listArchive,
+  listNamed,
+  openDecodePool,
   describePreprocess,
 };

@@ -2,12 +2,15 @@
 export class Stopped extends Error {
   /** What stopped it, such as "SIGINT". */
   readonly signal: string;
+  /** What this run computed, which is kept, of how many images. */
+  readonly progress: { readonly done: number; readonly total: number } | undefined;
 
-  constructor(reason: unknown) {
+  constructor(reason: unknown, progress?: Stopped["progress"]) {
     const signal = typeof reason === "string" ? reason : "SIGINT";
     super(`Stopped by ${signal}.`);
     this.name = "Stopped";
     this.signal = signal;
+    this.progress = progress;
   }
 }
 

@@ -25,7 +25,12 @@ function setting(files: Readonly<Record<string, string>> = images) {
   return { folder, dataDir: join(folder, "in"), out: join(folder, "new", "folder", "f.pkl") };
 }
 
-const firsts = (rows: Iterable<FeatureRow>) => [...rows].map((row) => [row.path, row.data[0]]);
+async function rowsOf(path: string): Promise<FeatureRow[]> {
+  const rows: FeatureRow[] = [];
+  for await (const row of readFeatures(path)) rows.push(row);
+  return rows;
+}
+const firsts = async (path: string) => (await rowsOf(path)).map((row) => [row.path, row.data[0]]);
 
 describe("extract", () => {
   it.each(["pkl", "npy", "jsonl"])(
@@ -34,8 +39,8 @@ describe("extract", () => {
       const { folder, dataDir, out } = setting();
       const report = await extract(requestFor(dataDir, { out, format }), fakeRooms(folder));
       expect(report.files.map((f) => f.path)).toEqual([out]);
-      expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
-      expect([...readFeatures(out)][1].data).toEqual(Float32Array.of(2, 2.1, 2.2));
+      expect(await firsts(out)).toEqual(sorted.map((path, i) => [path, i + 1]));
+      expect((await rowsOf(out))[1].data).toEqual(Float32Array.of(2, 2.1, 2.2));
     },
   );
 
@@ -62,18 +67,21 @@ describe("extract", () => {
     });
     expect(failed).toHaveLength(2);
     expect(failed[0]).toMatch(/^a\.png: .*holds no number/);
-    expect(report.files[0].metadata.images).toEqual({ found: 7, written: 5, failed: 2 });
+    expect(report.files[0].metadata.images).toEqual({ found: 7, written: 5, failed: 2, skipped: 0 });
     expect(report.files[0].metadata.failures.map((f) => f.path)).toEqual(["a.png", "ca.png"]);
-    expect(firsts(readFeatures(out))).toEqual(sorted.map((path, i) => [path, i + 1]));
+    expect(await firsts(out)).toEqual(sorted.map((path, i) => [path, i + 1]));
   });
 
-  it("does not take a fault of the preprocessing for a broken image", async () => {
+  it("does not take a fault of a worker for a broken image", async () => {
     const { folder, dataDir, out } = setting();
     const rooms = fakeRooms(folder);
-    const preprocess = () => {
-      throw new TypeError("a fault");
-    };
-    await expect(extract(requestFor(dataDir, { out }), { ...rooms, preprocess })).rejects.toThrow(TypeError);
+    const openDecodePool: typeof rooms.openDecodePool = (workers, recipe) => ({
+      ...rooms.openDecodePool(workers, recipe),
+      read: () => Promise.reject(new TypeError("a fault")),
+    });
+    await expect(extract(requestFor(dataDir, { out }), { ...rooms, openDecodePool })).rejects.toThrow(
+      TypeError,
+    );
     expect(rooms.open()).toBe(0);
   });
 
@@ -90,7 +98,8 @@ describe("extract", () => {
       preprocess: { mode: "slim", exif: "auto", description: "as it is" },
       backend: "cpu",
       adapter: "a fake processor",
-      images: { found: 5, written: 5, failed: 0 },
+      images: { found: 5, written: 5, failed: 0, skipped: 0 },
+      dtype: { name: "float32" },
     });
     expect(metadata.weights.warning).toContain("UNTRAINED");
     expect(metadata.version).toMatch(/^\d+\.\d+\.\d+/);
@@ -99,13 +108,8 @@ describe("extract", () => {
   it("ignores EXIF in the seed mode, whatever was asked", async () => {
     const { folder, dataDir, out } = setting();
     const rooms = fakeRooms(folder);
-    const rules: unknown[] = [];
-    const decodeImage: typeof rooms.decodeImage = (source, options) => {
-      rules.push(options?.exif);
-      return rooms.decodeImage(source, options);
-    };
-    await extract(requestFor(dataDir, { out, preprocess: "seed" }), { ...rooms, decodeImage });
-    expect(new Set(rules)).toEqual(new Set(["ignore"]));
+    await extract(requestFor(dataDir, { out, preprocess: "seed" }), rooms);
+    expect(rooms.recipes).toMatchObject([{ decode: { exif: "ignore" }, preprocess: { mode: "seed" } }]);
   });
 
   it("keeps only a few decoded images ahead of the network, and decodes while it computes", async () => {
@@ -129,16 +133,23 @@ describe("extract", () => {
         return network.run(input, count);
       },
     });
-    const decodeImage: typeof rooms.decodeImage = async (source, options) => {
-      const pixels = await rooms.decodeImage(source, options);
-      decoded++;
-      most = Math.max(most, decoded - computed);
-      return pixels;
+    const openDecodePool: typeof rooms.openDecodePool = (workers, recipe) => {
+      const pool = rooms.openDecodePool(workers, recipe);
+      return {
+        ...pool,
+        read: async (image, wanted) => {
+          const outcome = await pool.read(image, wanted);
+          decoded++;
+          most = Math.max(most, decoded - computed);
+          return outcome;
+        },
+      };
     };
-    await extract(requestFor(dataDir, { out, batchSize: 4 }), { ...rooms, openNetwork, decodeImage });
-    expect(most).toBeLessThanOrEqual(4 + 4 + 2);
+    const request = requestFor(dataDir, { out, batchSize: 4, workers: 2 });
+    await extract(request, { ...rooms, openNetwork, openDecodePool });
+    expect(most).toBeLessThanOrEqual(4 + 2 * 4 + 2);
     expect(during).toBeGreaterThan(0);
-    expect(firsts(readFeatures(out))).toHaveLength(60);
+    expect(await firsts(out)).toHaveLength(60);
   });
 
   it.each([
@@ -169,36 +180,44 @@ describe("extract", () => {
       requestFor(join(folder, "missing")),
       requestFor(join(dataDir, "b.png")),
       requestFor(dataDir, { model: "inception_v9" }),
-      requestFor(dataDir, { format: "csv" }),
+      requestFor(dataDir, { format: "doc" }),
     ]) {
       await expect(extract(request, rooms)).rejects.toThrow(UsageError);
     }
     expect(rooms.opened).toEqual([]);
   });
 
-  it("stops when asked: no file, no temporary file, the network closed, an older result untouched", async () => {
+  it("stops when asked: what was computed is kept, the network closed, an older result untouched", async () => {
     const { folder, dataDir } = setting();
     const out = join(folder, "f.pkl");
     writeFileSync(out, "older");
     const controller = new AbortController();
     const rooms = fakeRooms(folder);
-    const progressed = () => controller.abort("SIGTERM");
+    const progressed = (done: number) => {
+      if (done >= 2) controller.abort("SIGTERM");
+    };
     const error = await extract(requestFor(dataDir, { out }), rooms, { progressed }, controller.signal).catch(
       (e) => e,
     );
     expect(error).toBeInstanceOf(Stopped);
     expect(error.signal).toBe("SIGTERM");
     expect(rooms.open()).toBe(0);
-    expect(readdirSync(folder).sort()).toEqual(["f.pkl", "in"]);
+    expect(error.progress).toEqual({ done: 2, total: 5 });
+    expect(readdirSync(folder).sort()).toEqual(["f.pkl", "f.pkl.run", "in"]);
+    expect(readdirSync(join(folder, "f.pkl.run")).sort()).toEqual(["00000.0.f32", "00000.jsonl", "run.json"]);
     expect(readFileSync(out, "utf8")).toBe("older");
+    const again = fakeRooms(folder);
+    await extract(requestFor(dataDir, { out }), again);
+    expect(again.batches).toEqual([2, 1]);
+    expect(await firsts(out)).toHaveLength(5);
   });
 
-  it("leaves nothing behind when the network fails", async () => {
+  it("leaves no output behind when the network fails", async () => {
     const { folder, dataDir } = setting();
     const rooms = fakeRooms(folder, { run: () => Promise.reject(new Error("lost")) });
     await expect(extract(requestFor(dataDir, { out: join(folder, "f.pkl") }), rooms)).rejects.toThrow("lost");
     expect(rooms.open()).toBe(0);
-    expect(readdirSync(folder)).toEqual(["in"]);
+    expect(readdirSync(folder).sort()).toEqual(["f.pkl.run", "in"]);
   });
 });
 
@@ -237,7 +256,10 @@ describe("the weights", () => {
 
   it("are seeded without asking only for the project's own samples", async () => {
     const { folder, dataDir, out } = setting();
-    const rooms = { ...fakeRooms(folder), listImages: async () => ["x.png"], decodeImage: fakeDecode };
+    const fake = fakeRooms(folder);
+    const key = "x.png";
+    writeFiles(folder, { [key]: "1" });
+    const rooms = { ...fake, listFolder: async () => [{ key, path: Buffer.from(join(folder, key)) }] };
     const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
     expect(report.files[0].metadata.weights.trained).toBe(false);
 
@@ -261,15 +283,6 @@ describe("the weights", () => {
     await expect(extract(requestFor(dataDir, { checkpoint: "x" }), fakeRooms(folder))).rejects.toThrow(
       UsageError,
     );
-  });
-
-  const fakeDecode = async () => ({
-    width: 1,
-    height: 1,
-    data: Uint8Array.of(1, 1, 1),
-    format: "png",
-    orientation: 1,
-    turned: false,
   });
 });
 

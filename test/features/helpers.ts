@@ -1,14 +1,14 @@
 /** Stand-ins for the other rooms, and a Python with numpy to read what we write. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, it } from "vitest";
-import { ImageError } from "../../src/errors.ts";
 import type { ExtractRequest } from "../../src/features/extract.ts";
 import type { Network } from "../../src/features/network.ts";
 import type { ExtractRooms } from "../../src/features/rooms.ts";
-import type { Pixels } from "../../src/images/index.ts";
+import { listArchive, listNamed, type ReadRecipe } from "../../src/images/index.ts";
 import { findModel } from "../../src/nets/index.ts";
 import type { Shape } from "../../src/tensor.ts";
 
@@ -36,6 +36,8 @@ export function writeFiles(folder: string, files: Readonly<Record<string, string
 export interface FakeRooms extends ExtractRooms {
   /** The number of images of each call of `run`. */
   readonly batches: number[];
+  /** What the decoding workers were told. */
+  readonly recipes: readonly ReadRecipe[];
   /** The options of each network that was opened. */
   readonly opened: unknown[];
   /** How many networks are open. */
@@ -43,6 +45,8 @@ export interface FakeRooms extends ExtractRooms {
 }
 
 const side = 2;
+const namesOf = (layers: readonly string[] = ["features"]) =>
+  layers.map((name) => (name === "features" ? "AvgPool_0a_7x7" : name));
 
 /**
  * Rooms without pictures or devices: an image file holds a number, or a word that cannot be decoded. The input is that
@@ -53,11 +57,13 @@ export function fakeRooms(
   { featureShape = [1, 1, 3], ...change }: Partial<Network> & { featureShape?: Shape } = {},
 ): FakeRooms {
   const batches: number[] = [];
+  const recipes: ReadRecipe[] = [];
   const opened: unknown[] = [];
   let open = 0;
   const width = featureShape.reduce((n, d) => n * d, 1);
   return {
     batches,
+    recipes,
     opened,
     open: () => open,
     checkpointDirectory: join(folder, "checkpoints"),
@@ -66,21 +72,22 @@ export function fakeRooms(
       open++;
       return {
         model: options.model,
-        endPoints: (options.layers ?? ["AvgPool_0a_7x7"]).map((name) => ({ name, shape: featureShape })),
+        endPoints: namesOf(options.layers).map((name) => ({ name, shape: featureShape })),
+        logits: "Logits",
         inputShape: [side, side, 3],
         backend: "cpu",
         adapter: "a fake processor",
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
-            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", ema: false },
+            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", sha256: "0", ema: false },
         run: async (images, count) => {
           batches.push(count);
           const size = images.length / count;
           const feature = Float32Array.from({ length: count * width }, (_, i) => {
             return images[Math.floor(i / width) * size] + (i % width) / 10;
           });
-          return (options.layers ?? [""]).map(() => feature);
+          return namesOf(options.layers).map(() => feature);
         },
         close: async () => {
           open--;
@@ -89,25 +96,34 @@ export function fakeRooms(
       };
     },
     identifyCheckpoint: async () => findModel("inception_v2"),
-    listImages: async (dir) =>
+    listFolder: async (dir) =>
       readdirSync(dir, { recursive: true, encoding: "utf8" })
         .filter((path) => path.endsWith(".png"))
-        .sort(),
-    decodeImage: async (source) => {
-      const { readFile } = await import("node:fs/promises");
-      const value = Number(await readFile(source as string, "utf8"));
-      if (Number.isNaN(value)) throw new ImageError(`${source} holds no number.`);
-      return pixelsOf(value);
+        .sort()
+        .map((key) => ({ key, path: Buffer.from(join(dir, key)) })),
+    listNamed,
+    listArchive,
+    openDecodePool: (workers, recipe) => {
+      recipes.push(recipe);
+      return {
+        workers,
+        busyMilliseconds: 0,
+        read: async ({ path }, wanted) => {
+          const text = await readFile(path as Buffer, "utf8");
+          const hash = `hash of ${text}`;
+          if (!wanted(hash)) return { status: "known", hash };
+          const value = Number(text);
+          if (Number.isNaN(value)) return { status: "failed", hash, reason: "holds no number" };
+          return { status: "ok", hash, facts, input: new Float32Array(side * side * 3).fill(value) };
+        },
+        close: async () => {},
+      };
     },
-    preprocess: (pixels) => new Float32Array(side * side * 3).fill(pixels.data[0]),
     describePreprocess: () => "as it is",
   };
 }
 
-function pixelsOf(value: number): Pixels {
-  const data = new Uint8Array(side * side * 3).fill(value);
-  return { width: side, height: side, data, format: "png", orientation: 1, turned: false };
-}
+const facts = { format: "png", width: side, height: side, orientation: 1, turned: false };
 
 /** A request for everything by default, of the images in `dataDir`. */
 export function requestFor(
@@ -127,15 +143,19 @@ export function requestFor(
   };
 }
 
+const imports = (command: string, library: string) =>
+  spawnSync(command, ["-c", `import ${library}`]).status === 0;
+
 /** The first Python that has numpy. */
 export const python = [process.env.PYTHON, "python3", "/usr/bin/python3"].find(
-  (command) => command && spawnSync(command, ["-c", "import numpy"]).status === 0,
+  (command) => command && imports(command, "numpy"),
 );
 
-/** A test that needs Python with numpy: skipped where there is none, except in CI, where that is a failure. */
-export function itWithPython(promise: string, body: () => void | Promise<void>): void {
-  if (python || process.env.CI === "true") it(promise, body, 60_000);
-  else it.skip(`${promise} (skipped: no Python with numpy; set PYTHON)`, body);
+/** A test that needs Python with a library: skipped where it is not there, except in CI, where that is a failure. */
+export function itWithPython(promise: string, body: () => void | Promise<void>, library = "numpy"): void {
+  const there = python !== undefined && (library === "numpy" || imports(python, library));
+  if (there || process.env.CI === "true") it(promise, body, 60_000);
+  else it.skip(`${promise} (skipped: no Python with ${library}; set PYTHON)`, body);
 }
 
 /** Runs a Python program with warnings as errors and gives the JSON that it prints. */

@@ -4,35 +4,59 @@
  * know and load without a warning. What every row shares is put into the memo once, by the head.
  */
 import type { Shape } from "../../tensor.ts";
-import { bytesOf, type FeatureFormat } from "./format.ts";
+import type { FeatureDtype, FeatureFormat } from "./table.ts";
 
 const memo = { dict: 0, reconstruct: 1, reconstructArguments: 2, dtype: 3, shape: 4 };
 
 export const pkl: FeatureFormat = {
   name: "pkl",
   description: "a Python pickle of {path: numpy array}, as Compute-Features wrote it",
-  head: (shape) =>
-    Buffer.concat([
-      Buffer.from([0x80, 3]),
-      op("}", put(memo.dict)),
-      op(global("numpy.core.multiarray", "_reconstruct"), put(memo.reconstruct), "0"),
-      op(global("numpy", "ndarray"), int(0), "\x85", "C\x01b", "\x87", put(memo.reconstructArguments), "0"),
-      op(global("numpy", "dtype"), unicode("f4"), "\x89\x88\x87R"),
-      op("(", int(3), unicode("<"), "NNN", int(-1), int(-1), int(0), "tb", put(memo.dtype), "0"),
-      op(tuple(shape), put(memo.shape), "0"),
-    ]),
-  row: (path, feature) =>
-    Buffer.concat([
-      unicode(path),
-      op(get(memo.reconstruct), get(memo.reconstructArguments), "R"),
-      op("(", int(1), get(memo.shape), get(memo.dtype), "\x89"),
-      counted("B", bytesOf(feature)),
-      op("tbs"),
-    ]),
-  tail: op("."),
-  headTellsRows: false,
   pathsBeside: false,
+  async write({ paths, shape, dtype, rows }, file) {
+    await file.append(head(shape, dtype));
+    let i = 0;
+    for await (const bytes of rows()) await file.append(row(paths[i++], bytes));
+    await file.append(op("."));
+  },
 };
+
+/** numpy's names of the types: kind and width, and the order of bytes. */
+const dtypeNames: Readonly<Record<FeatureDtype, readonly [name: string, order: string]>> = {
+  float32: ["f4", "<"],
+  float16: ["f2", "<"],
+  int8: ["i1", "|"],
+};
+
+const head = (shape: Shape, dtype: FeatureDtype): Uint8Array =>
+  Buffer.concat([
+    Buffer.from([0x80, 3]),
+    op("}", put(memo.dict)),
+    op(global("numpy.core.multiarray", "_reconstruct"), put(memo.reconstruct), "0"),
+    op(global("numpy", "ndarray"), int(0), "\x85", "C\x01b", "\x87", put(memo.reconstructArguments), "0"),
+    op(global("numpy", "dtype"), unicode(dtypeNames[dtype][0]), "\x89\x88\x87R"),
+    op(
+      "(",
+      int(3),
+      unicode(dtypeNames[dtype][1]),
+      "NNN",
+      int(-1),
+      int(-1),
+      int(0),
+      "tb",
+      put(memo.dtype),
+      "0",
+    ),
+    op(tuple(shape), put(memo.shape), "0"),
+  ]);
+
+const row = (path: string, bytes: Uint8Array): Uint8Array =>
+  Buffer.concat([
+    unicode(path),
+    op(get(memo.reconstruct), get(memo.reconstructArguments), "R"),
+    op("(", int(1), get(memo.shape), get(memo.dtype), "\x89"),
+    counted("B", bytes),
+    op("tbs"),
+  ]);
 
 function op(...parts: (string | Uint8Array)[]): Uint8Array {
   return Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part)));

@@ -7,6 +7,8 @@ export interface ByteReader {
   readonly position: number;
   /** The next `length` bytes, for the caller to keep. @throws UserError at the end of the file. */
   take(length: number): Buffer;
+  /** Up to `length` bytes that come next, which are not taken. */
+  start(length: number): Buffer;
   /** The text up to the next newline, which is taken and left out; undefined at the end of the file. */
   line(): Buffer | undefined;
   close(): void;
@@ -54,6 +56,10 @@ export function openBytes(path: string): ByteReader {
         throw new UserError(`${path} ends in the middle: it was cut off.`, "Extract the features again.");
       }
       return advance(length);
+    },
+    start(length) {
+      fill(length);
+      return Buffer.from(window.subarray(at, at + length));
     },
     line() {
       for (let seen = 0; ; ) {

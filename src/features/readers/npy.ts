@@ -1,9 +1,9 @@
 /** Reads NPY files of [rows, ...feature], with the paths from the metadata beside them. */
-import { readFileSync } from "node:fs";
 import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
-import { metadataPath } from "../writers/index.ts";
+import { metadataPath } from "../formats/index.ts";
 import { type FeatureRow, findDtype, readFloats } from "./array.ts";
+import { readBeside } from "./beside.ts";
 import type { ByteReader } from "./bytes.ts";
 
 /** @throws UserError for a damaged file or an array that is none of ours. */
@@ -25,26 +25,13 @@ export function* readNpy(path: string, bytes: ByteReader): Generator<FeatureRow>
     .split(",")
     .filter((d) => d.trim() !== "")
     .map(Number);
-  const paths = readPaths(path);
+  const { paths, scale } = readBeside(path);
   if (paths && paths.length !== rows) {
     throw damaged(`it has ${rows} rows, but ${metadataPath(path)} has ${paths.length} paths`);
   }
   for (let i = 0; i < rows; i++) {
-    const data = readFloats(bytes.take(sizeOf(shape) * dtype.width), shape, dtype);
+    const data = readFloats(bytes.take(sizeOf(shape) * dtype.width), shape, dtype, scale);
     if (!data) throw damaged("its rows have no fixed length");
     yield { path: paths?.[i] ?? `row ${i}`, shape, data };
-  }
-}
-
-/** The paths of the rows; undefined for an array that came from elsewhere. */
-function readPaths(path: string): string[] | undefined {
-  try {
-    const { paths } = JSON.parse(readFileSync(metadataPath(path), "utf8")) as { paths?: string[] };
-    return Array.isArray(paths) ? paths : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new UserError(`${metadataPath(path)} cannot be read: ${(error as Error).message}`, undefined, {
-      cause: error,
-    });
   }
 }

@@ -5,6 +5,7 @@
  */
 import { UserError } from "../../errors.ts";
 import { type FeatureRow, type FloatArray, findDtype, readFloats } from "./array.ts";
+import { readBeside } from "./beside.ts";
 import type { ByteReader } from "./bytes.ts";
 
 class Mark {}
@@ -22,6 +23,7 @@ class Dtype {
 class NumpyArray {
   shape: readonly number[] = [];
   data: FloatArray | undefined;
+  eightBits = false;
 }
 class Dict {}
 
@@ -44,13 +46,15 @@ interface Machine {
   readonly memo: Map<number, Value>;
   /** The rows that the dictionary was given since they were last taken. */
   readonly rows: FeatureRow[];
+  /** What numbers of eight bits are multiplied by. */
+  readonly scale: number | undefined;
 }
 
 class Refused extends Error {}
 
 /** The rows of the dictionary, in the order of the file. @throws UserError for anything but a dictionary of arrays. */
 export function* readPickle(path: string, bytes: ByteReader): Generator<FeatureRow> {
-  const machine: Machine = { bytes, stack: [], memo: new Map(), rows: [] };
+  const machine: Machine = { bytes, stack: [], memo: new Map(), rows: [], scale: readBeside(path).scale };
   try {
     for (;;) {
       const opcode = String.fromCharCode(bytes.take(1)[0]);
@@ -170,6 +174,7 @@ function fillArray(array: NumpyArray, shape: Value, dtype: Value, data: Value, f
   const layout = findDtype(dtype.order + dtype.code);
   if (!layout) throw new Refused(`an array is of type ${dtype.code}, not of floats`);
   array.data = readFloats(data, array.shape, layout);
+  array.eightBits = layout.width === 1;
   if (!array.data) throw new Refused("the bytes of an array do not fit its shape");
 }
 
@@ -178,7 +183,9 @@ function setItems(m: Machine, items: readonly Value[]): void {
   for (let i = 0; i + 1 < items.length; i += 2) {
     const [key, array] = [items[i], items[i + 1]];
     if (!(array instanceof NumpyArray) || !array.data) throw new Refused("a value is not an array");
-    m.rows.push({ path: expectText(key), shape: array.shape, data: array.data });
+    const { shape, data, eightBits } = array;
+    const { scale = 1 } = m;
+    m.rows.push({ path: expectText(key), shape, data: eightBits ? data.map((v) => v * scale) : data });
   }
 }
 

@@ -1,0 +1,80 @@
+/** Features files into other ones: another format or type of numbers, or several as one. */
+import { readFile } from "node:fs/promises";
+import { UserError } from "../errors.ts";
+import { formatShape, type Shape, sameShape } from "../tensor.ts";
+import { encoderFor } from "./encode.ts";
+import { metadataPath, writeTable } from "./formats/index.ts";
+import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
+import { readFeatures } from "./readers/index.ts";
+
+export interface ConvertRequest {
+  /** Features files of any format; their rows follow each other. */
+  readonly from: readonly string[];
+  readonly to: string;
+  readonly format: FeatureFormat;
+  readonly dtype: FeatureDtype;
+}
+
+export interface Converted {
+  readonly rows: number;
+  readonly shape: Shape;
+  /** What the type of the numbers cost. */
+  readonly maxError?: number;
+}
+
+async function metadataOf(path: string): Promise<Record<string, unknown>> {
+  const text = await readFile(metadataPath(path), "utf8").catch(() => undefined);
+  if (text === undefined) return {};
+  const { paths, ...metadata } = JSON.parse(text) as Record<string, unknown>;
+  return metadata;
+}
+
+/**
+ * Writes the rows of features files as one file, with the metadata of the first, or, where they differ, of all.
+ * @throws UserError when they have rows of other shapes, or an image twice.
+ */
+export async function convertFeatures({ from, to, format, dtype }: ConvertRequest): Promise<Converted> {
+  const seen = new Map<string, string>();
+  let shape: Shape | undefined;
+  for (const file of from) {
+    for await (const row of readFeatures(file)) {
+      shape ??= row.shape;
+      if (!sameShape(shape, row.shape)) {
+        throw new UserError(
+          `${row.path} in ${file} is of shape ${formatShape(row.shape)}, others are ${formatShape(shape)}.`,
+          "Files of one network and layer can be merged.",
+        );
+      }
+      const other = seen.get(row.path);
+      if (other !== undefined) throw new UserError(`${row.path} is in ${other} and again in ${file}.`);
+      seen.set(row.path, file);
+    }
+  }
+  if (!shape) throw new UserError(`There are no features in ${from.join(", ")}.`);
+  const values = async function* (): AsyncGenerator<Float32Array> {
+    for (const file of from) {
+      for await (const { data } of readFeatures(file))
+        yield data instanceof Float32Array ? data : Float32Array.from(data);
+    }
+  };
+  const encoder = await encoderFor(dtype, values);
+  const all = await Promise.all(from.map(metadataOf));
+  const alike = all.every((m) => JSON.stringify(m) === JSON.stringify(all[0]));
+  const metadata = {
+    ...(alike ? all[0] : { mergedFrom: all }),
+    featureShape: shape,
+    dtype: { name: dtype, ...encoder.cost },
+    format: format.name,
+  };
+  await writeTable(to, format, {
+    paths: [...seen.keys()],
+    shape,
+    dtype,
+    scale: encoder.scale,
+    metadata,
+    async *rows() {
+      for await (const feature of values()) yield encoder.encode(feature);
+    },
+  });
+  return { rows: seen.size, shape, maxError: encoder.cost.maxError };
+}

@@ -1,0 +1,97 @@
+/** The library's extractor: images in, features out, in memory. Files of features are `extract`'s work. */
+import type { DeviceName } from "../engine/devices.ts";
+import {
+  type DecodeOptions,
+  decodeImage,
+  describePreprocess,
+  type PreprocessMode,
+  preprocess,
+} from "../images/index.ts";
+import { findModel } from "../nets/index.ts";
+import { sizeOf } from "../tensor.ts";
+import {
+  type EndPoint,
+  identifyCheckpoint,
+  type Network,
+  type NetworkOptions,
+  openNetwork,
+} from "./network.ts";
+import { chooseWeights } from "./weights.ts";
+
+export interface ExtractorOptions
+  extends Pick<NetworkOptions, "layers" | "imageSize" | "globalPool" | "ema" | "notice">,
+    DecodeOptions {
+  /** A network's name, or "auto" to have it told from the checkpoint. */
+  readonly model: string;
+  /** A checkpoint file, prefix, folder or archive; looked for in `checkpoints` when left out. */
+  readonly checkpoint?: string;
+  /** "seeded" for untrained weights, on purpose. */
+  readonly weights?: NetworkOptions["weights"];
+  readonly device?: DeviceName;
+  readonly preprocess?: PreprocessMode;
+}
+
+/** The end points of one image by name, as flat float32 arrays. */
+export type Features = Readonly<Record<string, Float32Array>>;
+
+export interface Extractor {
+  readonly model: string;
+  /** Names and shapes of what each image gives. */
+  readonly endPoints: readonly EndPoint[];
+  readonly weights: Network["weights"];
+  readonly backend: Network["backend"];
+  readonly adapter: string;
+  /** The preprocessing in words. */
+  readonly preprocess: string;
+  /**
+   * The features of images, given as paths or as the bytes of files, in their order. They are computed as one batch.
+   * @throws ImageError for an image that cannot be read; DeviceError.
+   */
+  features(images: readonly (string | Buffer)[]): Promise<Features[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a network for use from a program. Close it when it is no longer needed, or the process may not end.
+ * @throws UsageError, CheckpointError, DeviceError.
+ */
+export async function createExtractor(options: ExtractorOptions): Promise<Extractor> {
+  const { exif = "auto", icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
+  const model =
+    options.model === "auto" && options.checkpoint !== undefined
+      ? await identifyCheckpoint(options.checkpoint)
+      : findModel(options.model);
+  const weights = await chooseWeights(model, { ...options, samplesOnly: false });
+  const network = await openNetwork({ ...options, model: model.name, device, ...weights });
+  const [size, , channels] = network.inputShape;
+  const recipe = { family: model.preprocess, mode, size, channels };
+  const decode: DecodeOptions = { exif: mode === "seed" ? "ignore" : exif, icc, background, maxPixels };
+  const pixels = sizeOf(network.inputShape);
+  return {
+    model: network.model,
+    endPoints: network.endPoints,
+    weights: network.weights,
+    backend: network.backend,
+    adapter: network.adapter,
+    preprocess: describePreprocess(recipe),
+    async features(images) {
+      if (images.length === 0) return [];
+      const batch = new Float32Array(images.length * pixels);
+      await Promise.all(
+        images.map(async (image, i) =>
+          batch.set(preprocess(await decodeImage(image, decode), recipe), i * pixels),
+        ),
+      );
+      const results = await network.run(batch, images.length);
+      return images.map((_, i) =>
+        Object.fromEntries(
+          network.endPoints.map(({ name, shape }, k) => {
+            const width = sizeOf(shape);
+            return [name, results[k].slice(i * width, (i + 1) * width)];
+          }),
+        ),
+      );
+    },
+    close: () => network.close(),
+  };
+}

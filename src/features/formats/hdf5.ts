@@ -1,0 +1,123 @@
+/**
+ * HDF5: datasets `features` [images, ...feature] and `paths`, with the metadata as an attribute of the file and the scale
+ * of eight bits as one of `features`. Rows are added in slices, so memory stays flat.
+ * https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
+ */
+import { UserError } from "../../errors.ts";
+import { sizeOf } from "../../tensor.ts";
+import { numbersOf } from "../numbers.ts";
+import { piecesOf } from "./batches.ts";
+import { dtypeWidth, type FeatureDtype, type FeatureFormat, type FeatureRow } from "./table.ts";
+
+/** Half precision is widened: the library writes it only where the runtime has a Float16Array. */
+const names: Readonly<Record<FeatureDtype, string>> = { float32: "<f", float16: "<f", int8: "<b" };
+
+async function library() {
+  const hdf5 = await import("h5wasm/node");
+  const { activate_throwing_error_handler } = await hdf5.ready;
+  // Errors are thrown then, and not printed.
+  activate_throwing_error_handler();
+  return hdf5;
+}
+
+/** Stored numbers as the library takes and gives them. */
+function typed(dtype: FeatureDtype, bytes: Uint8Array) {
+  const { buffer } = new Uint8Array(bytes);
+  if (dtype === "float32") return new Float32Array(buffer);
+  return dtype === "int8" ? new Int8Array(buffer) : numbersOf({ dtype }, bytes);
+}
+
+export const hdf5: FeatureFormat = {
+  name: "hdf5",
+  description: "HDF5 with the datasets features and paths (f16 is widened to f32); for h5py, MATLAB, R",
+  pathsBeside: false,
+  async write(table, file) {
+    const { File } = await library();
+    const { paths, shape, dtype, scale, metadata } = table;
+    // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
+    const sheet = new File(file.temporary, "w");
+    try {
+      sheet.create_attribute("metadata", JSON.stringify(metadata));
+      let first = 0;
+      for await (const piece of piecesOf(table)) {
+        const data = typed(dtype, piece.bytes);
+        const rows = piece.paths.length;
+        const last = first + rows;
+        if (first === 0) {
+          const chunk = Math.max(
+            1,
+            Math.min(paths.length, Math.floor(2 ** 18 / (sizeOf(shape) * dtypeWidth[dtype]))),
+          );
+          sheet.create_dataset({
+            name: "features",
+            data,
+            shape: [rows, ...shape],
+            dtype: names[dtype],
+            maxshape: [null, ...shape],
+            chunks: [chunk, ...shape],
+          });
+        } else {
+          const features = datasetOf(sheet.get("features"));
+          features.resize([last, ...shape]);
+          features.write_slice([[first, last], ...shape.map((d): [number, number] => [0, d])], data);
+        }
+        first = last;
+      }
+      sheet.create_dataset({ name: "paths", data: [...paths] });
+      if (scale !== undefined) datasetOf(sheet.get("features")).create_attribute("scale", scale, null, "<d");
+    } finally {
+      sheet.close();
+    }
+  },
+};
+
+interface Dataset {
+  readonly shape: number[] | null;
+  readonly dtype: unknown;
+  readonly value: unknown;
+  readonly attrs: Record<string, { readonly value: unknown }>;
+  resize(shape: number[]): number;
+  slice(ranges: [number, number][]): unknown;
+  write_slice(ranges: [number, number][], data: unknown): void;
+  create_attribute(name: string, data: number, shape: null, dtype: string): void;
+}
+
+function datasetOf(entity: unknown): Dataset {
+  if (typeof entity === "object" && entity !== null && "write_slice" in entity)
+    return entity as unknown as Dataset;
+  throw new UserError("A dataset is missing.");
+}
+
+/** The rows of an HDF5 file with the datasets `features` and `paths`. @throws UserError */
+export async function* readHdf5(path: string): AsyncGenerator<FeatureRow> {
+  const { File } = await library();
+  let sheet: InstanceType<typeof File> | undefined;
+  try {
+    sheet = new File(path, "r");
+    const features = datasetOf(sheet.get("features"));
+    const paths = datasetOf(sheet.get("paths")).value as string[];
+    const [rows, ...shape] = features.shape ?? [0];
+    const scale = features.attrs.scale === undefined ? 1 : Number(features.attrs.scale.value);
+    const whole = shape.map((d): [number, number] => [0, d]);
+    const each = Math.max(1, Math.floor(2 ** 20 / sizeOf(shape)));
+    for (let first = 0; first < rows; first += each) {
+      const last = Math.min(rows, first + each);
+      const values = features.slice([[first, last], ...whole]) as ArrayLike<number>;
+      const width = sizeOf(shape);
+      if (values.length !== (last - first) * width) throw new Error("its numbers are not all there");
+      for (let i = first; i < last; i++) {
+        const start = (i - first) * width;
+        const data = Float32Array.from({ length: width }, (_, k) => values[start + k] * scale);
+        yield { path: paths[i], shape, data };
+      }
+    }
+  } catch (cause) {
+    throw new UserError(
+      `${path} is no features file: ${(cause as Error).message}.`,
+      "It may have been cut off.",
+      { cause },
+    );
+  } finally {
+    sheet?.close();
+  }
+}

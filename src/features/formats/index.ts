@@ -1,0 +1,63 @@
+/** The table of output formats, and writing one of them with its metadata beside it. */
+import { UsageError } from "../../errors.ts";
+import { didYouMean } from "../../nearest.ts";
+import { openAtomic } from "../atomic.ts";
+import { arrow } from "./arrow.ts";
+import { csv } from "./csv.ts";
+import { hdf5 } from "./hdf5.ts";
+import { jsonl } from "./jsonl.ts";
+import { npy } from "./npy.ts";
+import { npz } from "./npz.ts";
+import { parquet } from "./parquet.ts";
+import { pkl } from "./pkl.ts";
+import { safetensors } from "./safetensors.ts";
+import type { FeatureFormat, FeatureTable } from "./table.ts";
+
+export const formats: readonly FeatureFormat[] = [
+  pkl,
+  npy,
+  npz,
+  parquet,
+  arrow,
+  hdf5,
+  safetensors,
+  jsonl,
+  csv,
+];
+
+/** The format called `name`. @throws UsageError that lists the formats there are. */
+export function findFormat(name: string): FeatureFormat {
+  const format = formats.find((f) => f.name === name);
+  if (format) return format;
+  const names = formats.map((f) => f.name);
+  throw new UsageError(
+    `There is no output format called "${name}".`,
+    `${didYouMean(name, names) ?? ""} The formats are: ${names.join(", ")}.`.trim(),
+  );
+}
+
+/** Where the metadata of a features file lies: beside it, since not every format has a place for it. */
+export function metadataPath(featuresPath: string): string {
+  return `${featuresPath}.json`;
+}
+
+/** Writes a table and its metadata. Neither appears under its name before both are whole. @throws OutputError */
+export async function writeTable(path: string, format: FeatureFormat, table: FeatureTable): Promise<void> {
+  const file = await openAtomic(path);
+  try {
+    const beside = await openAtomic(metadataPath(path));
+    try {
+      await format.write(table, file);
+      const described = format.pathsBeside ? { ...table.metadata, paths: table.paths } : table.metadata;
+      await beside.append(Buffer.from(`${JSON.stringify(described, null, 2)}\n`));
+      await file.seal();
+      await beside.seal();
+      await file.commit();
+      await beside.commit();
+    } finally {
+      await beside.abandon();
+    }
+  } finally {
+    await file.abandon();
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Parquet with the columns `path` and `feature`, a list of floats, which pandas, polars, DuckDB and Spark read as it is.
+ * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
+ */
+import { UserError } from "../../errors.ts";
+import { numbersOf } from "../numbers.ts";
+import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
+import type { FeatureFormat, FeatureRow } from "./table.ts";
+
+export const parquet: FeatureFormat = {
+  name: "parquet",
+  description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
+  pathsBeside: false,
+  async write(table, file) {
+    const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
+    // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
+    const writer = fileWriter(file.temporary);
+    const sheet = new ParquetWriter({
+      writer,
+      schema: [
+        { name: "root", num_children: 2 },
+        { name: "path", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
+        { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
+        { name: "list", repetition_type: "REPEATED", num_children: 1 },
+        { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
+      ],
+      kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
+    });
+    for await (const { paths, bytes } of piecesOf(table)) {
+      const width = bytes.length / paths.length;
+      const feature = paths.map((_, i) =>
+        Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
+      );
+      sheet.write({
+        columnData: [
+          { name: "path", data: [...paths] },
+          { name: "feature", data: feature },
+        ],
+        rowGroupSize: paths.length,
+      });
+    }
+    sheet.finish();
+  },
+};
+
+/** The rows of a Parquet file of ours, a row group at a time. @throws UserError */
+export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  try {
+    const file = await asyncBufferFromFile(path);
+    const metadata = await parquetMetadataAsync(file);
+    const about = readDescription(metadata.key_value_metadata?.find((k) => k.key === descriptionKey)?.value);
+    let first = 0;
+    for (const group of metadata.row_groups) {
+      const last = first + Number(group.num_rows);
+      const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
+      for (const { path: name, feature } of rows as { path: string; feature: number[] }[]) {
+        yield { path: name, shape: about.shape ?? [feature.length], data: Float32Array.from(feature) };
+      }
+      first = last;
+    }
+  } catch (cause) {
+    throw new UserError(
+      `${path} is no features file: ${(cause as Error).message}.`,
+      "It may have been cut off.",
+      { cause },
+    );
+  }
+}

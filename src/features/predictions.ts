@@ -1,0 +1,35 @@
+/** The classes that an image is most like, from its logits. */
+import { readFile } from "node:fs/promises";
+import { UsageError } from "../errors.ts";
+
+export type LabelNames = readonly string[] | undefined;
+
+/** The name of a class on each line, the first of class 0. @throws UsageError */
+export async function readLabels(path: string | undefined): Promise<LabelNames> {
+  if (path === undefined) return undefined;
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new UsageError(
+      `The labels ${path} cannot be read.`,
+      "Name a text file with a class on each line.",
+      { cause },
+    );
+  });
+  return text.replace(/\n$/, "").split(/\r?\n/);
+}
+
+export interface Prediction {
+  readonly index: number;
+  readonly probability: number;
+  readonly name?: string;
+}
+
+/** The `count` likeliest classes, the likeliest first; probabilities are the softmax over all, in float64. */
+export function topClasses(logits: Float32Array, count: number, names: LabelNames): Prediction[] {
+  const peak = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let total = 0;
+  for (const v of logits) total += Math.exp(v - peak);
+  return Array.from(logits, (v, index) => ({ index, probability: Math.exp(v - peak) / total }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index)
+    .slice(0, count)
+    .map((p) => (names ? { ...p, name: names[p.index] ?? `class ${p.index}` } : p));
+}

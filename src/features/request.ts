@@ -1,0 +1,68 @@
+/** What is asked of an extraction, as the command line and the library say it. */
+import type { ExifRule, PreprocessMode } from "../images/index.ts";
+import type { Shape } from "../tensor.ts";
+import type { FeatureDtype } from "./formats/table.ts";
+import type { NetworkOptions } from "./network.ts";
+import type { Pool } from "./numbers.ts";
+import type { WeightWishes } from "./weights.ts";
+
+export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
+  readonly model: string;
+  /** The folder of images; the project's own samples when left out and there is no list. */
+  readonly dataDir?: string;
+  /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
+  readonly list?: Uint8Array;
+  readonly globs?: readonly string[];
+  readonly excludes?: readonly string[];
+  /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */
+  readonly layers?: readonly string[];
+  readonly imageSize?: number;
+  readonly globalPool?: boolean;
+  readonly ema?: NetworkOptions["ema"];
+  readonly preprocess: PreprocessMode;
+  /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
+  readonly exif: ExifRule;
+  /** Whether ICC profiles are applied; TensorFlow ignores them. */
+  readonly icc?: boolean;
+  /** What shows through transparent pixels, as [r, g, b]; alpha is dropped when left out, as TensorFlow does. */
+  readonly background?: readonly [number, number, number];
+  /** Larger images are refused. */
+  readonly maxPixels?: number;
+  readonly device: NetworkOptions["device"];
+  readonly batchSize: number;
+  /** How maps become vectors; they stay maps when left out. */
+  readonly pool?: Pool;
+  /** How many principal components to fit and keep of each feature; written to <out>.pca.json. */
+  readonly pca?: number;
+  /** A file of principal components that an earlier run fitted, instead. */
+  readonly pcaFile?: string;
+  /** Whether features are divided by their length. */
+  readonly l2?: boolean;
+  readonly dtype?: FeatureDtype;
+  /** How many predictions of each image to write beside the features. */
+  readonly topk?: number;
+  /** A file with the name of a class on each line. */
+  readonly labels?: string;
+  readonly out?: string;
+  readonly format: string;
+  /** Forget what an earlier run into the same output computed. */
+  readonly overwrite?: boolean;
+  readonly retryFailed?: boolean;
+  /** Seconds of work that a kill may lose, at most; 2 when left out. */
+  readonly commitEvery?: number;
+  /** Decoding workers; one a core when left out. */
+  readonly workers?: number;
+}
+
+/** A feature's place in the network's outputs, and its shape as it is kept. */
+export interface KeptEndPoint {
+  readonly name: string;
+  readonly networkShape: Shape;
+  readonly shape: Shape;
+}
+
+/** The shape that a feature has on disk: as numpy.squeeze leaves it, but never without a dimension. */
+export function storedShape(shape: Shape): Shape {
+  const squeezed = shape.filter((d) => d !== 1);
+  return squeezed.length === 0 ? [1] : squeezed;
+}

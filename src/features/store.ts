@@ -1,0 +1,223 @@
+/**
+ * What a run has computed, on the disk as it goes: a folder beside the output with the run's settings, shards of raw
+ * float32 features, and for each shard the contents (by hash) that its rows belong to. A shard's list is written last
+ * and is its commit: after a kill, a run goes on from the last one. Features are found by content, so renamed and
+ * repeated images cost nothing.
+ *
+ *     run.json            the settings that decide the features
+ *     00000.jsonl         one record a line: a row with its hash and facts, or a hash that failed and why
+ *     00000.0.f32 ...     the rows of each end point, little-endian
+ */
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { UsageError } from "../errors.ts";
+import type { ImageFacts } from "../images/index.ts";
+import { openAtomic, outputError } from "./atomic.ts";
+import { takeLock } from "./lock.ts";
+import { bytesOf } from "./numbers.ts";
+
+/** What is known of one content. */
+export type Known =
+  | { readonly kind: "row"; readonly shard: number; readonly row: number; readonly facts: ImageFacts }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Settings by name: all that decides a feature. Another value in one of them means other features. */
+export type Settings = Readonly<Record<string, unknown>>;
+
+export interface Store {
+  readonly folder: string;
+  /** Contents that an earlier run computed. */
+  readonly resumed: number;
+  find(hash: string): Known | undefined;
+  /** Adds a content's features, one array an end point. They are committed with their shard. */
+  add(hash: string, facts: ImageFacts, features: readonly Float32Array[]): Promise<void>;
+  addFailure(hash: string, reason: string): void;
+  /** Writes what is not on the disk yet. */
+  commit(): Promise<void>;
+  /** The bytes of a row's end point; good until the next call. */
+  readRow(known: Known & { kind: "row" }, endPoint: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  readonly folder: string;
+  readonly settings: Settings;
+  /** Floats of a row, by end point. */
+  readonly widths: readonly number[];
+  /** Forget what an earlier run left. */
+  readonly overwrite: boolean;
+  /** Forget failures, so that they are tried again. */
+  readonly retryFailed: boolean;
+  /** Milliseconds after which a shard that is not full yet is committed too. */
+  readonly patience?: number;
+}
+
+interface RowRecord {
+  readonly row: number;
+  readonly hash: string;
+  readonly facts: ImageFacts;
+}
+
+interface FailureRecord {
+  readonly hash: string;
+  readonly failed: string;
+}
+
+type ShardRecord = RowRecord | FailureRecord;
+
+const shardBytes = 8 * 2 ** 20;
+const numbered = (shard: number) => String(shard).padStart(5, "0");
+
+async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const file = await openAtomic(path);
+  try {
+    for (const part of parts) await file.append(part);
+    await file.commit();
+  } finally {
+    await file.abandon();
+  }
+}
+
+/** Compares the settings of an earlier run with this one's. @throws UsageError that names the differences. */
+async function checkSettings(folder: string, settings: Settings): Promise<void> {
+  const text = await readFile(join(folder, "run.json"), "utf8").catch(() => undefined);
+  if (text === undefined) return;
+  let earlier: Settings;
+  try {
+    earlier = JSON.parse(text) as Settings;
+  } catch (cause) {
+    throw new UsageError(`${folder}/run.json is damaged.`, "Start again with --overwrite.", { cause });
+  }
+  const show = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const differences = [...new Set([...Object.keys(earlier), ...Object.keys(settings)])]
+    .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(settings[name]))
+    .map((name) => `\n  ${name}: it was ${show(earlier[name])}, now it is ${show(settings[name])}`);
+  if (differences.length === 0) return;
+  throw new UsageError(
+    `The run in ${folder} was made with other settings, and its features cannot be mixed with these:${differences.join("")}`,
+    "Choose another --out, or forget the earlier run with --overwrite.",
+  );
+}
+
+interface Shards {
+  readonly known: Map<string, Known>;
+  /** The shard that rows are added to: the last one when it is not full. */
+  readonly current: number;
+  readonly records: ShardRecord[];
+  readonly rows: Buffer[][];
+}
+
+/** Reads what is committed. The last shard comes whole, to be filled up. */
+async function readShards(options: StoreOptions, perShard: number): Promise<Shards> {
+  const { folder, widths, retryFailed } = options;
+  const numbers = (await readdir(folder))
+    .flatMap((name) => /^(\d{5,})\.jsonl$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+  const known = new Map<string, Known>();
+  let last: ShardRecord[] = [];
+  for (const shard of numbers) {
+    const lines = (await readFile(join(folder, `${numbered(shard)}.jsonl`), "utf8")).split("\n");
+    last = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as ShardRecord);
+    if (retryFailed) last = last.filter((record) => "row" in record);
+    for (const record of last) {
+      known.set(
+        record.hash,
+        "row" in record
+          ? { kind: "row", shard, row: record.row, facts: record.facts }
+          : { kind: "failed", reason: record.failed },
+      );
+    }
+  }
+  const shard = numbers.at(-1) ?? 0;
+  const count = last.filter((record) => "row" in record).length;
+  if (count === perShard) return { known, current: shard + 1, records: [], rows: widths.map(() => []) };
+  const rows = await Promise.all(
+    widths.map(async (width, i): Promise<Buffer[]> => {
+      if (count === 0) return [];
+      const bytes = await readFile(join(folder, `${numbered(shard)}.${i}.f32`));
+      if (bytes.length < 4 * width * count) {
+        throw new UsageError(
+          `${folder}/${numbered(shard)}.${i}.f32 is cut off.`,
+          "Start again with --overwrite.",
+        );
+      }
+      return Array.from({ length: count }, (_, row) =>
+        bytes.subarray(4 * width * row, 4 * width * (row + 1)),
+      );
+    }),
+  );
+  return { known, current: shard, records: last, rows };
+}
+
+/** Opens the run in `folder`, or begins one. @throws UsageError when it belongs to other settings or another process. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { folder, settings, widths, overwrite, patience = 2000 } = options;
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw outputError(folder, error);
+  });
+  const unlock = await takeLock(folder);
+  try {
+    if (overwrite) {
+      for (const name of await readdir(folder)) {
+        if (/^(run\.json|\d{5,}\..*)$/.test(name)) await rm(join(folder, name));
+      }
+    }
+    await checkSettings(folder, settings);
+    await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(settings, null, 2)}\n`)]);
+    const rowBytes = 4 * widths.reduce((a, b) => a + b, 0);
+    const perShard = Math.max(1, Math.min(1024, Math.floor(shardBytes / rowBytes)));
+    const { known, ...start } = await readShards(options, perShard);
+    let { current, records, rows } = start;
+    const resumed = known.size;
+    let committed = records.length;
+    let last = Date.now();
+    let open_: { shard: number; endPoint: number; bytes: Buffer } | undefined;
+
+    async function commit(): Promise<void> {
+      if (records.length === committed) return;
+      const name = join(folder, numbered(current));
+      for (const [i, parts] of rows.entries())
+        if (parts.length > 0) await writeWhole(`${name}.${i}.f32`, parts);
+      await writeWhole(`${name}.jsonl`, [Buffer.from(records.map((r) => `${JSON.stringify(r)}\n`).join(""))]);
+      committed = records.length;
+      last = Date.now();
+      if (rows[0].length < perShard) return;
+      current++;
+      committed = 0;
+      records = [];
+      rows = widths.map(() => []);
+    }
+
+    return {
+      folder,
+      resumed,
+      find: (hash) => known.get(hash),
+      async add(hash, facts, features) {
+        const row = rows[0].length;
+        known.set(hash, { kind: "row", shard: current, row, facts });
+        records.push({ row, hash, facts });
+        features.forEach((values, i) => void rows[i].push(Buffer.from(bytesOf(values))));
+        if (rows[0].length === perShard || Date.now() - last > patience) await commit();
+      },
+      addFailure(hash, reason) {
+        if (known.has(hash)) return;
+        known.set(hash, { kind: "failed", reason });
+        records.push({ hash, failed: reason });
+      },
+      commit,
+      async readRow({ shard, row }, endPoint) {
+        const size = 4 * widths[endPoint];
+        if (open_?.shard !== shard || open_.endPoint !== endPoint) {
+          const bytes = await readFile(join(folder, `${numbered(shard)}.${endPoint}.f32`));
+          open_ = { shard, endPoint, bytes };
+        }
+        return open_.bytes.subarray(size * row, size * (row + 1));
+      },
+      close: unlock,
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
