@@ -1,21 +1,34 @@
-/** `extract`: the features of a folder of images into one file. */
+/** `extract`: the features of images into files. */
+import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option } from "commander";
-import { ExitCode } from "../errors.ts";
-import type { ExtractReport, ExtractRequest } from "../features/extract.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import type { ExtractReport, ExtractRequest, StageTimes } from "../features/extract.ts";
+import { formats } from "../features/formats/index.ts";
+import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
+import { pools } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
-import { formats } from "../features/writers/index.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
+import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
-import { makeProgress } from "./progress.ts";
+import { byteCount, duration, makeProgress } from "./progress.ts";
 import { stoppable } from "./signals.ts";
 
-interface ExtractFlags extends Omit<ExtractRequest, "layers"> {
+interface ExtractFlags extends Omit<ExtractRequest, "layers" | "list" | "globs" | "excludes" | "background"> {
   readonly layer?: readonly string[];
+  readonly list?: string;
+  readonly glob?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly background?: ExtractRequest["background"];
   readonly data_dir?: string;
   readonly checkpoint_file?: string;
+  readonly config?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly strict?: boolean;
 }
 
 /** Names that Compute-Features used: accepted, and left out of the help. */
@@ -24,94 +37,173 @@ const formerNames = [
   { former: "checkpoint_file", now: "checkpoint" },
 ] as const;
 
+const repeated = (value: string, values: readonly string[] = []) => [...values, value];
+
+const formatNames = formats.map((format) => format.name);
+
+const options: readonly Option[] = [
+  // What is read.
+  option(
+    "--data-dir <dir>",
+    "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
+  ),
+  option("--list <file>", "a list of files instead: a name a line or between zero bytes; - is stdin"),
+  option(
+    "--glob <pattern>",
+    'only paths that match, such as "cats/**"; may be given several times',
+  ).argParser(repeated),
+  option("--exclude <pattern>", "no paths that match; may be given several times").argParser(repeated),
+  choice("--exif <rule>", "whether photographs are turned upright (seed: never)", ["auto", "ignore"]).default(
+    "auto",
+  ),
+  option("--icc", "apply ICC profiles, which TensorFlow ignores"),
+  option(
+    "--background <colour>",
+    "shows through transparent pixels, as #rrggbb (default: alpha is dropped)",
+  ).argParser(colour),
+  option("--max-pixels <n>", "refuse larger images (default: 268435456)").argParser(wholeNumber(2 ** 40)),
+  // What is computed.
+  option(
+    "--checkpoint <path>",
+    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/)",
+  ),
+  choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
+    "checkpoint",
+    "seeded",
+  ]),
+  choice("--ema <rule>", "moving averages instead of the variables; auto: where the file has all", [
+    ...shadowRules,
+  ]).default("auto"),
+  option(
+    "--layer <end-point>",
+    "an end point by TF-Slim's name (npm run layers -- NAME lists them), or features, logits, penultimate, -2; may be given several times (default: features)",
+  ).argParser(repeated),
+  option("--image-size <n>", "height and width of the input (default: the network's own)").argParser(
+    imageSize,
+  ),
+  option("--global-pool", "average the last map over its area, so that any input size fits"),
+  choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
+  choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
+  option("--batch-size <n>", "images computed at once; changes no result")
+    .argParser(wholeNumber(4096))
+    .default(8),
+  option("--workers <n>", "decoding workers (default: one a core)").argParser(wholeNumber(256)),
+  // What is written.
+  choice("--pool <how>", "how maps become vectors", [...pools]).default("none"),
+  option(
+    "--pca <k>",
+    "keep so many principal components, fitted to these features; written to <out>.pca.json",
+  ).argParser(wholeNumber(65_536)),
+  option("--pca-file <file>", "keep those of an earlier run instead").conflicts("pca"),
+  option("--l2", "divide features by their length"),
+  choice("--dtype <type>", "type of the numbers; f16 and i8 are lossy, and the loss is told", [
+    ...dtypeNames,
+  ]).default("f32"),
+  option("--topk <n>", "write the likeliest classes too, into <out>.predictions.jsonl").argParser(
+    wholeNumber(100_000),
+  ),
+  option("--labels <file>", "names of the classes, one a line, for --topk"),
+  option("--out <path>", "the file to write (default: features/<model>_features.<format>)"),
+  choice("--format <format>", "of that file", formatNames).default("pkl"),
+  option("--commit-every <seconds>", "how much work a kill may lose (default: 2)").argParser(
+    wholeNumber(86_400),
+  ),
+  option("--overwrite", "forget what an earlier run into the same output computed"),
+  option("--retry-failed", "try images again that failed in an earlier run"),
+  // How it is told.
+  option("--config <file>", 'options from a JSON file, such as {"model": "vgg_16"}; those given here win'),
+  option("--dry-run", "say what would be done, and how long it would take"),
+  option("--strict", "end with 3 when files were skipped, too"),
+  option("--json", "print one JSON object on stdout instead of the files' names"),
+  option("--quiet", "only errors on stderr"),
+];
+
 export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")
-    .description("extract the features of every image in a folder")
-    .requiredOption(
+    .description("extract the features of images")
+    .option(
       "--model <name>",
       "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint",
     )
-    .option(
-      "--data-dir <dir>",
-      "folder of images, read with all its folders (default: the project's own samples)",
-    )
-    .option(
-      "--checkpoint <path>",
-      "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/)",
-    )
-    .addOption(
-      choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
-        "checkpoint",
-        "seeded",
-      ]),
-    )
-    .addOption(
-      choice("--ema <rule>", "moving averages instead of the variables; auto: where the file has all", [
-        ...shadowRules,
-      ]).default("auto"),
-    )
-    .option(
-      "--layer <end-point>",
-      "an end point by TF-Slim's name (npm run layers -- NAME lists them), or features, logits, penultimate, -2; may be given several times (default: features)",
-      (name: string, names: readonly string[] = []) => [...names, name],
-    )
-    .option("--image-size <n>", "height and width of the input (default: the network's own)", imageSize)
-    .option("--global-pool", "average the last map over its area, so that any input size fits")
-    .addOption(
-      choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
-    )
-    .addOption(
-      choice("--exif <rule>", "whether photographs are turned upright (seed: never)", [
-        "auto",
-        "ignore",
-      ]).default("auto"),
-    )
-    .addOption(choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"))
-    .option("--batch-size <n>", "images computed at once; changes no result", positiveInteger, 8)
-    .option("--out <path>", "the file to write (default: features/<model>_features.<format>)")
-    .addOption(choice("--format <format>", "of that file", formatNames).default("pkl"))
     .addHelpText("after", notes);
+  for (const each of options) command.addOption(each);
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
-  command.action(async (flags: ExtractFlags) => {
-    const { data_dir, checkpoint_file, layer: layers, ...rest } = flags;
-    const request: ExtractRequest = {
-      ...rest,
-      layers,
-      dataDir: rest.dataDir ?? data_dir,
-      checkpoint: rest.checkpoint ?? checkpoint_file,
-    };
-    const report = await run(request, io);
-    for (const { path } of report.files) await io.out(`${path}\n`);
-    if (report.files[0].metadata.images.failed > 0) exit(ExitCode.someImagesFailed);
+  for (const each of command.options) if (!each.hidden) each.env(environmentName(each));
+  command.action(async () => {
+    const flags = await applyConfig<ExtractFlags>(command);
+    if (!flags.model)
+      throw new UsageError("No network is named.", "Name one with --model NAME; npm run models lists them.");
+    const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
+    const request = await requestOf(flags);
+    if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
+    const report = await run(request, quiet);
+    const { failed, skipped } = report.files[0].metadata.images;
+    if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
+    else for (const path of pathsOf(report)) await io.out(`${path}\n`);
+    if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
   });
 };
-
-const formatNames = formats.map((format) => format.name);
 
 const notes = `
 Examples:
   npm run extract -- --model inception_v1
-  npm run extract -- --model inception_v1 --data-dir photos --format npy --out photos.npy
+  npm run extract -- --model inception_v1 --data-dir photos --format parquet --out photos.parquet
   npm run extract -- --model auto --data-dir photos --checkpoint fine-tuned.ckpt
-  npm run extract -- --model resnet_v1_50 --data-dir photos --layer features --layer logits
+  npm run extract -- --model resnet_v1_50 --data-dir photos --layer features --topk 5 --labels labels.txt
+  find photos -name "*.jpg" -print0 | npm run extract -- --model vgg_16 --list -
 
-Keys are the paths of the images in the folder, sorted by bytes. How the features were made stands in
-<out>.json, with the images that could not be read and, for npy, the paths of the rows. Several layers are
-computed in one pass and give a file each, <out> with the layer's name before its extension.
+What is computed is kept in <out>.run as it goes. A run that was stopped or killed goes on when the same command is
+given again; images that were added, renamed or repeated cost only what is new in them.
+
+Keys are the paths of the images in the folder, sorted by bytes. How the features were made stands in <out>.json, and
+what became of every file in <out>.manifest.jsonl. Several layers are computed in one pass and give a file each, <out>
+with the layer's name before its extension.
 The formats:
-${formats.map(({ name, description }) => `  ${name.padEnd(6)} ${description}`).join("\n")}
+${formats.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join("\n")}
 
+Every option can be set in the environment too: --batch-size as SLIMFEATURES_BATCH_SIZE.
 Nothing is downloaded: see "npm run fetch -- --help".`;
+
+async function requestOf(flags: ExtractFlags): Promise<ExtractRequest> {
+  const { data_dir, checkpoint_file, layer, list, glob, exclude, ...rest } = flags;
+  const dtype = dtypeOf(flags.dtype ?? "f32");
+  return {
+    ...rest,
+    layers: layer,
+    list: list === undefined ? undefined : await readList(list),
+    globs: glob,
+    excludes: exclude,
+    dtype,
+    dataDir: rest.dataDir ?? data_dir,
+    checkpoint: rest.checkpoint ?? checkpoint_file,
+  };
+}
+
+async function readList(path: string): Promise<Uint8Array> {
+  try {
+    if (path !== "-") return await readFile(path);
+    const parts: Buffer[] = [];
+    for await (const part of process.stdin) parts.push(part as Buffer);
+    return Buffer.concat(parts);
+  } catch (cause) {
+    throw new UsageError(
+      `The list ${path} cannot be read.`,
+      "Name a text file with a path on each line, or - for stdin.",
+      { cause },
+    );
+  }
+}
 
 async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
   const { extract } = await import("../features/extract.ts");
   const { ownRooms } = await import("../features/rooms.ts");
   const progress = makeProgress(io, { unit: "images" });
   let total = 0;
-  if (request.dataDir === undefined) io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
+  if (request.dataDir === undefined && !request.list)
+    io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
   try {
     const report = await stoppable(io, (signal) =>
       extract(
@@ -119,13 +211,14 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
         ownRooms,
         {
           notice: (sentence) => progress.say(sentence),
-          started: (count, network) => {
+          started: (count, network, known) => {
             total = count;
             if (network.weights.kind === "seeded") progress.say(untrained(io));
+            if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
             progress.update(0, total);
           },
-          progressed: (written, failed) => progress.update(written + failed, total),
-          failed: ({ path, reason }) => progress.say(`skipped: ${path}: ${reason}`),
+          progressed: (done) => progress.update(done, total),
+          failed: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
         },
         signal,
       ),
@@ -144,30 +237,94 @@ function untrained(io: Io): string {
   return `${red}UNTRAINED weights: the features show that the pipeline works and mean nothing.${plain}`;
 }
 
-function summary({ files, seconds }: ExtractReport): string {
+const pathsOf = ({ files, predictions }: ExtractReport): string[] => [
+  ...files.map((f) => f.path),
+  ...(predictions ? [predictions] : []),
+];
+
+/** The stage that the others waited for. */
+function bottleneck({ wall, ...stages }: StageTimes): string {
+  const shares = Object.entries(stages)
+    .map(([stage, ms]) => ({ stage, share: Math.min(1, ms / Math.max(wall, 1e-9)) }))
+    .sort((a, b) => b.share - a.share);
+  const all = shares.map(({ stage, share }) => `${stage} ${Math.round(100 * share)} %`).join(", ");
+  return `${shares[0].stage} (busy: ${all})`;
+}
+
+function summary(report: ExtractReport): string {
+  const { files, computed, known, times } = report;
   const [{ metadata }] = files;
   const { images, weights, preprocess } = metadata;
   const averages = weights.ema ? ", moving averages" : "";
+  const loss = ({ name, maxError, saturated }: typeof metadata.dtype) =>
+    maxError === undefined
+      ? name
+      : `${name}, off by at most ${maxError.toPrecision(3)}, ${saturated} saturated`;
   const facts: readonly (readonly [string, string])[] = [
-    ["images", `${images.written} done, ${images.failed} failed`],
+    [
+      "images",
+      `${images.written} done, ${images.failed} failed, ${images.skipped} skipped${known > 0 ? `; ${computed} computed now` : ""}`,
+    ],
     ...files.map(
-      ({ metadata: m }) => ["feature", `${m.endPoint} ${formatShape(m.featureShape)} float32`] as const,
+      ({ metadata: m }) =>
+        ["feature", `${m.endPoint} ${formatShape(m.featureShape)} ${loss(m.dtype)}`] as const,
     ),
     ["computed by", `${metadata.backend} (${metadata.adapter})`],
-    ["speed", `${(images.written / Math.max(seconds, 1e-9)).toPrecision(3)} images a second`],
+    ["speed", `${(computed / Math.max(times.wall / 1000, 1e-9)).toPrecision(3)} images a second`],
+    ["bottleneck", bottleneck(times)],
     ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],
     ["preprocess", `${preprocess.mode}, EXIF ${preprocess.exif}: ${preprocess.description}`],
-    ...files.map(({ path }) => ["written", `${path} and ${path}.json`] as const),
+    ...pathsOf(report).map((path) => ["written", path] as const),
+    ["beside", `${files.map(({ path }) => `${path}.json`).join(", ")} and ${report.manifest}`],
   ];
   return facts.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}\n`).join("");
+}
+
+const jsonOf = (report: ExtractReport) => ({
+  files: report.files.map(({ path, metadata: { failures, ...metadata } }) => ({ path, ...metadata })),
+  predictions: report.predictions,
+  manifest: report.manifest,
+  computed: report.computed,
+  known: report.known,
+  milliseconds: report.times,
+});
+
+async function printDryRun(request: ExtractRequest, io: Io, json: boolean): Promise<void> {
+  const { dryRun } = await import("../features/plan.ts");
+  const { ownRooms } = await import("../features/rooms.ts");
+  const plan = await dryRun(request, ownRooms, (sentence) => io.err(`${sentence}\n`));
+  if (json) return io.out(`${JSON.stringify(plan, null, 2)}\n`);
+  const width = dtypeWidth[request.dtype ?? "float32"];
+  const lines = [
+    `files: ${plan.images}`,
+    `network: ${plan.network} on ${plan.device}`,
+    ...plan.endPoints.map(
+      ({ name, shape, bytes }) =>
+        `feature: ${name} ${formatShape(shape)}, ${byteCount((bytes / 4) * width)} in all`,
+    ),
+    `time: about ${duration(plan.secondsOfCompute)} of computing`,
+  ];
+  await io.out(`${lines.join("\n")}\n`);
+}
+
+function option(flags: string, description: string): Option {
+  return new Option(flags, description);
 }
 
 function choice(flags: string, description: string, values: readonly string[]): Option {
   return new Option(flags, description).choices([...values]);
 }
 
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= 4096) return value;
-  throw new InvalidArgumentError("It must be a whole number from 1 to 4096.");
+function wholeNumber(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+  };
+}
+
+function colour(text: string): readonly [number, number, number] {
+  const digits = /^#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(text);
+  if (!digits) throw new InvalidArgumentError("It must be a colour such as #ffffff.");
+  return [1, 2, 3].map((i) => Number.parseInt(digits[i], 16)) as unknown as readonly [number, number, number];
 }

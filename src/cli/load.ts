@@ -1,6 +1,6 @@
 /** `load`: prints a features file, as Compute-Features' load_features.py did. */
 
-import { shortestFloat32 } from "../features/writers/jsonl.ts";
+import { shortestFloat32 } from "../features/numbers.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 
@@ -8,13 +8,13 @@ export const addLoad: AddCommand = (program, io) => {
   program
     .command("load")
     .description("print the paths and features of a file that extract wrote")
-    .argument("<file>", "a features file: pkl, npy or jsonl, told apart by its content")
+    .argument("<file>", "a features file of any format, told apart by its content")
     .addHelpText("after", "\nExample:\n  npm run load -- features/inception_v1_features.pkl")
     .action(async (file: string) => {
       const { readFeatures } = await import("../features/readers/index.ts");
       const shapes = new Set<string>();
       let count = 0;
-      for (const { path, shape, data } of readFeatures(file)) {
+      for await (const { path, shape, data } of readFeatures(file)) {
         await io.out(`${path} : ${abbreviate(data)}\n`);
         shapes.add(formatShape(shape));
         count++;

@@ -5,9 +5,12 @@ import { toolName, toolVersion } from "../features/package.ts";
 import { Stopped } from "../features/stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
 import type { AddCommand } from "./command.ts";
+import { addCompletion } from "./completion.ts";
+import { addDoctor } from "./doctor.ts";
 import { exitCodeHelp, signalExitCode } from "./exit.ts";
 import { addExtract } from "./extract.ts";
 import { addFetch } from "./fetch.ts";
+import { addFiles } from "./files.ts";
 import { type Io, isBrokenPipe } from "./io.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
@@ -19,8 +22,11 @@ const commands: readonly AddCommand[] = [
   addLayers,
   addCheckpoint,
   addLoad,
+  addFiles,
   addFetch,
   addVerify,
+  addDoctor,
+  addCompletion,
 ];
 
 /** Runs one command line. Gives the exit code; never throws and never ends the process. */
@@ -64,7 +70,8 @@ function explain(error: unknown, io: Io): number {
   if (isBrokenPipe(error)) return ExitCode.ok;
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   if (error instanceof Stopped) {
-    io.err("stopped.\n");
+    const kept = error.progress ? ` ${error.progress.done} images computed by this run are kept;` : "";
+    io.err(`stopped.${kept} give the same command again to go on.\n`);
     return signalExitCode[error.signal] ?? signalExitCode.SIGINT;
   }
   if (error instanceof UserError) {

@@ -18,7 +18,7 @@ const featureOf = (model: Model, graph: Graph, { globalPool }: GraphOptions): st
   globalPool && graph.endPoints.has("global_pool") ? "global_pool" : model.featureEndPoint;
 
 /** The end point that TF-Slim stores the returned logits under. */
-function logitsOf(graph: Graph): string {
+export function logitsOf(graph: Graph): string {
   const value = graph.endPoints.get(returnedLogits);
   const named = [...graph.endPoints].find(([name, v]) => v === value && name !== returnedLogits);
   return named?.[0] ?? returnedLogits;

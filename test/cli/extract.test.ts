@@ -36,7 +36,7 @@ describe("extract", () => {
     expect(run.code).toBe(0);
     expect(run.out).toBe(`${out}\n`);
     for (const line of [
-      /^images: +2 done, 0 failed$/m,
+      /^images: +2 done, 0 failed, 0 skipped$/m,
       /^feature: +AvgPool_0a_7x7 3 float32$/m,
       /^computed by: +cpu \(a fake processor\)$/m,
       /^speed: +\S+ images a second$/m,
@@ -53,7 +53,7 @@ describe("extract", () => {
     const { args, out } = setting({ "a.png": "1", "b.png": "broken" });
     const run = await runMain(...args, "--weights", "seeded");
     expect(run.code).toBe(3);
-    expect(run.err).toMatch(/^skipped: b\.png: .*holds no number/m);
+    expect(run.err).toMatch(/^failed: b\.png: holds no number/m);
     expect(run.out).toBe(`${out}\n`);
     expect(existsSync(out)).toBe(true);
   });

@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { abbreviate } from "../../src/cli/load.ts";
 import { ExitCode } from "../../src/errors.ts";
-import { findFormat, openWriter } from "../../src/features/writers/index.ts";
+import { findFormat, writeTable } from "../../src/features/formats/index.ts";
+import { bytesOf } from "../../src/features/numbers.ts";
 import { temporaryFolder } from "../features/helpers.ts";
 import { runMain } from "./helpers.ts";
 
@@ -13,14 +14,16 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 async function featuresFile(format: string, rows: number): Promise<string> {
   const path = join(temporaryFolder(), `f.${format}`);
-  const writer = await openWriter(path, findFormat(format), [8]);
-  for (let i = 0; i < rows; i++) {
-    await writer.append(
-      `photo ${i}.jpg`,
-      Float32Array.from({ length: 8 }, (_, j) => i + j / 8 + 0.1),
-    );
-  }
-  await writer.commit({});
+  await writeTable(path, findFormat(format), {
+    paths: Array.from({ length: rows }, (_, i) => `photo ${i}.jpg`),
+    shape: [8],
+    dtype: "float32",
+    metadata: {},
+    async *rows() {
+      for (let i = 0; i < rows; i++)
+        yield bytesOf(Float32Array.from({ length: 8 }, (_, j) => i + j / 8 + 0.1));
+    },
+  });
   return path;
 }
 
@@ -53,7 +56,7 @@ describe("the command line", () => {
     ["an unknown command", ["extrakt"], /Did you mean extract\?/],
     ["an unknown option", ["extract", "--model", "x", "--dat-dir", "y"], /Did you mean --data-dir\?/],
     ["no network named", ["extract"], /--model/],
-    ["an unknown format", ["extract", "--model", "inception_v1", "--format", "csv"], /pkl, npy, jsonl/],
+    ["an unknown format", ["extract", "--model", "inception_v1", "--format", "doc"], /pkl, npy, npz/],
     ["a batch size of nothing", ["extract", "--model", "inception_v1", "--batch-size", "0"], /whole number/],
     [
       "an option by both its names",
