@@ -42,6 +42,10 @@ const repeated = (value: string, values: readonly string[] = []) => [...values, 
 const formatNames = formats.map((format) => format.name);
 
 const options: readonly Option[] = [
+  option(
+    "--model <name>",
+    "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint",
+  ),
   // What is read.
   option(
     "--data-dir <dir>",
@@ -122,16 +126,11 @@ export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")
     .description("extract the features of images")
-    .option(
-      "--model <name>",
-      "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint",
-    )
     .addHelpText("after", notes);
-  for (const each of options) command.addOption(each);
+  for (const each of options) command.addOption(each.env(environmentName(each)));
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
-  for (const each of command.options) if (!each.hidden) each.env(environmentName(each));
   command.action(async () => {
     const flags = await applyConfig<ExtractFlags>(command);
     if (!flags.model)

@@ -1,5 +1,5 @@
 /** The program and its commands, one a module. Only this folder prints or sets the exit code. */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help } from "commander";
 import { ExitCode, UserError } from "../errors.ts";
 import { toolName, toolVersion } from "../features/package.ts";
 import { Stopped } from "../features/stopped.ts";
@@ -46,7 +46,12 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
   const program = new Command(toolName)
     .description("Image features from TF-Slim networks, without Python or TensorFlow.")
     .version(toolVersion)
-    .configureHelp({ helpWidth: Math.min(io.columns, 120) })
+    .configureHelp({
+      helpWidth: Math.min(io.columns, 120),
+      // The environment's names follow one rule, which the help states once.
+      optionDescription: (option) =>
+        new Help().optionDescription(Object.assign(Object.create(option), { envVar: undefined })),
+    })
     .configureOutput({ writeOut: (text) => void io.out(text).catch(() => {}), writeErr: io.err })
     .exitOverride()
     .addHelpText(

@@ -178,7 +178,7 @@ async function pump(run: Pump): Promise<Pumped> {
   const records: ManifestRecord[] = [];
   let failed = 0;
   try {
-    const limits = { atOnce: workers + 1, ahead: 2 * request.batchSize + workers };
+    const limits = { atOnce: 2 * workers + 1, ahead: 2 * request.batchSize + workers };
     const wanted = (hash: string) => store.find(hash) === undefined;
     const decoded = workAhead(inputs, limits, async (input) => ({
       input,

@@ -1,19 +1,20 @@
 /**
- * Workers that read, decode and preprocess beside the engine. A worker that dies (a decoder crashed, memory ran out)
- * takes its image with it and is replaced.
+ * Workers that read, decode and preprocess beside the engine. Each has two images in hand, so that it never waits for a
+ * message. A worker that dies (a decoder crashed, memory ran out) is replaced; the images that it had are tried once
+ * more, each alone, and the one that kills again is given up.
  */
 import { Worker } from "node:worker_threads";
 import type { ImageInput } from "./inputs.ts";
 import type { Outcome, ReadRecipe } from "./read.ts";
 
 export type ToWorker =
-  | { readonly kind: "read"; readonly image: ImageInput }
-  | { readonly kind: "answer"; readonly wanted: boolean };
+  | { readonly kind: "read"; readonly id: number; readonly image: ImageInput }
+  | { readonly kind: "answer"; readonly id: number; readonly wanted: boolean };
 
 export type FromWorker =
-  | { readonly kind: "ask"; readonly hash: string }
-  | { readonly kind: "done"; readonly outcome: Outcome; readonly milliseconds: number }
-  | { readonly kind: "bug"; readonly stack: string };
+  | { readonly kind: "ask"; readonly id: number; readonly hash: string }
+  | { readonly kind: "done"; readonly id: number; readonly outcome: Outcome; readonly milliseconds: number }
+  | { readonly kind: "bug"; readonly id: number; readonly stack: string };
 
 export interface DecodePool {
   readonly workers: number;
@@ -25,56 +26,78 @@ export interface DecodePool {
 }
 
 interface Job {
+  readonly id: number;
   readonly image: ImageInput;
   readonly wanted: (hash: string) => boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
+  /** Whether a worker died while it had this image among others. */
+  readonly suspect: boolean;
 }
+
+const inHand = 2;
 
 /** Opens `count` workers; they are started when there is work for them. */
 export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   const waiting: Job[] = [];
-  const idle: Worker[] = [];
-  const busy = new Map<Worker, Job>();
+  /** The images that each worker has. */
+  const hands = new Map<Worker, Map<number, Job>>();
   let busyMilliseconds = 0;
   let closed = false;
+  let ids = 0;
 
   function start(): Worker {
     const worker = new Worker(new URL("./start-worker.mjs", import.meta.url), { workerData: recipe });
-    const tell = (message: ToWorker) => worker.postMessage(message);
+    const jobs = new Map<number, Job>();
+    hands.set(worker, jobs);
     worker.on("message", (message: FromWorker) => {
-      const job = busy.get(worker);
+      const { id } = message;
+      const job = jobs.get(id);
       if (!job) return;
-      if (message.kind === "ask") return tell({ kind: "answer", wanted: job.wanted(message.hash) });
+      if (message.kind === "ask") {
+        worker.postMessage({ kind: "answer", id, wanted: job.wanted(message.hash) } satisfies ToWorker);
+        return;
+      }
+      jobs.delete(id);
       if (message.kind === "bug") job.reject(new Error(`a decoding worker failed: ${message.stack}`));
       else {
         busyMilliseconds += message.milliseconds;
         job.resolve(message.outcome);
       }
-      busy.delete(worker);
-      idle.push(worker);
       next();
     });
     const died = (why: string) => {
-      const job = busy.get(worker);
-      busy.delete(worker);
-      const at = idle.indexOf(worker);
-      if (at >= 0) idle.splice(at, 1);
-      job?.resolve({ status: "failed", reason: `its decoder died (${why})` });
-      if (!closed) next();
+      if (!hands.delete(worker) || closed) return;
+      const alone = jobs.size === 1;
+      for (const job of jobs.values()) {
+        if (alone) job.resolve({ status: "failed", reason: `its decoder died (${why})` });
+        else waiting.unshift({ ...job, suspect: true });
+      }
+      next();
     };
     worker.on("error", (error) => died(error.message));
     worker.on("exit", (code) => died(`exit code ${code}`));
     return worker;
   }
 
+  /** A worker that may take `job`: an idle one, a new one, or, for images beyond suspicion, one with room. */
+  function takerOf(job: Job): Worker | undefined {
+    const least = [...hands].sort((a, b) => a[1].size - b[1].size)[0];
+    if (least && least[1].size === 0) return least[0];
+    if (hands.size < count) return start();
+    const room = [...hands].find(
+      ([, jobs]) => jobs.size < inHand && ![...jobs.values()].some((j) => j.suspect),
+    );
+    return job.suspect ? undefined : room?.[0];
+  }
+
   function next(): void {
-    while (waiting.length > 0) {
-      const worker = idle.pop() ?? (busy.size < count ? start() : undefined);
+    for (let job = waiting[0]; job; job = waiting[0]) {
+      const worker = takerOf(job);
       if (!worker) return;
-      const job = waiting.shift() as Job;
-      busy.set(worker, job);
-      worker.postMessage({ kind: "read", image: job.image } satisfies ToWorker);
+      waiting.shift();
+      hands.get(worker)?.set(job.id, job);
+      worker.postMessage({ kind: "read", id: job.id, image: job.image } satisfies ToWorker);
     }
   }
 
@@ -85,13 +108,13 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
     },
     read: (image, wanted) =>
       new Promise((resolve, reject) => {
-        waiting.push({ image, wanted, resolve, reject });
+        waiting.push({ id: ids++, image, wanted, resolve, reject, suspect: false });
         next();
       }),
     async close() {
       closed = true;
       for (const job of waiting.splice(0)) job.reject(new Error("the decoding workers were closed"));
-      await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()));
+      await Promise.all([...hands.keys()].map((worker) => worker.terminate()));
     },
   };
 }

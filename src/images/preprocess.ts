@@ -4,7 +4,7 @@
  */
 import { ImageError } from "../errors.ts";
 import type { Pixels } from "./pixels.ts";
-import { type Plane, resizeLegacyBilinear, resizePillowBilinear } from "./resize.ts";
+import { type Plane, resizeLegacyBilinear, resizePillowBilinear, toLevels } from "./resize.ts";
 
 /** slim: as TF-Slim evaluates. resize: the whole image, no crop. seed: as Compute-Features fed its networks. */
 export const preprocessModes = ["slim", "resize", "seed"] as const;
@@ -25,10 +25,10 @@ type Image = Plane<Float32Array>;
 type Bytes = Plane<Uint8Array>;
 
 interface Family {
-  /** Bytes to float32 before any resizing. */
-  readonly toFloat: (image: Bytes) => Image;
+  /** What each byte counts as before any resizing. */
+  readonly levels: Float32Array;
   /** The evaluation's own crop and resize. */
-  readonly frame: (image: Image, size: number) => Image;
+  readonly frame: (image: Bytes, size: number, levels: Float32Array) => Image;
   /** The last step, on the framed image. */
   readonly scale: (image: Image) => Float32Array;
   readonly frameText: string;
@@ -44,7 +44,8 @@ const vggMeans = [123.68, 116.78, 103.94].map(f);
 /** The short side that vgg_preprocessing.py resizes to before its crop of 224; kept in proportion for other sizes. */
 const vggShortSide = (size: number) => (size === 224 ? 256 : Math.round((size * 256) / 224));
 
-const asFloat = (image: Bytes): Image => ({ ...image, data: Float32Array.from(image.data) });
+/** Bytes as the numbers they are. */
+const plain = Float32Array.from({ length: 256 }, (_, byte) => byte);
 
 function cut<T extends Uint8Array | Float32Array>(
   image: Plane<T>,
@@ -63,7 +64,7 @@ function cut<T extends Uint8Array | Float32Array>(
 }
 
 /** tf.image.central_crop(image, 0.875). */
-function centralCrop(image: Image): Image {
+function centralCrop(image: Bytes): Bytes {
   const margin = (side: number) => Math.trunc((side - side * cropShare) / 2);
   const top = margin(image.height);
   const left = margin(image.width);
@@ -71,7 +72,7 @@ function centralCrop(image: Image): Image {
 }
 
 /** The short side to 256 in proportion (rounded half to even), then the middle. */
-function shortSideThenCrop(image: Image, size: number): Image {
+function shortSideThenCrop(image: Bytes, size: number, levels: Float32Array): Image {
   const rint = (x: number) => {
     const below = Math.floor(x);
     if (x - below !== 0.5) return Math.round(x);
@@ -85,12 +86,12 @@ function shortSideThenCrop(image: Image, size: number): Image {
       `its ${image.width}x${image.height} pixels are too few for a crop of ${size}x${size}`,
     );
   }
-  const resized = resizeLegacyBilinear(image, height, width);
+  const resized = resizeLegacyBilinear(image, height, width, levels);
   return cut(resized, Math.trunc((height - size) / 2), Math.trunc((width - size) / 2), size, size);
 }
 
 /** tf.image.resize_image_with_crop_or_pad: the middle, with zeros around where the image is smaller. */
-function cropOrPad(image: Image, size: number): Image {
+function cropOrPad(image: Bytes, size: number, levels: Float32Array): Image {
   const { channels } = image;
   const out = new Float32Array(size * size * channels);
   const top = Math.floor((image.height - size) / 2);
@@ -103,7 +104,8 @@ function cropOrPad(image: Image, size: number): Image {
       const [sy, sx] = [y + y0, x + x0];
       if (sy < 0 || sy >= image.height || sx < 0 || sx >= image.width) continue;
       for (let c = 0; c < channels; c++) {
-        out[(y * size + x) * channels + c] = image.data[(sy * image.width + sx) * channels + c];
+        const byte = image.data[(sy * image.width + sx) * channels + c];
+        out[(y * size + x) * channels + c] = levels[byte];
       }
     }
   }
@@ -115,28 +117,34 @@ const unit = f(1 / 255);
 const families: Readonly<Record<PreprocessFamily, Family>> = {
   inception: {
     // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
-    toFloat: (image) => ({ ...image, data: Float32Array.from(image.data, (v) => v * unit) }),
-    frame: (image, size) => resizeLegacyBilinear(centralCrop(image), size, size),
-    scale: ({ data }) => data.map((v) => f(v - 0.5) * 2),
+    levels: plain.map((v) => v * unit),
+    frame: (image, size, levels) => resizeLegacyBilinear(centralCrop(image), size, size, levels),
+    scale: ({ data }) => {
+      for (let i = 0; i < data.length; i++) data[i] = f(data[i] - 0.5) * 2;
+      return data;
+    },
     frameText: "central crop 0.875, TensorFlow 1 bilinear",
     scaleText: "(x/255 - 0.5) * 2",
   },
   vgg: {
-    toFloat: asFloat,
+    levels: plain,
     frame: shortSideThenCrop,
-    scale: ({ data, channels }) => data.map((v, i) => v - vggMeans[i % channels]),
+    scale: ({ data, channels }) => {
+      for (let i = 0; i < data.length; i++) data[i] -= vggMeans[i % channels];
+      return data;
+    },
     frameText: "short side 256 by TensorFlow 1 bilinear, central crop",
     scaleText: "x - [123.68, 116.78, 103.94]",
   },
   cifarnet: {
-    toFloat: asFloat,
+    levels: plain,
     frame: cropOrPad,
     scale: ({ data }) => standardize(data),
     frameText: "central crop or zero padding",
     scaleText: "(x - mean) / max(deviation, 1/sqrt(values))",
   },
   lenet: {
-    toFloat: asFloat,
+    levels: plain,
     frame: cropOrPad,
     scale: ({ data }) => data.map((v) => (v - 128) / 128),
     frameText: "central crop or zero padding",
@@ -158,9 +166,10 @@ function standardize(data: Float32Array): Float32Array {
 /** Grey is the mean of R, G and B, rounded down. */
 function withChannels({ width, height, data }: Pixels, channels: number): Bytes {
   if (channels === 3) return { width, height, channels, data };
-  const grey = Uint8Array.from({ length: width * height }, (_, i) =>
-    Math.floor((data[3 * i] + data[3 * i + 1] + data[3 * i + 2]) / 3),
-  );
+  const grey = new Uint8Array(width * height);
+  for (let i = 0; i < grey.length; i++) {
+    grey[i] = Math.floor((data[3 * i] + data[3 * i + 1] + data[3 * i + 2]) / 3);
+  }
   return { width, height, channels: 1, data: grey };
 }
 
@@ -173,10 +182,11 @@ export function preprocess(
   { family, mode, size, channels }: PreprocessOptions,
 ): Float32Array {
   const image = withChannels(pixels, channels);
-  if (mode === "seed") return asFloat(resizePillowBilinear(image, size, size)).data;
-  const { toFloat, frame, scale } = families[family];
-  const floats = toFloat(image);
-  return scale(mode === "slim" ? frame(floats, size) : resizeLegacyBilinear(floats, size, size));
+  if (mode === "seed") return toLevels(resizePillowBilinear(image, size, size), plain).data;
+  const { levels, frame, scale } = families[family];
+  return scale(
+    mode === "slim" ? frame(image, size, levels) : resizeLegacyBilinear(image, size, size, levels),
+  );
 }
 
 /** The preprocessing in words, for the output's metadata. */

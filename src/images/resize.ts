@@ -12,48 +12,71 @@ export interface Plane<T extends ArrayLike<number>> {
 
 const f = Math.fround;
 
-function legacyAxis(size: number, limit: number): { low: number; high: number; t: number }[] {
+interface LegacyAxis {
+  /** Where the two neighbours of each output lie, counted in values. */
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  /** The share of the higher one. */
+  readonly t: Float32Array;
+}
+
+/** The neighbours along an axis of `limit` places, `step` values apart. */
+function legacyAxis(size: number, limit: number, step: number): LegacyAxis {
   const scale = f(limit / size);
-  return Array.from({ length: size }, (_, i) => {
+  const axis = { low: new Int32Array(size), high: new Int32Array(size), t: new Float32Array(size) };
+  for (let i = 0; i < size; i++) {
     const at = f(i * scale);
     const low = Math.floor(at);
-    return { low, high: Math.min(Math.ceil(at), limit - 1), t: f(at - low) };
-  });
+    axis.low[i] = low * step;
+    axis.high[i] = Math.min(Math.ceil(at), limit - 1) * step;
+    axis.t[i] = f(at - low);
+  }
+  return axis;
 }
 
 /**
  * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
- * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc).
+ * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). `levels` says what a byte counts as.
  */
 export function resizeLegacyBilinear(
-  image: Plane<Uint8Array | Float32Array>,
+  image: Plane<Uint8Array | Uint16Array>,
   height: number,
   width: number,
+  levels: Float32Array,
 ): Plane<Float32Array> {
   const { channels, data } = image;
-  if (height === image.height && width === image.width) {
-    return { ...image, data: Float32Array.from(data) };
-  }
-  const rows = legacyAxis(height, image.height);
-  const cols = legacyAxis(width, image.width);
+  if (height === image.height && width === image.width) return toLevels(image, levels);
+  const rows = legacyAxis(height, image.height, image.width * channels);
+  const cols = legacyAxis(width, image.width, channels);
   const out = new Float32Array(height * width * channels);
   let at = 0;
-  for (const row of rows) {
-    const above = row.low * image.width;
-    const below = row.high * image.width;
-    for (const col of cols) {
+  for (let y = 0; y < height; y++) {
+    const above = rows.low[y];
+    const below = rows.high[y];
+    const down = rows.t[y];
+    for (let x = 0; x < width; x++) {
+      const left = cols.low[x];
+      const right = cols.high[x];
+      const along = cols.t[x];
       for (let c = 0; c < channels; c++) {
-        const tl = data[(above + col.low) * channels + c];
-        const tr = data[(above + col.high) * channels + c];
-        const bl = data[(below + col.low) * channels + c];
-        const br = data[(below + col.high) * channels + c];
-        const top = f(tl + f(f(tr - tl) * col.t));
-        const bottom = f(bl + f(f(br - bl) * col.t));
-        out[at++] = f(top + f(f(bottom - top) * row.t));
+        const tl = levels[data[above + left + c]];
+        const tr = levels[data[above + right + c]];
+        const bl = levels[data[below + left + c]];
+        const br = levels[data[below + right + c]];
+        const top = f(tl + f(f(tr - tl) * along));
+        const bottom = f(bl + f(f(br - bl) * along));
+        out[at++] = f(top + f(f(bottom - top) * down));
       }
     }
   }
   return { width, height, channels, data: out };
+}
+
+/** Every byte as what it counts as. */
+export function toLevels(image: Plane<Uint8Array | Uint16Array>, levels: Float32Array): Plane<Float32Array> {
+  const data = new Float32Array(image.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = levels[image.data[i]];
+  return { ...image, data };
 }
 
 /** Fraction bits of Pillow's fixed-point weights. */

@@ -1,4 +1,4 @@
-/** A decoding worker: one file at a time, told by messages. See pool.ts for the other end. */
+/** A decoding worker, told by messages what to read. See pool.ts for the other end. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { FromWorker, ToWorker } from "./pool.ts";
 import { type ReadRecipe, readImage } from "./read.ts";
@@ -6,32 +6,41 @@ import { type ReadRecipe, readImage } from "./read.ts";
 const port = parentPort;
 if (!port) throw new Error("worker.ts runs in a worker thread");
 const recipe = workerData as ReadRecipe;
-let answer: (wanted: boolean) => void = () => {};
+const answers = new Map<number, (wanted: boolean) => void>();
+/** Images under way, and when the present spell of work began. */
+let underWay = 0;
+let began = 0;
 
 const say = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) =>
   port.postMessage(message, transfer as ArrayBuffer[]);
 
+/** Time of work since the last image was done: two images that are under way together count once. */
+function spell(): number {
+  const now = performance.now();
+  const milliseconds = now - began;
+  began = now;
+  return milliseconds;
+}
+
 port.on("message", async (message: ToWorker) => {
-  if (message.kind === "answer") return answer(message.wanted);
-  const began = performance.now();
-  let asked = 0;
+  const { id } = message;
+  if (message.kind === "answer") {
+    answers.get(id)?.(message.wanted);
+    answers.delete(id);
+    return;
+  }
+  if (underWay++ === 0) began = performance.now();
   try {
     const outcome = await readImage(message.image, recipe, (hash) => {
-      const since = performance.now();
-      say({ kind: "ask", hash });
-      return new Promise<boolean>((resolve) => {
-        answer = (wanted) => {
-          asked = performance.now() - since;
-          resolve(wanted);
-        };
-      });
+      say({ kind: "ask", id, hash });
+      return new Promise<boolean>((resolve) => void answers.set(id, resolve));
     });
-    const milliseconds = performance.now() - began - asked;
-    say(
-      { kind: "done", outcome, milliseconds },
-      outcome.status === "ok" ? [outcome.input.buffer as ArrayBuffer] : [],
-    );
+    underWay--;
+    const milliseconds = spell();
+    const transfer = outcome.status === "ok" ? [outcome.input.buffer as ArrayBuffer] : [];
+    say({ kind: "done", id, outcome, milliseconds }, transfer);
   } catch (error) {
-    say({ kind: "bug", stack: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    underWay--;
+    say({ kind: "bug", id, stack: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 });

@@ -78,9 +78,10 @@ describe("TensorFlow's own values", () => {
 describe("TensorFlow 1's bilinear resize", () => {
   const row = (values: number[], width: number) => [
     ...resizeLegacyBilinear(
-      { width: values.length, height: 1, channels: 1, data: Float32Array.from(values) },
+      { width: values.length, height: 1, channels: 1, data: Uint8Array.from(values) },
       1,
       width,
+      Float32Array.of(0, 1, 2, 3),
     ).data,
   ];
 
@@ -97,8 +98,10 @@ describe("TensorFlow 1's bilinear resize", () => {
       const [{ seed, shape, bound, offset }] = c.inputs;
       const [, height, width, channels] = shape;
       const [outH, outW] = c.attrs.size as [number, number];
-      const data = seededTensor(seed, shape, bound, offset);
-      const ours = resizeLegacyBilinear({ height, width, channels, data }, outH, outW).data;
+      // Each value is a level of its own, so that any float can be resized.
+      const levels = seededTensor(seed, shape, bound, offset);
+      const data = Uint16Array.from(levels, (_, i) => i);
+      const ours = resizeLegacyBilinear({ height, width, channels, data }, outH, outW, levels).data;
       const truth = truthOf(c);
       // The reference was computed in float64.
       expect(Math.max(...ours.map((v, i) => Math.abs(v - truth[i])))).toBeLessThan(1e-4);

@@ -1,0 +1,253 @@
+/** The commands on features files, and extract's ways of being told and of telling. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { findFormat, formats, writeTable } from "../../src/features/formats/index.ts";
+import { bytesOf } from "../../src/features/numbers.ts";
+import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
+import { temporaryFolder } from "../features/helpers.ts";
+import { runMain } from "./helpers.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+let folder = "";
+beforeAll(() => {
+  folder = temporaryFolder();
+});
+
+type Rows = Readonly<Record<string, readonly number[]>>;
+const rows: Rows = { "a.jpg": [1, 2, 3], "b.jpg": [0.1, -5, 0] };
+
+async function write(name: string, content: Rows): Promise<string> {
+  const path = join(folder, name);
+  const values = Object.values(content);
+  await writeTable(path, findFormat(name.split(".").at(-1) as string), {
+    paths: Object.keys(content),
+    shape: [values[0].length],
+    dtype: "float32",
+    metadata: { model: "m" },
+    async *rows() {
+      for (const row of values) yield bytesOf(Float32Array.from(row));
+    },
+  });
+  return path;
+}
+
+async function read(path: string): Promise<FeatureRow[]> {
+  const all: FeatureRow[] = [];
+  for await (const row of readFeatures(path)) all.push(row);
+  return all;
+}
+
+describe("convert", () => {
+  it.each(formats.map((f) => f.name))("writes %s, and back to the same bytes", async (format) => {
+    const first = await write("first.npy", rows);
+    const there = join(folder, `there.${format}`);
+    expect(await runMain("convert", first, there)).toMatchObject({ code: 0, out: `${there}\n` });
+    const back = join(folder, `back-${format}.npy`);
+    await runMain("convert", there, back);
+    expect(readFileSync(back)).toEqual(readFileSync(first));
+    expect(JSON.parse(readFileSync(`${there}.json`, "utf8"))).toMatchObject({ model: "m", format });
+  });
+
+  it("says what fewer bits cost", async () => {
+    const run = await runMain(
+      "convert",
+      await write("x.npy", rows),
+      join(folder, "x16.npz"),
+      "--dtype",
+      "f16",
+    );
+    expect(run.err).toMatch(/^2 features of shape 3, off by at most 0\.0000244\n$/);
+  });
+
+  it("asks for the format where the name does not tell it", async () => {
+    const run = await runMain("convert", await write("y.npy", rows), join(folder, "y"));
+    expect(run).toMatchObject({ code: 2, out: "" });
+    expect(run.err).toContain("--format");
+  });
+});
+
+describe("merge", () => {
+  it("puts files together, of any formats", async () => {
+    const one = await write("one.csv", { "a.jpg": [1, 2] });
+    const two = await write("two.npy", { "b.jpg": [3, 4], "c.jpg": [5, 6] });
+    const all = join(folder, "all.npz");
+    expect((await runMain("merge", all, one, two)).code).toBe(0);
+    expect((await read(all)).map((r) => [r.path, ...r.data])).toEqual([
+      ["a.jpg", 1, 2],
+      ["b.jpg", 3, 4],
+      ["c.jpg", 5, 6],
+    ]);
+  });
+
+  it("refuses an image that stands twice, and other shapes", async () => {
+    const one = await write("m1.npy", { "a.jpg": [1, 2] });
+    const longer = await write("m2.npy", { "b.jpg": [1, 2, 3] });
+    expect((await runMain("merge", join(folder, "m.npy"), one, one)).err).toContain("a.jpg is in");
+    expect((await runMain("merge", join(folder, "m.npy"), one, longer)).err).toContain(
+      "of shape 3, others are 2",
+    );
+  });
+});
+
+describe("compare", () => {
+  it("says how far two files are apart", async () => {
+    const a = await write("ca.npy", rows);
+    const b = await write("cb.csv", { "a.jpg": [1, 2, 3], "b.jpg": [0.1, -5, 0.5], "d.jpg": [0, 0, 0] });
+    expect(await runMain("compare", a, a)).toMatchObject({ code: 0 });
+    const run = await runMain("compare", a, b, "--json");
+    expect(run.code).toBe(1);
+    expect(JSON.parse(run.out)).toMatchObject({
+      both: 2,
+      onlyFirst: [],
+      onlySecond: ["d.jpg"],
+      identical: 1,
+      maxDifference: 0.5,
+      worst: "b.jpg",
+    });
+    expect((await runMain("compare", a, b)).out).toContain("largest difference: 0.500 (b.jpg)");
+  });
+});
+
+describe("extract", () => {
+  const common = [
+    "--model",
+    "mobilenet_v1_025",
+    "--image-size",
+    "32",
+    "--device",
+    "cpu",
+    "--weights",
+    "seeded",
+  ];
+
+  it("says what it would do, and writes nothing", async () => {
+    const out = join(folder, "dry.npy");
+    const run = await runMain("extract", ...common, "--out", out, "--dry-run", "--glob", "hills*");
+    expect(run.code).toBe(0);
+    expect(run.out).toMatch(
+      /^files: 3\nnetwork: mobilenet_v1_025 on cpu .*\nfeature: AvgPool_1a 1x1x256|256, /,
+    );
+    expect(() => readFileSync(`${out}.run/run.json`)).toThrow();
+  });
+
+  it("prints one JSON object, and nothing but errors when quiet", async () => {
+    const out = join(folder, "told.npy");
+    const run = await runMain(
+      "extract",
+      ...common,
+      "--out",
+      out,
+      "--format",
+      "npy",
+      "--json",
+      "--quiet",
+      "--glob",
+      "hills*",
+    );
+    expect(run).toMatchObject({ code: 0, err: "" });
+    const report = JSON.parse(run.out);
+    expect(report.files[0]).toMatchObject({ path: out, images: { written: 3 }, weights: { trained: false } });
+    expect(report).toMatchObject({ computed: 3, known: 0, manifest: `${out}.manifest.jsonl` });
+  });
+
+  it("takes options from a file and the environment, the command line first", async () => {
+    const config = join(folder, "config.json");
+    const out = join(folder, "config.npy");
+    writeFileSync(
+      config,
+      JSON.stringify({ model: "lenet", "image-size": 32, glob: ["hills*"], l2: true, out: "elsewhere.npy" }),
+    );
+    const env = { ...process.env, SLIMFEATURES_DEVICE: "cpu", SLIMFEATURES_FORMAT: "csv" };
+    const args = [
+      "--config",
+      config,
+      "--model",
+      "mobilenet_v1_025",
+      "--weights",
+      "seeded",
+      "--out",
+      out,
+      "--format",
+      "npy",
+    ];
+    const run = spawnSync(process.execPath, [join(root, "bin/slimfeatures.mjs"), "extract", ...args], {
+      env,
+      encoding: "utf8",
+    });
+    expect(run.status, run.stderr).toBe(0);
+    const metadata = JSON.parse(readFileSync(`${out}.json`, "utf8"));
+    expect(metadata).toMatchObject({
+      model: "mobilenet_v1_025",
+      imageSize: 32,
+      backend: "cpu",
+      format: "npy",
+      l2: true,
+    });
+    writeFileSync(config, JSON.stringify({ modle: "lenet" }));
+    expect((await runMain("extract", "--config", config)).err).toMatch(
+      /no option modle.*\nhint: Did you mean model/,
+    );
+  });
+
+  it("reads a list from stdin, and a tar archive", async () => {
+    const out = join(folder, "list.npy");
+    const args = ["extract", ...common, "--out", out, "--format", "npy"];
+    const run = spawnSync(process.execPath, [join(root, "bin/slimfeatures.mjs"), ...args, "--list", "-"], {
+      cwd: join(root, "samples"),
+      input: "hills_01.jpg\0more/hills_04.JPG\0",
+      encoding: "utf8",
+    });
+    expect(run.status, run.stderr).toBe(0);
+    const tar = join(folder, "samples.tar");
+    execFileSync("tar", ["-cf", tar, "-C", join(root, "samples"), "hills_01.jpg", "more/hills_04.JPG"]);
+    const other = join(folder, "tar.npy");
+    expect(
+      (await runMain("extract", ...common, "--out", other, "--format", "npy", "--data-dir", tar)).code,
+    ).toBe(0);
+    expect((await runMain("compare", out, other)).out).toContain("identical: 2");
+  });
+});
+
+describe("doctor", () => {
+  it("tells versions, and times the devices", async () => {
+    const { code, out } = await runMain("doctor", "--json");
+    expect(code).toBe(0);
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({
+      node: process.version,
+      sharp: expect.stringMatching(/^\d/),
+      webgpu: expect.stringMatching(/^\d/),
+    });
+    expect(report.devices.map((d: { backend: string }) => d.backend)).toEqual(["webgpu", "cpu"]);
+    for (const device of report.devices) expect(device.milliseconds).toBeGreaterThan(0);
+  });
+});
+
+describe("completion", () => {
+  it("completes commands, options and values in bash", async () => {
+    const { out } = await runMain("completion", "bash");
+    const complete = (...words: string[]) =>
+      execFileSync(
+        "bash",
+        [
+          "-c",
+          `${out}\nCOMP_WORDS=(slimfeatures ${words.map((w) => `'${w}'`).join(" ")})\nCOMP_CWORD=${words.length}\n_slimfeatures\nprintf '%s\\n' "\${COMPREPLY[@]}"`,
+        ],
+        { encoding: "utf8" },
+      )
+        .trim()
+        .split("\n");
+    expect(complete("ext")).toEqual(["extract"]);
+    expect(complete("extract", "--mo")).toEqual(["--model"]);
+    expect(complete("extract", "--model", "vgg")).toEqual(["vgg_a", "vgg_16", "vgg_19"]);
+    expect(complete("checkpoint", "")).toContain("why");
+  });
+
+  it.each(["zsh", "fish"])("knows %s too", async (shell) => {
+    const { code, out } = await runMain("completion", shell);
+    expect(code).toBe(0);
+    expect(out).toContain("inception_v1");
+  });
+});
