@@ -1,5 +1,6 @@
 /** TensorFlow's element types (tensorflow/core/framework/types.proto) under numpy's names. */
 import { CheckpointError } from "../errors.ts";
+import { fromHalf } from "../half.ts";
 
 export type TensorData =
   | Float32Array
@@ -37,19 +38,9 @@ function plain(name: string, width: number, array: Constructor, v1?: DType["v1"]
   return { name, width, unit, decode: view(array, unit), v1 };
 }
 
-/** Half precision to float32, exactly. */
-export function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
 function widenHalf(bytes: Uint8Array): Float32Array {
   const halves = new Uint16Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / 2);
-  return Float32Array.from(halves, halfToFloat);
+  return Float32Array.from(halves, fromHalf);
 }
 
 /** bfloat16 is the upper half of a float32. */

@@ -88,9 +88,9 @@ const options: readonly Option[] = [
   option("--global-pool", "average the last map over its area, so that any input size fits"),
   choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
-  option("--batch-size <n>", "images computed at once; changes no result")
-    .argParser(wholeNumber(4096))
-    .default(8),
+  option("--batch-size <n>", "images computed at once, or auto: what suits the device; changes no result")
+    .argParser((text) => (text === "auto" ? text : wholeNumber(4096)(text)))
+    .default("auto"),
   option("--workers <n>", "decoding workers (default: one a core)").argParser(wholeNumber(256)),
   // What is written.
   choice("--pool <how>", "how maps become vectors", [...pools]).default("none"),

@@ -1,6 +1,8 @@
 /** Features in fewer bits, and what that costs. */
+
+import { fromHalf, mostHalf, toHalf } from "../half.ts";
 import type { FeatureDtype } from "./formats/table.ts";
-import { bytesOf, fromHalf, mostHalf, toHalf } from "./numbers.ts";
+import { bytesOf } from "./numbers.ts";
 
 export interface EncodingCost {
   /** The largest difference between a feature's number and what is stored. */

@@ -10,7 +10,7 @@ import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
 import { type ExtractedFile, writeOutputs } from "./output.ts";
-import { keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
+import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
 import { type LabelNames, readLabels } from "./predictions.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
@@ -166,19 +166,20 @@ async function pump(run: Pump): Promise<Pumped> {
   const { inputs, network, store, request, rooms, events, signal } = run;
   const workers = Math.min(request.workers ?? availableParallelism(), inputs.length);
   const pool = rooms.openDecodePool(workers, run.recipe);
+  const batchSize = batchSizeFor(request, network);
   const began = performance.now();
   const batcher = createBatcher({
     network,
     store,
     endPoints: run.endPoints,
     pool: request.pool ?? "none",
-    batchSize: Math.min(request.batchSize, inputs.length),
+    batchSize: Math.min(batchSize, inputs.length),
     notice: events.notice,
   });
   const records: ManifestRecord[] = [];
   let failed = 0;
   try {
-    const limits = { atOnce: 2 * workers + 1, ahead: 2 * request.batchSize + workers };
+    const limits = { atOnce: 2 * workers + 1, ahead: 2 * batchSize + workers };
     const wanted = (hash: string) => store.find(hash) === undefined;
     const decoded = workAhead(inputs, limits, async (input) => ({
       input,

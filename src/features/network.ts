@@ -58,6 +58,8 @@ export interface Network {
   readonly logits: string;
   /** Height, width and channels of one input image. */
   readonly inputShape: Shape;
+  /** The most images that the device's limits allow in one run. */
+  readonly largestBatch: number;
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
@@ -196,6 +198,10 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       endPoints: single.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
       logits: logitsOf(buildNetwork(model, 1, loaded.options)),
       inputShape: single.inputs[0].shape.slice(1),
+      largestBatch: Math.max(
+        1,
+        Math.floor(opened.caps.maxBindingBytes / (4 * Math.max(...single.sizes.values()))),
+      ),
       backend: opened.backend,
       adapter: opened.adapter,
       weights: loaded.origin,

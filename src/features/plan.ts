@@ -91,6 +91,13 @@ async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRoom
   );
 }
 
+/** Larger batches than this gain nothing on the devices that were tried. */
+const usualBatch = 8;
+
+/** How many images are computed at once. */
+export const batchSizeFor = ({ batchSize }: ExtractRequest, { largestBatch }: Network): number =>
+  batchSize === "auto" ? Math.min(usualBatch, largestBatch) : batchSize;
+
 /** Whether images are in a folder, or in an archive. @throws UsageError when there is neither. */
 async function isFolder(path: string): Promise<boolean> {
   const there = await stat(path).catch(() => undefined);
@@ -119,7 +126,7 @@ export async function dryRun(
   const { model, inputs } = await plan(request, rooms);
   const network = await openFor(request, rooms, model, notice);
   try {
-    const batch = Math.min(request.batchSize, inputs.length);
+    const batch = Math.min(batchSizeFor(request, network), inputs.length);
     const blank = new Float32Array(batch * sizeOf(network.inputShape));
     await network.run(blank, batch);
     const began = performance.now();

@@ -29,7 +29,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** Larger images are refused. */
   readonly maxPixels?: number;
   readonly device: NetworkOptions["device"];
-  readonly batchSize: number;
+  /** Images computed at once; `auto` takes eight, or what the device's limits allow. */
+  readonly batchSize: number | "auto";
   /** How maps become vectors; they stay maps when left out. */
   readonly pool?: Pool;
   /** How many principal components to fit and keep of each feature; written to <out>.pca.json. */

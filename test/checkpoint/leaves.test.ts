@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { Cursor } from "../../src/checkpoint/bytes.ts";
 import { crc32c, maskCrc } from "../../src/checkpoint/crc32c.ts";
-import { halfToFloat } from "../../src/checkpoint/dtypes.ts";
 import { encodeSigned, sliceKey } from "../../src/checkpoint/ordered-code.ts";
 import { fieldsOf, tensorShape } from "../../src/checkpoint/proto.ts";
 import { snappyDecompress } from "../../src/checkpoint/snappy.ts";
 import { CheckpointError } from "../../src/errors.ts";
+import { fromHalf } from "../../src/half.ts";
 
 const hex = (bytes: Iterable<number>) => Buffer.from([...bytes]).toString("hex");
 const bytes = (text: string) => Buffer.from(text.replaceAll(" ", ""), "hex");
@@ -119,5 +119,5 @@ describe("half precision", () => {
     [0x8000, -0],
     [0x7c00, Number.POSITIVE_INFINITY],
     [0x7e00, Number.NaN],
-  ])("%i", (bits, value) => expect(halfToFloat(bits)).toBe(value));
+  ])("%i", (bits, value) => expect(fromHalf(bits)).toBe(value));
 });

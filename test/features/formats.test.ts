@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { findFormat, formats, metadataPath, writeTable } from "../../src/features/formats/index.ts";
 import { dtypeWidth, type FeatureDtype, type FeatureTable } from "../../src/features/formats/table.ts";
-import { fromHalf, numbersOf, shortestFloat32, toHalf } from "../../src/features/numbers.ts";
+import { numbersOf, shortestFloat32 } from "../../src/features/numbers.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { storedShape } from "../../src/features/request.ts";
+import { fromHalf, toHalf } from "../../src/half.ts";
 import { type Shape, sizeOf } from "../../src/tensor.ts";
 import { itWithPython, runPython, temporaryFolder } from "./helpers.ts";
 

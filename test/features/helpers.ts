@@ -74,6 +74,7 @@ export function fakeRooms(
         model: options.model,
         endPoints: namesOf(options.layers).map((name) => ({ name, shape: featureShape })),
         logits: "Logits",
+        largestBatch: 100,
         inputShape: [side, side, 3],
         backend: "cpu",
         adapter: "a fake processor",

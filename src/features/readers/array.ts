@@ -1,7 +1,8 @@
 /** The numpy arrays that a features file may hold. */
+
+import { fromHalf } from "../../half.ts";
 import type { Shape } from "../../tensor.ts";
 import { sizeOf } from "../../tensor.ts";
-import { fromHalf } from "../numbers.ts";
 
 export type { FeatureRow } from "../formats/table.ts";
 
