@@ -211,6 +211,10 @@ async function pump(run: Pump): Promise<Pumped> {
         write: batcher.writeMilliseconds,
       },
     };
+  } catch (error) {
+    // What was computed before the fault is kept; the fault is what is told.
+    await store.commit().catch(() => {});
+    throw error;
   } finally {
     await pool.close();
   }

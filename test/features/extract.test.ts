@@ -212,6 +212,22 @@ describe("extract", () => {
     expect(await firsts(out)).toHaveLength(5);
   });
 
+  it("keeps what was computed when the network fails later", async () => {
+    const { folder, dataDir, out } = setting();
+    let runs = 0;
+    const whole = fakeRooms(folder);
+    const network = await whole.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
+    const openNetwork: typeof whole.openNetwork = async () => ({
+      ...network,
+      run: (input, count) => (runs++ === 0 ? network.run(input, count) : Promise.reject(new Error("lost"))),
+    });
+    await expect(extract(requestFor(dataDir, { out }), { ...whole, openNetwork })).rejects.toThrow("lost");
+    const again = fakeRooms(folder);
+    await extract(requestFor(dataDir, { out }), again);
+    expect(again.batches).toEqual([2, 1]);
+    expect(await firsts(out)).toHaveLength(5);
+  });
+
   it("leaves no output behind when the network fails", async () => {
     const { folder, dataDir } = setting();
     const rooms = fakeRooms(folder, { run: () => Promise.reject(new Error("lost")) });
