@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { UserError } from "../../src/errors.ts";
+import { OutputError, UserError } from "../../src/errors.ts";
+import { openAtomic } from "../../src/features/atomic.ts";
 import { findFormat, formats, metadataPath, writeTable } from "../../src/features/formats/index.ts";
 import { dtypeWidth, type FeatureDtype, type FeatureTable } from "../../src/features/formats/table.ts";
 import { numbersOf, shortestFloat32 } from "../../src/features/numbers.ts";
@@ -111,6 +112,25 @@ describe.each(names)("the format %s", (format) => {
     await expect(rowsIn(path)).rejects.toThrow(UserError);
   });
 
+  it("never gives a wrong value, wherever it was cut off", async () => {
+    const path = await write(format);
+    const bytes = readFileSync(path);
+    for (let end = 16; end < bytes.length; end += Math.ceil(bytes.length / 500)) {
+      writeFileSync(path, bytes.subarray(0, end));
+      const read: FeatureRow[] = [];
+      const take = async () => {
+        for await (const row of readFeatures(path)) read.push(row);
+      };
+      const error = await take().catch((e) => e);
+      if (error !== undefined) expect(error, `cut at ${end}`).toBeInstanceOf(UserError);
+      const whole = read.map((_, i) => [rows[i][0], Float32Array.from(rows[i][1])]);
+      expect(
+        read.map(({ path, data }) => [path, data]),
+        `cut at ${end}`,
+      ).toEqual(whole);
+    }
+  });
+
   it("puts the metadata beside the file and leaves nothing else", async () => {
     const path = await write(format);
     expect(JSON.parse(readFileSync(metadataPath(path), "utf8"))).toMatchObject({ model: "m" });
@@ -134,6 +154,34 @@ describe.each(names)("the format %s", (format) => {
     await expect(writeTable(path, findFormat(format), broken)).rejects.toThrow("broken off");
     expect(readFileSync(path)).toEqual(before);
     expect(readdirSync(folder).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+});
+
+describe("a disk that fills up between two batches", () => {
+  it.each(["arrow", "npz", "safetensors"])("is told of by %s, and by nothing else", async (format) => {
+    const large = 2 ** 20;
+    const table: FeatureTable = {
+      ...tableOf([large]),
+      paths: ["a", "b", "c"],
+      async *rows() {
+        for (let i = 0; i < 3; i++) {
+          // A write that fails unseen comes to light in this wait.
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          yield new Uint8Array(4 * large);
+        }
+      },
+    };
+    const file = await openAtomic(join(folder, `${files++}.${format}`));
+    const full = new OutputError("The disk is full.");
+    const append = async (bytes: Uint8Array) => {
+      if (bytes.length > 1000) throw full;
+      await file.append(bytes);
+    };
+    try {
+      await expect(findFormat(format).write(table, { ...file, append })).rejects.toBe(full);
+    } finally {
+      await file.abandon();
+    }
   });
 });
 

@@ -15,14 +15,25 @@ export const arrow: FeatureFormat = {
   description: "an Arrow file (Feather v2) with path and feature",
   pathsBeside: false,
   async write(table, file) {
-    const { RecordBatchFileWriter } = await import("apache-arrow");
+    const { AsyncByteQueue, RecordBatchFileWriter } = await import("apache-arrow");
+    // The library's own queue takes all that it is given: each batch is on the disk before the next is asked for.
+    const queue = new AsyncByteQueue();
+    let ready: Uint8Array[] = [];
+    queue.write = (bytes) => {
+      ready.push(bytes as Uint8Array);
+    };
+    const flush = async () => {
+      for (const bytes of ready) await file.append(bytes);
+      ready = [];
+    };
     const writer = new RecordBatchFileWriter();
-    const drained = (async () => {
-      for await (const bytes of writer) await file.append(bytes);
-    })();
-    for await (const batch of batchesOf(table)) writer.write(batch);
+    writer.reset(queue);
+    for await (const batch of batchesOf(table)) {
+      writer.write(batch);
+      await flush();
+    }
     writer.finish();
-    await drained;
+    await flush();
   },
 };
 

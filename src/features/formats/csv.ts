@@ -42,14 +42,22 @@ const numbers: Readonly<Record<string, number>> = {
 export async function* readCsv(path: string): AsyncGenerator<FeatureRow> {
   const file = openBytes(path);
   try {
+    /** A line that lacks its end was cut off, perhaps in the midst of a number that still reads as one. */
+    const line = (): string | undefined => {
+      const before = file.position;
+      const bytes = file.line();
+      if (bytes && file.position - before === bytes.length)
+        throw new UserError(`${path} ends in the middle: it was cut off.`, "Extract the features again.");
+      return bytes?.toString("utf8");
+    };
     /** A record may span lines, inside its quotes. */
     const record = (): string | undefined => {
-      let text = file.line()?.toString("utf8");
+      let text = line();
       while (text !== undefined && (text.split('"').length - 1) % 2 === 1) {
-        const more = file.line();
-        if (!more)
+        const more = line();
+        if (more === undefined)
           throw new UserError(`${path} ends inside quotes: it was cut off.`, "Extract the features again.");
-        text += `\n${more.toString("utf8")}`;
+        text += `\n${more}`;
       }
       return text?.replace(/\r$/, "");
     };

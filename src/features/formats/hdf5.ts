@@ -5,6 +5,7 @@
  */
 import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
+import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
 import { piecesOf } from "./batches.ts";
 import { dtypeWidth, type FeatureDtype, type FeatureFormat, type FeatureRow } from "./table.ts";
@@ -27,6 +28,17 @@ function typed(dtype: FeatureDtype, bytes: Uint8Array) {
   return dtype === "int8" ? new Int8Array(buffer) : numbersOf({ dtype }, bytes);
 }
 
+/** The library tells of a full disk in a trace of its own; the system's words are somewhere in it. */
+function told<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const trace = String((error as Error)?.message ?? error);
+    const reason = /error message = '([^']*)'/.exec(trace)?.[1] ?? trace.split("\n")[0];
+    throw outputError(path, new Error(reason, { cause: error }));
+  }
+}
+
 export const hdf5: FeatureFormat = {
   name: "hdf5",
   description: "HDF5 with the datasets features and paths (f16 is widened to f32); for h5py, MATLAB, R",
@@ -35,7 +47,7 @@ export const hdf5: FeatureFormat = {
     const { File } = await library();
     const { paths, shape, dtype, scale, metadata } = table;
     // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-    const sheet = new File(file.temporary, "w");
+    const sheet = told(file.path, () => new File(file.temporary, "w"));
     try {
       sheet.create_attribute("metadata", JSON.stringify(metadata));
       let first = 0;
@@ -48,25 +60,29 @@ export const hdf5: FeatureFormat = {
             1,
             Math.min(paths.length, Math.floor(2 ** 18 / (sizeOf(shape) * dtypeWidth[dtype]))),
           );
-          sheet.create_dataset({
-            name: "features",
-            data,
-            shape: [rows, ...shape],
-            dtype: names[dtype],
-            maxshape: [null, ...shape],
-            chunks: [chunk, ...shape],
-          });
+          told(file.path, () =>
+            sheet.create_dataset({
+              name: "features",
+              data,
+              shape: [rows, ...shape],
+              dtype: names[dtype],
+              maxshape: [null, ...shape],
+              chunks: [chunk, ...shape],
+            }),
+          );
         } else {
-          const features = datasetOf(sheet.get("features"));
-          features.resize([last, ...shape]);
-          features.write_slice([[first, last], ...shape.map((d): [number, number] => [0, d])], data);
+          told(file.path, () => {
+            const features = datasetOf(sheet.get("features"));
+            features.resize([last, ...shape]);
+            features.write_slice([[first, last], ...shape.map((d): [number, number] => [0, d])], data);
+          });
         }
         first = last;
       }
-      sheet.create_dataset({ name: "paths", data: [...paths] });
+      told(file.path, () => sheet.create_dataset({ name: "paths", data: [...paths] }));
       if (scale !== undefined) datasetOf(sheet.get("features")).create_attribute("scale", scale, null, "<d");
     } finally {
-      sheet.close();
+      told(file.path, () => sheet.close());
     }
   },
 };

@@ -3,6 +3,7 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 import { UserError } from "../../errors.ts";
+import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
 import type { FeatureFormat, FeatureRow } from "./table.ts";
@@ -13,8 +14,15 @@ export const parquet: FeatureFormat = {
   pathsBeside: false,
   async write(table, file) {
     const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
+    const told = <T>(work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        throw outputError(file.path, error);
+      }
+    };
     // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-    const writer = fileWriter(file.temporary);
+    const writer = told(() => fileWriter(file.temporary));
     const sheet = new ParquetWriter({
       writer,
       schema: [
@@ -31,15 +39,13 @@ export const parquet: FeatureFormat = {
       const feature = paths.map((_, i) =>
         Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
       );
-      sheet.write({
-        columnData: [
-          { name: "path", data: [...paths] },
-          { name: "feature", data: feature },
-        ],
-        rowGroupSize: paths.length,
-      });
+      const columnData = [
+        { name: "path", data: [...paths] },
+        { name: "feature", data: feature },
+      ];
+      told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
     }
-    sheet.finish();
+    told(() => sheet.finish());
   },
 };
 
