@@ -7,9 +7,15 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { CheckpointError } from "../errors.ts";
+import {
+  tarBlock as block,
+  isTarSize,
+  mostExtended,
+  readPax,
+  readTarHeader,
+  untilZero,
+} from "../tar-header.ts";
 import { damaged } from "./bytes.ts";
-
-const block = 512;
 
 /** A published archive holds under a gigabyte; this stops a bomb before it fills the disk. */
 const mostBytes = 16 * 2 ** 30;
@@ -75,60 +81,26 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string) {
   return { pass, exactly, header, drain };
 }
 
-const untilZero = (bytes: Buffer) => {
-  const end = bytes.indexOf(0);
-  return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
-};
-
-/** Octal digits, or GNU's base 256 where the top bit is set. */
-function tarNumber(field: Buffer, path: string): number {
-  let value: number;
-  if (field[0] & 0x80) {
-    value = field.subarray(1).reduce((n, b) => n * 256 + b, field[0] & 0x7f);
-  } else {
-    const digits = untilZero(field).trim();
-    value = digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
-  }
-  if (!Number.isSafeInteger(value) || value < 0) throw damaged(path, "an archived file has no valid size");
-  return value;
+function checkSize(size: number, path: string): void {
+  if (!isTarSize(size)) throw damaged(path, "an archived file has no valid size");
 }
 
-function parseHeader(h: Buffer, path: string): Member {
-  const sum = h.reduce((n, b, i) => n + (i >= 148 && i < 156 ? 0x20 : b), 0);
-  if (sum !== tarNumber(h.subarray(148, 156), path))
-    throw damaged(path, "the checksum of an archived file's header is wrong");
-  const prefix =
-    h.toString("latin1", 257, 262) === "ustar" && h[263] === 0x30 ? untilZero(h.subarray(345, 500)) : "";
-  const name = untilZero(h.subarray(0, 100));
-  return {
-    name: prefix ? `${prefix}/${name}` : name,
-    size: tarNumber(h.subarray(124, 136), path),
-    type: h[156] === 0 ? "0" : String.fromCharCode(h[156]),
-  };
+function parseHeader(block: Buffer, path: string): Member {
+  const { name, size, type, sum, statedSum } = readTarHeader(block);
+  checkSize(statedSum, path);
+  if (sum !== statedSum) throw damaged(path, "the checksum of an archived file's header is wrong");
+  checkSize(size, path);
+  return { name: name.toString("utf8"), size, type };
 }
 
-/** The path and size records of a pax header: "length key=value\n". */
+/** The path and size records of a pax header. */
 function parsePax(bytes: Buffer, path: string): { name?: string; size?: number } {
-  const found: { name?: string; size?: number } = {};
-  for (let at = 0; at < bytes.length; ) {
-    const space = bytes.indexOf(0x20, at);
-    const length = Number(bytes.toString("latin1", at, Math.max(space, at)));
-    if (!Number.isInteger(length) || length <= space - at || at + length > bytes.length) {
-      throw damaged(path, "an extended header of the archive");
-    }
-    const [key, ...rest] = bytes.toString("utf8", space + 1, at + length - 1).split("=");
-    if (key === "path") found.name = rest.join("=");
-    if (key === "size") found.size = Number(rest.join("="));
-    at += length;
-  }
-  if (found.size !== undefined && !(Number.isSafeInteger(found.size) && found.size >= 0)) {
-    throw damaged(path, "an archived file has no valid size");
-  }
-  return found;
+  const found = readPax(bytes);
+  if (!found) throw damaged(path, "an extended header of the archive");
+  const { name, size } = found;
+  if (size !== undefined) checkSize(size, path);
+  return { ...(name && { name: name.toString("utf8") }), ...(size !== undefined && { size }) };
 }
-
-/** Longer extended headers than any name needs are refused. */
-const mostExtended = 2 ** 20;
 
 /**
  * Writes the members that `wanted` takes (asked with the last part of their name) into `folder`; gives their names.
@@ -157,7 +129,7 @@ export async function unpack(
         const bytes = await feed.exactly(plain.size);
         await feed.pass((block - (plain.size % block)) % block);
         if (plain.type === "x") override = { ...override, ...parsePax(bytes, path) };
-        if (plain.type === "L") override = { ...override, name: untilZero(bytes) };
+        if (plain.type === "L") override = { ...override, name: untilZero(bytes).toString("utf8") };
         continue;
       }
       override = {};

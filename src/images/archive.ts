@@ -1,48 +1,24 @@
 /**
  * Images in a tar archive (a webdataset shard is one), read where they lie. Names of ustar, GNU and pax; links and devices
- * are passed over. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
+ * are passed over.
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
+import {
+  tarBlock as block,
+  isTarSize,
+  mostExtended,
+  readPax,
+  readTarHeader,
+  untilZero,
+} from "../tar-header.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
-
-const block = 512;
-
-const untilZero = (bytes: Buffer): Buffer => {
-  const end = bytes.indexOf(0);
-  return end < 0 ? bytes : bytes.subarray(0, end);
-};
-
-/** Octal digits, or GNU's base 256 where the top bit is set. NaN for anything else. */
-function numberIn(field: Buffer): number {
-  if (field[0] & 0x80) return field.subarray(1).reduce((n, b) => n * 256 + b, field[0] & 0x7f);
-  const digits = untilZero(field).toString("latin1").trim();
-  return digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
-}
-
-/** The records of a pax header, "length key=value\n" each, by key. */
-function paxRecords(bytes: Buffer): Map<string, Buffer> {
-  const records = new Map<string, Buffer>();
-  for (let at = 0; at < bytes.length; ) {
-    const space = bytes.indexOf(0x20, at);
-    const length = Number(bytes.toString("latin1", at, space));
-    if (space < 0 || !Number.isInteger(length) || length <= space - at) break;
-    const record = bytes.subarray(space + 1, at + length - 1);
-    const equals = record.indexOf(0x3d);
-    if (equals > 0) records.set(record.toString("latin1", 0, equals), record.subarray(equals + 1));
-    at += length;
-  }
-  return records;
-}
 
 /** What is told of a member before its own header. */
 interface Announced {
   name?: Buffer;
   size?: number;
 }
-
-/** Headers that say something of the next member are small. */
-const mostAnnounced = 2 ** 20;
 
 /**
  * The files in the archive `path` by their names, sorted by the bytes of these. Of two of one name the later counts, as
@@ -70,35 +46,27 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
         ended = true;
         break;
       }
-      const sum = header.reduce((n, b, i) => n + (i >= 148 && i < 156 ? 0x20 : b), 0);
-      if (header.length < block || sum !== numberIn(header.subarray(148, 156))) {
+      const { name, size: ownSize, type, sum, statedSum } = readTarHeader(header);
+      if (header.length < block || sum !== statedSum) {
         throw refuse(at === 0 ? "is no tar archive" : "is damaged: a header's checksum is wrong");
       }
-      const size = announced.size ?? numberIn(header.subarray(124, 136));
+      const size = announced.size ?? ownSize;
       const start = at + block;
-      if (!Number.isSafeInteger(size) || start + size > whole) throw refuse("was cut off, or is damaged");
+      if (!isTarSize(size) || start + size > whole) throw refuse("was cut off, or is damaged");
       at = start + Math.ceil(size / block) * block;
-      const type = header[156] === 0 ? "0" : String.fromCharCode(header[156]);
-      if ("xLg".includes(type) && size > mostAnnounced) throw refuse("is damaged: a name is too long");
+      if ("xLg".includes(type) && size > mostExtended) throw refuse("is damaged: a name is too long");
       if (type === "L") {
         announced = { ...announced, name: untilZero(await read(file, start, size)) };
         continue;
       }
       if (type === "x") {
-        const records = paxRecords(await read(file, start, size));
-        const told = records.get("size");
-        announced = {
-          name: records.get("path") ?? announced.name,
-          size: told ? Number(told.toString("latin1")) : announced.size,
-        };
+        const told = readPax(await read(file, start, size));
+        if (!told) throw refuse("is damaged: an extended header cannot be read");
+        announced = { ...announced, ...told };
         continue;
       }
       if (type === "g") continue;
-      const ustar = header.toString("latin1", 257, 262) === "ustar" && header[263] === 0x30;
-      const prefix = ustar ? untilZero(header.subarray(345, 500)) : Buffer.alloc(0);
-      const own = untilZero(header.subarray(0, 100));
-      const plain = prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), own]) : own;
-      const key = nameOf(announced.name ?? plain).replace(/^(\.\/)+/, "");
+      const key = nameOf(announced.name ?? name).replace(/^(\.\/)+/, "");
       announced = {};
       const hidden = key.split("/").some((part) => part.startsWith("."));
       if ((type === "0" || type === "7") && !hidden && wanted(key)) {

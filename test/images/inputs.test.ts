@@ -82,6 +82,24 @@ describe("an archive", () => {
       writeFileSync(`${tar}.cut`, readFileSync(tar).subarray(0, 1500));
       await expect(listArchive(`${tar}.cut`)).rejects.toThrow(/was cut off|is damaged/);
     }
+    // A pax header that says the next file is of a negative size would lead back to itself.
+    const header = Buffer.alloc(512);
+    header.write("pax", 0);
+    header.write("00000000016\0", 124);
+    header.write("x", 156);
+    header.write("        ", 148);
+    header.write(
+      `${header
+        .reduce((a, b) => a + b, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+    );
+    const hostile = join(folder, "hostile.tar");
+    const pax = Buffer.alloc(512);
+    pax.write("14 size=-1536\n");
+    writeFileSync(hostile, Buffer.concat([header, pax, readFileSync(join(folder, "gnu.tar"))]));
+    await expect(listArchive(hostile)).rejects.toThrow(/is damaged/);
     execFileSync("gzip", ["-k", join(folder, "gnu.tar")]);
     await expect(listArchive(join(folder, "gnu.tar.gz"))).rejects.toThrow(/is compressed/);
     await expect(listArchive(join(dir, "0001.jpg"))).rejects.toThrow(/is no tar archive/);

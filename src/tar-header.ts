@@ -1,0 +1,70 @@
+/**
+ * Headers of tar archives: ustar, GNU and pax, as bytes. What is wrong with them is the caller's to say, in the words of
+ * its own files. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
+ */
+
+/** Headers are of this size, and contents are padded to a multiple of it. */
+export const tarBlock = 512;
+
+/** Headers that say something of the next member are not longer than any name needs. */
+export const mostExtended = 2 ** 20;
+
+export interface TarHeader {
+  readonly name: Buffer;
+  /** In bytes; NaN where the field holds no number. */
+  readonly size: number;
+  /** "0" and "7" are files, "L" a long name, "x" and "g" pax records of the next member and of all. */
+  readonly type: string;
+  /** The sum over the header's bytes, and the one that it states. */
+  readonly sum: number;
+  readonly statedSum: number;
+}
+
+/** A field's bytes up to the first zero. */
+export function untilZero(bytes: Buffer): Buffer {
+  const end = bytes.indexOf(0);
+  return end < 0 ? bytes : bytes.subarray(0, end);
+}
+
+/** Octal digits, or GNU's base 256 where the top bit is set. NaN for anything else. */
+function numberIn(field: Buffer): number {
+  if (field[0] & 0x80) return field.subarray(1).reduce((n, b) => n * 256 + b, field[0] & 0x7f);
+  const digits = untilZero(field).toString("latin1").trim();
+  return digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+}
+
+/** A header from its block. */
+export function readTarHeader(header: Buffer): TarHeader {
+  const ustar = header.toString("latin1", 257, 262) === "ustar" && header[263] === 0x30;
+  const prefix = ustar ? untilZero(header.subarray(345, 500)) : Buffer.alloc(0);
+  const own = untilZero(header.subarray(0, 100));
+  return {
+    name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), own]) : own,
+    size: numberIn(header.subarray(124, 136)),
+    type: header[156] === 0 ? "0" : String.fromCharCode(header[156]),
+    // The field of the sum itself counts as spaces.
+    sum: header.reduce((n, b, i) => n + (i >= 148 && i < 156 ? 0x20 : b), 0),
+    statedSum: numberIn(header.subarray(148, 156)),
+  };
+}
+
+/** What a pax header says of the next member, or undefined where its records ("length key=value\n") are damaged. */
+export function readPax(bytes: Buffer): { name?: Buffer; size?: number } | undefined {
+  const found: { name?: Buffer; size?: number } = {};
+  for (let at = 0; at < bytes.length; ) {
+    const space = bytes.indexOf(0x20, at);
+    const length = Number(bytes.toString("latin1", at, Math.max(space, at)));
+    if (!Number.isInteger(length) || length <= space - at || at + length > bytes.length) return undefined;
+    const record = bytes.subarray(space + 1, at + length - 1);
+    const equals = record.indexOf(0x3d);
+    const value = record.subarray(equals + 1);
+    const key = record.toString("latin1", 0, Math.max(equals, 0));
+    if (key === "path") found.name = value;
+    if (key === "size") found.size = Number(value.toString("latin1"));
+    at += length;
+  }
+  return found;
+}
+
+/** Whether a member can be of this size. */
+export const isTarSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
