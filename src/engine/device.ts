@@ -7,6 +7,8 @@ import type { WeightSource } from "./weights.ts";
 export interface StepTiming {
   readonly step: Step;
   readonly variant: string;
+  /** The kernel's tile, where it names one. */
+  readonly tile?: string;
   readonly milliseconds: number;
 }
 

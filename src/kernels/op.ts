@@ -61,6 +61,8 @@ export interface Dispatch {
 
 export interface GpuKernel {
   readonly label: string;
+  /** What a lane or a workgroup computes, in a few signs, where the kernel has a choice. For the bench. */
+  readonly tile?: string;
   /** The whole WGSL module. Bindings: 0 the parameters, then the operands, last the output. Entry point `main`. */
   readonly code: string;
   readonly dispatches: readonly Dispatch[];
@@ -69,6 +71,8 @@ export interface GpuKernel {
 }
 
 export interface CpuKernel {
+  /** What the inner loop computes at once, in a few signs, where the kernel has a choice. For the bench. */
+  readonly tile?: string;
   readonly packing?: Readonly<Record<number, Packing>>;
   /** Writes the whole output. `operands` are in order, packed ones as packed. */
   run(operands: readonly Float32Array[], out: Float32Array): void;

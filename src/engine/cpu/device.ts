@@ -21,6 +21,7 @@ const caps: Caps = {
 interface Prepared {
   readonly step: Step;
   readonly variant: string;
+  readonly tile: string | undefined;
   run(): void;
 }
 
@@ -68,6 +69,7 @@ async function prepareStep(step: Step, around: Surroundings): Promise<Prepared> 
   return {
     step,
     variant,
+    tile: kernel.tile,
     run() {
       kernel.run(operands.slice(0, own), out);
       applyEpilogue(step.epilogue, operands.slice(own), out, channels);
@@ -124,10 +126,10 @@ export function openCpu(): Device {
       },
       async time(inputs) {
         write(inputs);
-        return prepared.map(({ step, variant, run }): StepTiming => {
+        return prepared.map(({ step, variant, tile, run }): StepTiming => {
           const start = performance.now();
           run();
-          return { step, variant, milliseconds: performance.now() - start };
+          return { step, variant, tile, milliseconds: performance.now() - start };
         });
       },
       close() {

@@ -234,7 +234,12 @@ export async function createSession(recording: Recording): Promise<Session> {
       await guard.guarded("writing the input", () => write(inputs));
       const milliseconds = await (timestamps ? timeByTimestamps() : timeBySubmits());
       return prepared.map(
-        ({ step, variant }, i): StepTiming => ({ step, variant, milliseconds: milliseconds[i] }),
+        ({ step, variant, kernel }, i): StepTiming => ({
+          step,
+          variant,
+          tile: kernel.tile,
+          milliseconds: milliseconds[i],
+        }),
       );
     },
     close() {
