@@ -16,7 +16,7 @@ import { seededVariable } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 
 const batch = 4;
-const caps = { maxBindingBytes: Number.POSITIVE_INFINITY, maxWorkgroupSize: 1, maxWorkgroupsPerDimension: 1 };
+const caps = { maxBindingBytes: Number.POSITIVE_INFINITY, maxWorkgroupSize: 1, maxWorkgroupsPerDimension: 1, subgroupSize: 0 };
 
 async function readSamples(model: Model): Promise<Float32Array> {
   const folder = join(import.meta.dirname, "../samples");

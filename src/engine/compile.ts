@@ -1,6 +1,6 @@
 /**
  * From a graph to a program: keep what the wanted end points need, fold batch norm into the weights before it, fuse
- * bias, residual and activation into the step that makes the value.
+ * bias, residual and activation into the step that makes the value, let parts of a concat be written in place.
  */
 
 import { UsageError } from "../errors.ts";
@@ -12,6 +12,7 @@ import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { fuseEpilogues } from "./fuse-epilogues.ts";
 import type { Graph, Value } from "./graph.ts";
 import { neededBy } from "./needs.ts";
+import { placeConcats } from "./place-concat.ts";
 import type { Operand, Program, Weight } from "./program.ts";
 
 /** A variable as it stands in the checkpoint. */
@@ -39,7 +40,7 @@ function draft(graph: Graph, needed: ReadonlySet<Value>): Draft[] {
 }
 
 /** The passes, in order. Each takes and returns drafts and may be left out without changing what is computed. */
-const passes: readonly ((drafts: Drafts) => Drafts)[] = [foldBatchNorm, fuseEpilogues];
+const passes: readonly ((drafts: Drafts) => Drafts)[] = [foldBatchNorm, fuseEpilogues, placeConcats];
 
 /** The end points of `graph` by name. @throws UsageError that lists the names where one is unknown. */
 function lookUp(graph: Graph, names: readonly string[]): Value[] {

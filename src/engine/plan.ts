@@ -10,10 +10,13 @@ export interface Plan {
   readonly slots: readonly number[];
   /** The slot of every value that the program makes or is given. */
   readonly slotOf: ReadonlyMap<number, number>;
+  /** The slots of each step's scratch memory. */
+  readonly scratchSlots: readonly (readonly number[])[];
 }
 
 interface Lifetime {
-  readonly value: number;
+  /** A value, or a piece of a step's scratch memory. */
+  readonly value: number | { readonly step: number; readonly piece: number };
   readonly size: number;
   /** The step that makes it; -1 for an input. */
   readonly from: number;
@@ -21,8 +24,8 @@ interface Lifetime {
   to: number;
 }
 
-export function lifetimes(program: Program): Lifetime[] {
-  const lives = new Map<number, Lifetime>();
+export function lifetimes(program: Program): (Lifetime & { readonly value: number })[] {
+  const lives = new Map<number, Lifetime & { readonly value: number }>();
   const size = (value: number) => program.sizes.get(value) ?? 0;
   for (const { value } of program.inputs) lives.set(value, { value, size: size(value), from: -1, to: -1 });
   program.steps.forEach((step, i) => {
@@ -30,7 +33,10 @@ export function lifetimes(program: Program): Lifetime[] {
       const life = o.kind === "value" ? lives.get(o.value) : undefined;
       if (life) life.to = i;
     }
-    lives.set(step.output, { value: step.output, size: size(step.output), from: i, to: i });
+    // Of a joint value every part is written by a step of its own; it lives from the first on.
+    const begun = lives.get(step.output);
+    if (begun) begun.to = i;
+    else lives.set(step.output, { value: step.output, size: size(step.output), from: i, to: i });
   });
   for (const { value } of program.outputs) {
     const life = lives.get(value);
@@ -39,16 +45,25 @@ export function lifetimes(program: Program): Lifetime[] {
   return [...lives.values()];
 }
 
-/** Assigns every value a slot so that no two values alive at one step share it. */
-export function planMemory(program: Program): Plan {
+/**
+ * Assigns every value a slot so that no two values alive at one step share it. `scratch` are the floats of each piece of
+ * memory that a step needs while it runs.
+ */
+export function planMemory(program: Program, scratch: readonly (readonly number[])[] = []): Plan {
   const slots: { size: number; taken: Lifetime[] }[] = [];
   const slotOf = new Map<number, number>();
-  for (const life of lifetimes(program).toSorted((a, b) => b.size - a.size || a.from - b.from)) {
+  const scratchSlots = program.steps.map((): number[] => []);
+  const pieces = scratch.flatMap((sizes, step) =>
+    sizes.map((size, piece): Lifetime => ({ value: { step, piece }, size, from: step, to: step })),
+  );
+  const lives: Lifetime[] = [...lifetimes(program), ...pieces];
+  for (const life of lives.toSorted((a, b) => b.size - a.size || a.from - b.from)) {
     const free = (taken: readonly Lifetime[]) => taken.every((t) => life.from > t.to || life.to < t.from);
     let slot = slots.findIndex((s) => free(s.taken));
     if (slot < 0) slot = slots.push({ size: life.size, taken: [] }) - 1;
     slots[slot].taken.push(life);
-    slotOf.set(life.value, slot);
+    if (typeof life.value === "number") slotOf.set(life.value, slot);
+    else scratchSlots[life.value.step][life.value.piece] = slot;
   }
-  return { slots: slots.map((s) => s.size), slotOf };
+  return { slots: slots.map((s) => s.size), slotOf, scratchSlots };
 }

@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
-import { epilogueInputs, epilogueWgsl } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
 import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
@@ -43,6 +43,7 @@ function gpuKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKer
     outH: g.outH,
     outW: g.outW,
     outC: g.outC / width,
+    ...rowOf(epilogue, g.outC, width),
     multiplier: g.multiplier,
     strideH: g.strideH,
     strideW: g.strideW,
@@ -78,9 +79,9 @@ function gpuKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKer
     }
     sum += part;
   }
-  y[i] = finish(sum, channel, i);`,
+  y[pixel * p.row + p.first + channel] = finish(sum, channel, i);`,
   });
-  return { label: "depthwise_conv2d/direct", code, dispatches: [flatDispatch(params, caps)] };
+  return { label: "depthwise_conv2d/direct", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 /** One filter a channel, in plain numbers with float64 sums. */
@@ -119,6 +120,7 @@ export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
   name: "depthwise_conv2d",
   weightsFrom: 1,
   fusesEpilogue: true,
+  placesOutput: true,
   infer,
   cost: (g) => ({
     macs: sizeOf(g.out) * g.kernelH * g.kernelW,

@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor.ts";
-import { epilogueInputs, epilogueWgsl } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import {
   type Caps,
   type Epilogue,
@@ -44,7 +44,7 @@ function flatKernel(
   value: string,
   extra: Params = {},
 ): GpuKernel {
-  const params = { count: g.count, channels: g.channels, ...extra };
+  const params = { count: g.count, channels: g.channels, ...rowOf(epilogue, g.channels, 1), ...extra };
   const code = wgslModule({
     params,
     inputs: [...inputs.map((name) => ({ name, type: "f32" as const })), ...epilogueInputs(epilogue, "f32")],
@@ -53,9 +53,9 @@ function flatKernel(
     head: epilogueWgsl(epilogue, "f32"),
     body: `${flatIndex}
   let channel = i % p.channels;
-  y[i] = finish(${value}, channel, i);`,
+  y[(i / p.channels) * p.row + p.first + channel] = finish(${value}, channel, i);`,
   });
-  return { label, code, dispatches: [flatDispatch(params, caps)] };
+  return { label, stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 const flat = <G extends ElementGeometry>(
@@ -81,6 +81,7 @@ function activation(name: "relu" | "relu6"): Op<NoAttrs, ElementGeometry> {
     name,
     weightsFrom: 1,
     fusesEpilogue: false,
+    placesOutput: true,
     infer: ([x]) => elements(x),
     cost: (g) => ({ macs: 0, bytes: float32Bytes(2 * g.count) }),
     reference(_g, [x], out) {
@@ -108,6 +109,7 @@ export const biasAdd: Op<NoAttrs, ElementGeometry> = {
   name: "bias_add",
   weightsFrom: 1,
   fusesEpilogue: true,
+  placesOutput: true,
   infer: ([x, bias]) => perChannel("bias_add", x, [bias]),
   cost: (g) => ({ macs: 0, bytes: float32Bytes(2 * g.count) }),
   reference(g, [x, bias], out) {
@@ -135,6 +137,7 @@ export const add: Op<AddAttrs, AddGeometry> = {
   name: "add",
   weightsFrom: 2,
   fusesEpilogue: true,
+  placesOutput: true,
   infer([a, b], { scale = 1 }) {
     if (!sameShape(a, b))
       throw new ShapeError(`add: ${formatShape(a)} and ${formatShape(b)} are not of one shape.`);
@@ -167,6 +170,7 @@ export const batchNorm: Op<BatchNormAttrs, BatchNormGeometry> = {
   name: "batch_norm",
   weightsFrom: 1,
   fusesEpilogue: true,
+  placesOutput: true,
   infer: ([x, ...vectors], attrs) => ({ ...perChannel("batch_norm", x, vectors), ...attrs }),
   cost: (g) => ({ macs: 0, bytes: float32Bytes(2 * g.count) }),
   reference(g, [x, mean, variance, beta, gamma], out) {

@@ -19,12 +19,30 @@ export function epilogueInputs(e: Epilogue, type: Element): { name: string; type
  * in elements of `type`.
  */
 export function epilogueWgsl(e: Epilogue, type: Element): string {
+  const read = (name: "scale" | "bias" | "residual", at: string) =>
+    e[name] ? `${name}[${at}]` : `${type}()`;
+  return `${finishWgsl(e, type)}
+fn finish(value: ${type}, channel: u32, index: u32) -> ${type} {
+  return finished(value, ${read("scale", "channel")}, ${read("bias", "channel")}, ${read("residual", "index")});
+}`;
+}
+
+/** The WGSL function `finished(value, scale, bias, residual)` of values already read; those it does not need are ignored. */
+export function finishWgsl(e: Epilogue, type: Element): string {
   const zero = type === "f32" ? "0.0" : "vec4f(0.0)";
   const six = type === "f32" ? "6.0" : "vec4f(6.0)";
-  return `fn finish(value: ${type}, channel: u32, index: u32) -> ${type} {
-  var v = value;${e.scale ? "\n  v *= scale[channel];" : ""}${e.bias ? "\n  v += bias[channel];" : ""}${e.residual ? "\n  v += residual[index];" : ""}
+  return `fn finished(value: ${type}, factor: ${type}, term: ${type}, other: ${type}) -> ${type} {
+  var v = value;${e.scale ? "\n  v *= factor;" : ""}${e.bias ? "\n  v += term;" : ""}${e.residual ? "\n  v += other;" : ""}
   return ${activationWgsl[e.activation]("v", zero, six)};
 }`;
+}
+
+/**
+ * Where a step writes, in elements that hold `width` channels: `row` elements from pixel to pixel, and the first at `first`.
+ */
+export function rowOf(e: Epilogue, channels: number, width: number): { row: number; first: number } {
+  const { channel, of } = e.placement ?? { channel: 0, of: channels };
+  return { row: of / width, first: channel / width };
 }
 
 /** Applies the epilogue in place. `extra` are the operands after the operation's own: scale, bias, residual. */

@@ -24,7 +24,7 @@ function concatKernel(g: ConcatGeometry, caps: Caps): GpuKernel {
   const dispatches = g.runs.map((run, input) => {
     const dispatch = flatDispatch({ count: g.outer * run, run, stride, offset }, caps);
     offset += run;
-    return { ...dispatch, operands: [input] };
+    return { ...dispatch, reads: [input] };
   });
   const code = wgslModule({
     params: { count: 0, run: 0, stride: 0, offset: 0 },
@@ -34,7 +34,7 @@ function concatKernel(g: ConcatGeometry, caps: Caps): GpuKernel {
     body: `${flatIndex}
   y[(i / p.run) * p.stride + p.offset + i % p.run] = x[i];`,
   });
-  return { label: "concat/copy", code, dispatches };
+  return { label: "concat/copy", stages: [{ code, dispatches }] };
 }
 
 export const concat: Op<ConcatAttrs, ConcatGeometry> = {
@@ -122,7 +122,7 @@ function padKernel(g: PadGeometry, caps: Caps): GpuKernel {
   let inside = i0 < p.from0 && i1 < p.from1 && i2 < p.from2 && i3 < p.from3;
   y[i] = select(0.0, x[select(0u, ((i0 * p.from1 + i1) * p.from2 + i2) * p.from3 + i3, inside)], inside);`,
   });
-  return { label: "pad/flat", code, dispatches: [flatDispatch(params, caps)] };
+  return { label: "pad/flat", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 /** Zeros around a tensor of rank 4 or less (tf.pad, mode CONSTANT). */

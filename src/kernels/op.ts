@@ -11,6 +11,8 @@ export interface Caps {
   readonly maxBindingBytes: number;
   readonly maxWorkgroupSize: number;
   readonly maxWorkgroupsPerDimension: number;
+  /** Lanes of every subgroup; 0 where the adapter has no subgroup operations or no one size. */
+  readonly subgroupSize: number;
 }
 
 export type Activation = "none" | "relu" | "relu6";
@@ -24,6 +26,14 @@ export interface Epilogue {
   readonly bias: boolean;
   readonly residual: boolean;
   readonly activation: Activation;
+  /** Where the value goes, when it is part of a joint one; left out when it is a value of its own. */
+  readonly placement?: Placement;
+}
+
+/** The channels [channel, channel + own) of a value of `of` channels: a concat that nobody has to copy. */
+export interface Placement {
+  readonly channel: number;
+  readonly of: number;
 }
 
 export const plainEpilogue: Epilogue = { scale: false, bias: false, residual: false, activation: "none" };
@@ -49,23 +59,36 @@ export interface Packing {
   pack(values: Float32Array, chunk: number): Float32Array;
 }
 
+/** What a dispatch binds: an operand of the step by its number, or a piece of memory that the kernel asked for. */
+export type Place = number | { readonly scratch: number };
+
 /** One dispatch: its uniform bytes, its grid, and what it binds. */
 export interface Dispatch {
   readonly params: ArrayBuffer;
   readonly grid: readonly [number, number, number];
-  /** The operands bound, in binding order; all of them when left out. */
-  readonly operands?: readonly number[];
+  /** What is read, in binding order; all operands when left out. */
+  readonly reads?: readonly Place[];
+  /** What is written; the step's output when left out. */
+  readonly writes?: { readonly scratch: number };
   /** Which chunk of the packed operands is bound. */
   readonly chunk?: number;
+}
+
+/** Dispatches of one shader. */
+export interface GpuStage {
+  /** The whole WGSL module. Bindings: 0 the parameters, then what is read, last what is written. Entry point `main`. */
+  readonly code: string;
+  readonly dispatches: readonly Dispatch[];
 }
 
 export interface GpuKernel {
   readonly label: string;
   /** What a lane or a workgroup computes, in a few signs, where the kernel has a choice. For the bench. */
   readonly tile?: string;
-  /** The whole WGSL module. Bindings: 0 the parameters, then the operands, last the output. Entry point `main`. */
-  readonly code: string;
-  readonly dispatches: readonly Dispatch[];
+  /** Run in this order. */
+  readonly stages: readonly GpuStage[];
+  /** Floats of each piece of memory that the kernel needs while it runs. */
+  readonly scratch?: readonly number[];
   /** Layouts of weight operands, by operand index. */
   readonly packing?: Readonly<Record<number, Packing>>;
 }
@@ -78,12 +101,17 @@ export interface CpuKernel {
   run(operands: readonly Float32Array[], out: Float32Array): void;
 }
 
-/** A way to run an operation. The first of a list that fits is taken; every one is tested on the same cases. */
+/**
+ * A way to run an operation. Of those that fit, the one of least estimated work is taken, or the first where none says
+ * its work; every one is tested on the same cases.
+ */
 export interface Variant<G, K> {
   readonly name: string;
   /** The idea in a sentence, and what it is good for. */
   readonly idea: string;
   fits(geometry: G, caps: Caps): boolean;
+  /** Estimated instructions, comparable between the variants of one operation. */
+  work?(geometry: G, caps: Caps): number;
   build(geometry: G, epilogue: Epilogue, caps: Caps): K;
 }
 
@@ -93,6 +121,8 @@ export interface Op<A, G extends Geometry> {
   readonly weightsFrom: number;
   /** Whether the kernels apply an epilogue; only then are bias, residual and activation fused in. */
   readonly fusesEpilogue: boolean;
+  /** Whether the kernels can write into a joint value, in whole vectors of four channels; see Placement. */
+  readonly placesOutput?: boolean;
   /** The shape rule and its guard. @throws ShapeError naming the operation and both numbers. */
   infer(inputs: readonly Shape[], attrs: A): G;
   cost(geometry: G): Cost;

@@ -4,8 +4,9 @@
  */
 
 import { type Shape, sizeOf } from "../tensor.ts";
+import { rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { type Caps, float32Bytes, type GpuKernel, type Op } from "./op.ts";
+import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
 import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 export interface PoolAttrs extends WindowAttrs {
@@ -25,7 +26,7 @@ const wgslOf: Record<Kind, { start: string; take: string; result: string }> = {
   avg_pool: { start: "0.0", take: "value += v;", result: "value / cells" },
 };
 
-function gpuKernel(kind: Kind, g: WindowGeometry, caps: Caps): GpuKernel {
+function gpuKernel(kind: Kind, g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuKernel {
   const width = g.inC % 4 === 0 ? 4 : 1;
   const type = width === 4 ? "vec4f" : "f32";
   const bool = width === 4 ? "vec4<bool>" : "bool";
@@ -35,6 +36,7 @@ function gpuKernel(kind: Kind, g: WindowGeometry, caps: Caps): GpuKernel {
     inH: g.inH,
     inW: g.inW,
     channels: g.inC / width,
+    ...rowOf(epilogue, g.inC, width),
     outH: g.outH,
     outW: g.outW,
     strideH: g.strideH,
@@ -67,9 +69,9 @@ function gpuKernel(kind: Kind, g: WindowGeometry, caps: Caps): GpuKernel {
       cells += 1.0;
     }
   }
-  y[i] = ${result};`,
+  y[pixel * p.row + p.first + channel] = ${result};`,
   });
-  return { label: `${kind}/direct`, code, dispatches: [flatDispatch(params, caps)] };
+  return { label: `${kind}/direct`, stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
@@ -77,6 +79,7 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
     name: kind,
     weightsFrom: 1,
     fusesEpilogue: false,
+    placesOutput: true,
     infer: ([x]: readonly Shape[], attrs) => windowGeometry(kind, x, attrs.ksize, x[3], attrs),
     cost: (g) => ({ macs: 0, bytes: float32Bytes(g.batch * g.inH * g.inW * g.inC, sizeOf(g.out)) }),
     reference(g, [x], out) {
@@ -110,7 +113,7 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
         name: "direct",
         idea: "One output (or a vector of four channels) a lane.",
         fits: () => true,
-        build: (g, _epilogue, caps) => gpuKernel(kind, g, caps),
+        build: (g, epilogue, caps) => gpuKernel(kind, g, epilogue, caps),
       },
     ],
   };

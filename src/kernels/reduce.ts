@@ -76,7 +76,7 @@ ${walk("cell", g.reduced, "k")}
   sum += part;
   y[i] = sum / f32(p.cells);`,
   });
-  return { label: "mean/flat", code, dispatches: [flatDispatch(params, caps)] };
+  return { label: "mean/flat", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 /** The average over some axes (tf.reduce_mean). */
@@ -162,7 +162,7 @@ ${reduce("a + b")}
   for (var c = lid.x; c < p.columns; c += ${size}u) { y[start + c] = exp(x[start + c] - peak) / total; }`,
   });
   const dispatch = { params: encodeParams(params), grid: foldGrid(g.rows, caps) };
-  return { label: "softmax/rows", code, dispatches: [dispatch] };
+  return { label: "softmax/rows", stages: [{ code, dispatches: [dispatch] }] };
 }
 
 /** exp(x - max) / sum over the last axis. */
@@ -223,7 +223,7 @@ function lrnKernel(g: LrnGeometry, caps: Caps): GpuKernel {
   for (var k = start; k <= end; k++) { sum = fma(x[k], x[k], sum); }
   y[i] = x[i] * pow(p.bias + p.alpha * sum, -p.beta);`,
   });
-  return { label: "lrn/flat", code, dispatches: [flatDispatch(params, caps)] };
+  return { label: "lrn/flat", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 /** Local response normalisation over channels: x / (bias + alpha * sum of squares of the neighbours) ^ beta. */

@@ -63,7 +63,7 @@ function gpuKernel(g: ResizeGeometry, caps: Caps): GpuKernel {
   let bottom = bl + (br - bl) * fx;
   y[i] = top + (bottom - top) * fy;`,
   });
-  return { label: "resize_bilinear/flat", code, dispatches: [flatDispatch(params, caps)] };
+  return { label: "resize_bilinear/flat", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
 export const resizeBilinear: Op<ResizeAttrs, ResizeGeometry> = {

@@ -45,6 +45,8 @@ export interface ModuleParts {
   readonly inputs: readonly { readonly name: string; readonly type: Element }[];
   readonly output: Element;
   readonly workgroup: readonly [number, number, number];
+  /** Whether the body uses subgroup operations; it then has `lane`, the lane's number in its subgroup. */
+  readonly subgroups?: boolean;
   /** Functions and constants before `main`. */
   readonly head?: string;
   /** Uses `p` (parameters), the inputs by name, `y` (output), `wid`, `lid` and `groups`. */
@@ -60,14 +62,14 @@ export function wgslModule(parts: ModuleParts): string {
     ),
     `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
   ];
-  return `${structText(parts.params)}
+  return `${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
 ${bindings.join("\n")}
 ${parts.head ?? ""}
 @compute @workgroup_size(${parts.workgroup.join(", ")})
 fn main(
   @builtin(workgroup_id) wid: vec3u,
   @builtin(local_invocation_id) lid: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
+  @builtin(num_workgroups) groups: vec3u,${parts.subgroups ? "\n  @builtin(subgroup_invocation_id) lane: u32," : ""}
 ) {
 ${parts.body}
 }

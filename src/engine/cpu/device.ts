@@ -16,6 +16,7 @@ const caps: Caps = {
   maxBindingBytes: Number.POSITIVE_INFINITY,
   maxWorkgroupSize: 1,
   maxWorkgroupsPerDimension: 1,
+  subgroupSize: 0,
 };
 
 interface Prepared {

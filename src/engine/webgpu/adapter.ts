@@ -44,12 +44,16 @@ export async function openAdapter(): Promise<OpenAdapter> {
   let gpu: GPU | undefined = create(["disable-dawn-features=timestamp_quantization"]);
   let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw noAdapter;
-  const timestamps = adapter.features.has("timestamp-query");
-  const { limits, info } = adapter;
+  const { features, limits, info } = adapter;
+  const timestamps = features.has("timestamp-query");
+  const subgroups = features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
+  const requiredFeatures: GPUFeatureName[] = [];
+  if (timestamps) requiredFeatures.push("timestamp-query");
+  if (subgroups) requiredFeatures.push("subgroups");
   let device: GPUDevice | undefined = await adapter
     .requestDevice({
       requiredLimits: Object.fromEntries(wantedLimits.map((name) => [name, limits[name]])),
-      requiredFeatures: timestamps ? ["timestamp-query"] : [],
+      requiredFeatures,
     })
     .catch((cause: unknown) => {
       throw new DeviceError(`The adapter ${info.description} refuses a device: ${cause}`, undefined, {
@@ -65,6 +69,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
       maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
+      subgroupSize: subgroups ? (info.subgroupMinSize ?? 0) : 0,
     },
     timestamps,
     close() {

@@ -79,10 +79,14 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
       const { gpu, pipelines } = open();
       const kernels = program.steps.map((step) => kernelOf(step, options.variant));
       const compiling = Promise.all(
-        kernels.map(({ kernel }, i) => {
-          const operands = kernel.dispatches[0].operands ?? program.steps[i].operands;
-          return pipelines.get(kernel.label, kernel.code, operands.length);
-        }),
+        kernels.map(({ kernel }, i) =>
+          Promise.all(
+            kernel.stages.map(({ code, dispatches }) => {
+              const reads = dispatches[0].reads ?? program.steps[i].operands;
+              return pipelines.get(kernel.label, code, reads.length);
+            }),
+          ),
+        ),
       );
       compiling.catch(() => {}); // Awaited below; a weight's error may come first.
 
@@ -112,7 +116,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
           (step, i): PreparedStep => ({
             step,
             ...kernels[i],
-            pipeline: made[i],
+            pipelines: made[i],
             layout: (operands) => pipelines.layout(operands),
             weight(operand, chunk) {
               const o = step.operands[operand];

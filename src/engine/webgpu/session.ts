@@ -1,18 +1,20 @@
 /** A program recorded on a WebGPU device once, and run many times with one submission a run. */
 import { DeviceError } from "../../errors.ts";
-import type { Caps, GpuKernel } from "../../kernels/op.ts";
+import type { Caps, GpuKernel, Place } from "../../kernels/op.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import type { Guard } from "./guard.ts";
+import { waitFor } from "./wait.ts";
 
 export interface PreparedStep {
   readonly step: Step;
   readonly variant: string;
   readonly kernel: GpuKernel;
-  readonly pipeline: GPUComputePipeline;
+  /** One for each stage of the kernel. */
+  readonly pipelines: readonly GPUComputePipeline[];
   layout(operands: number): GPUBindGroupLayout;
   weight(operand: number, chunk: number): GPUBuffer;
 }
@@ -29,15 +31,21 @@ interface Recording {
 }
 
 interface RecordedDispatch {
+  readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly grid: readonly [number, number, number];
 }
 
 const uniformStep = 256;
 
+/** Milliseconds between two looks at whether the GPU is done: little beside a run, much beside a turn of the loop. */
+const pause = 0.25;
+
 /** All dispatches' parameters in one buffer, each at a multiple of the largest alignment WebGPU may ask for. */
 function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuffer {
-  const params = prepared.flatMap(({ kernel }) => kernel.dispatches.map((d) => d.params));
+  const params = prepared.flatMap(({ kernel }) =>
+    kernel.stages.flatMap((stage) => stage.dispatches.map((d) => d.params)),
+  );
   const buffer = gpu.createBuffer({
     label: "parameters",
     size: Math.max(1, params.length) * uniformStep,
@@ -55,7 +63,10 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 export async function createSession(recording: Recording): Promise<Session> {
   const { gpu, guard, caps, program, prepared, timestamps, sentinels } = recording;
   const sentinelFloats = sentinels ? guardFloats : 0;
-  const plan = planMemory(program);
+  const plan = planMemory(
+    program,
+    prepared.map((p) => p.kernel.scratch ?? []),
+  );
   const tooLarge = plan.slots.find((floats) => 4 * floats > caps.maxBindingBytes);
   if (tooLarge !== undefined) {
     throw new DeviceError(
@@ -75,26 +86,34 @@ export async function createSession(recording: Recording): Promise<Session> {
     const slotOf = (value: number) => slots[plan.slotOf.get(value) as number];
     const params = uploadParams(gpu, prepared);
     let next = 0;
-    const steps = prepared.map((p) =>
-      p.kernel.dispatches.map(({ params: bytes, operands, chunk, grid }): RecordedDispatch => {
-        const bound = operands ?? p.step.operands.map((_, i) => i);
-        const storage = bound.map((i) => {
-          const operand = p.step.operands[i];
-          return operand.kind === "value" ? slotOf(operand.value) : p.weight(i, chunk ?? 0);
-        });
-        const uniform = { buffer: params, offset: uniformStep * next++, size: bytes.byteLength };
-        return {
-          grid,
-          group: gpu.createBindGroup({
-            label: p.step.scope,
-            layout: p.layout(bound.length),
-            entries: [uniform, ...[...storage, slotOf(p.step.output)].map((buffer) => ({ buffer }))].map(
-              (resource, binding) => ({ binding, resource }),
-            ),
-          }),
-        };
-      }),
-    );
+    const steps = prepared.map((p, i) => {
+      const scratch = (piece: number) => slots[plan.scratchSlots[i][piece]];
+      const bufferOf = (place: Place, chunk: number): GPUBuffer => {
+        if (typeof place !== "number") return scratch(place.scratch);
+        const operand = p.step.operands[place];
+        return operand.kind === "value" ? slotOf(operand.value) : p.weight(place, chunk);
+      };
+      return p.kernel.stages.flatMap(({ dispatches }, stage) =>
+        dispatches.map(({ params: bytes, reads, writes, chunk, grid }): RecordedDispatch => {
+          const read = (reads ?? p.step.operands.map((_, k) => k)).map((place) =>
+            bufferOf(place, chunk ?? 0),
+          );
+          const written = writes ? scratch(writes.scratch) : slotOf(p.step.output);
+          const uniform = { buffer: params, offset: uniformStep * next++, size: bytes.byteLength };
+          return {
+            pipeline: p.pipelines[stage],
+            grid,
+            group: gpu.createBindGroup({
+              label: p.step.scope,
+              layout: p.layout(read.length),
+              entries: [uniform, ...[...read, written].map((buffer) => ({ buffer }))].map(
+                (resource, binding) => ({ binding, resource }),
+              ),
+            }),
+          };
+        }),
+      );
+    });
     const results = program.outputs.map(({ name, value, shape }) => {
       const size = 4 * sizeOf(shape);
       const staging = gpu.createBuffer({
@@ -123,8 +142,8 @@ export async function createSession(recording: Recording): Promise<Session> {
   };
 
   const encodeStep = (pass: GPUComputePassEncoder, i: number) => {
-    pass.setPipeline(prepared[i].pipeline);
-    for (const { group, grid } of recorded.steps[i]) {
+    for (const { pipeline, group, grid } of recorded.steps[i]) {
+      pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(...grid);
     }
@@ -132,7 +151,7 @@ export async function createSession(recording: Recording): Promise<Session> {
 
   /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
   const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
-    await guard.unlessLost(staging.mapAsync(GPUMapMode.READ));
+    await waitFor(guard.unlessLost(staging.mapAsync(GPUMapMode.READ)), pause);
     const values = new Float32Array(staging.getMappedRange().slice(0));
     staging.unmap();
     return values;
@@ -221,7 +240,7 @@ export async function createSession(recording: Recording): Promise<Session> {
         pass.end();
         gpu.queue.submit([encoder.finish()]);
       });
-      await guard.unlessLost(gpu.queue.onSubmittedWorkDone());
+      await waitFor(guard.unlessLost(gpu.queue.onSubmittedWorkDone()), pause);
       milliseconds.push(performance.now() - start);
     }
     return milliseconds;
