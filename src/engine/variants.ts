@@ -3,7 +3,7 @@ import type { Caps, Packing, Variant } from "../kernels/op.ts";
 import type { Weight } from "./program.ts";
 import type { WeightSource } from "./weights.ts";
 
-/** The first variant that fits, or the one called `forced` where there is one that fits. */
+/** The variant that fits with the least work, or the one called `forced` where it fits. */
 export function chooseVariant<G, K>(
   variants: readonly Variant<G, K>[],
   geometry: G,
@@ -11,7 +11,14 @@ export function chooseVariant<G, K>(
   forced?: string,
 ): Variant<G, K> | undefined {
   const fitting = variants.filter((v) => v.fits(geometry, caps));
-  return fitting.find((v) => v.name === forced) ?? fitting[0];
+  const work = (v: Variant<G, K>) => v.work?.(geometry, caps) ?? Number.POSITIVE_INFINITY;
+  return (
+    fitting.find((v) => v.name === forced) ??
+    fitting.reduce<Variant<G, K> | undefined>(
+      (best, v) => (best && work(best) <= work(v) ? best : v),
+      undefined,
+    )
+  );
 }
 
 /** Identifies a weight in a layout. */

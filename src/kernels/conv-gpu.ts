@@ -4,57 +4,15 @@
  * the batch, so the bits of an image do not depend on its neighbours.
  */
 
-import { epilogueInputs, epilogueWgsl } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
-import type { Caps, Epilogue, GpuKernel, Packing } from "./op.ts";
+import type { Caps, Epilogue, GpuKernel } from "./op.ts";
+import { blockLength, groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
 import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 /** Pixels and output channels of a lane's tile. 4 x 8 is the best of those tried on lavapipe (1x8, 4x4, 4x8, 8x4, 8x8). */
 const tilePixels = 4;
 const tileChannels = 8;
-
-/** Floats of one filter panel: all taps of the window for `tileChannels` outputs. */
-const panelSize = (g: WindowGeometry) => g.kernelH * g.kernelW * g.inC * tileChannels;
-
-/**
- * The filter [taps, outC] as panels [outC / 8][taps][8], zero-filled at the end, so that a lane reads its eight
- * weights of a tap as two vectors. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
- */
-function panelPacking(g: WindowGeometry, caps: Caps): Packing {
-  const panel = panelSize(g);
-  const panels = Math.ceil(g.outC / tileChannels);
-  const panelsPerChunk = Math.max(1, Math.floor(caps.maxBindingBytes / (4 * panel)));
-  const chunks: number[] = [];
-  for (let first = 0; first < panels; first += panelsPerChunk) {
-    chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
-  }
-  return {
-    layout: `panels${tileChannels}`,
-    chunks,
-    pack(filter, chunk) {
-      const packed = new Float32Array(chunks[chunk]);
-      const taps = panel / tileChannels;
-      for (let start = 0; start < packed.length; start += panel) {
-        const firstChannel = (chunk * panelsPerChunk + start / panel) * tileChannels;
-        const channels = Math.min(tileChannels, g.outC - firstChannel);
-        for (let t = 0; t < taps; t++) {
-          for (let c = 0; c < channels; c++) {
-            packed[start + t * tileChannels + c] = filter[t * g.outC + firstChannel + c];
-          }
-        }
-      }
-      return packed;
-    },
-  };
-}
-
-/**
- * Float32 sums grow inexact with their length, so products are summed in blocks, a few blocks in a group, and groups to
- * the end. Blocks of 32 cost no time on lavapipe and blocks of 16 a tenth; the deep networks of separable convolutions,
- * whose products are all 1x1, need the shorter ones to stay as exact as TensorFlow.
- */
-const blockLength = (g: WindowGeometry) => (g.kernelH * g.kernelW === 1 ? 16 : 32);
-const groupLength = 8;
 
 const each = (n: number, line: (i: number) => string) =>
   Array.from({ length: n }, (_, i) => line(i)).join("\n");
@@ -66,13 +24,14 @@ export function tiledConvolution(
   epilogue: Epilogue,
   caps: Caps,
 ): GpuKernel {
-  const packing = panelPacking(g, caps);
+  const packing = panelPacking(g, tileChannels, caps);
   const depth = g.inC % 4 === 0 ? 4 : 1;
   const input = depth === 4 ? "vec4f" : "f32";
   const output = g.outC % 4 === 0 ? "vec4f" : "f32";
   const pixels = g.batch * g.outH * g.outW;
   const tiles = Math.ceil(pixels / tilePixels);
   const workgroup = tiles >= 64 ? 64 : tiles > 16 ? 32 : 16;
+  const { row, first } = rowOf(epilogue, g.outC, 1);
   const params = (firstPanel: number) => ({
     pixels,
     inH: g.inH,
@@ -81,6 +40,8 @@ export function tiledConvolution(
     outH: g.outH,
     outW: g.outW,
     outC: g.outC,
+    row,
+    first,
     strideH: g.strideH,
     strideW: g.strideW,
     dilationH: g.dilationH,
@@ -111,14 +72,16 @@ ${each(tilePixels, (j) => `        a${j} = fma(vec4f(x${j}${lane}), wa, a${j}); 
   const store = (j: number) =>
     output === "vec4f"
       ? `  if (first + ${j}u < p.pixels) {
-    let at = ((first + ${j}u) * p.outC + channel) / 4u;
-    y[at] = finish(${sumA(j)}, channel / 4u, at);
-    if (channel + 4u < p.outC) { y[at + 1u] = finish(${sumB(j)}, channel / 4u + 1u, at + 1u); }
+    let own = ((first + ${j}u) * p.outC + channel) / 4u;
+    let to = ((first + ${j}u) * p.row + p.first + channel) / 4u;
+    y[to] = finish(${sumA(j)}, channel / 4u, own);
+    if (channel + 4u < p.outC) { y[to + 1u] = finish(${sumB(j)}, channel / 4u + 1u, own + 1u); }
   }`
       : `  if (first + ${j}u < p.pixels) {
-    let at = (first + ${j}u) * p.outC + channel;
+    let own = (first + ${j}u) * p.outC + channel;
+    let to = (first + ${j}u) * p.row + p.first + channel;
     for (var c = 0u; c < min(8u, p.outC - channel); c++) {
-      y[at + c] = finish(select(${sumB(j)}[c & 3u], ${sumA(j)}[c & 3u], c < 4u), channel + c, at + c);
+      y[to + c] = finish(select(${sumB(j)}[c & 3u], ${sumA(j)}[c & 3u], c < 4u), channel + c, own + c);
     }
   }`;
 
@@ -174,19 +137,12 @@ ${levels > 2 ? carry("group_", "total_") : ""}
 ${each(tilePixels, store)}`,
   });
 
-  const panel = panelSize(g);
-  let firstPanel = 0;
-  const dispatches = packing.chunks.map((floats, chunk) => {
-    const panels = floats / panel;
-    const dispatch = {
-      params: encodeParams(params(firstPanel)),
-      grid: [Math.ceil(tiles / workgroup), panels, 1] as const,
-      chunk,
-    };
-    firstPanel += panels;
-    return dispatch;
-  });
-  return { label, code, dispatches, packing: { 1: packing } };
+  const dispatches = panelDispatches(packing, panelSize(g, tileChannels), (firstPanel, panels, chunk) => ({
+    params: encodeParams(params(firstPanel)),
+    grid: [Math.ceil(tiles / workgroup), panels, 1] as const,
+    chunk,
+  }));
+  return { label, stages: [{ code, dispatches }], packing: { 1: packing } };
 }
 
 /** One lane computes one output from the filter as it is in the checkpoint. The first rung, and the check of the rest. */
@@ -204,6 +160,7 @@ export function directConvolution(
     outH: g.outH,
     outW: g.outW,
     outC: g.outC,
+    ...rowOf(epilogue, g.outC, 1),
     strideH: g.strideH,
     strideW: g.strideW,
     dilationH: g.dilationH,
@@ -242,7 +199,7 @@ export function directConvolution(
       }
     }
   }
-  y[i] = finish(sum, channel, i);`,
+  y[pixel * p.row + p.first + channel] = finish(sum, channel, i);`,
   });
-  return { label, code, dispatches: [flatDispatch(params, caps)] };
+  return { label, stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }

@@ -4,8 +4,12 @@ import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
 import { blockedConvolution } from "./conv-cpu.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
+import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts";
+import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
+import { winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { float32Bytes, type Op } from "./op.ts";
+import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
+import { minimal2, minimal4 } from "./winograd.ts";
 
 export type Conv2dAttrs = WindowAttrs;
 
@@ -27,6 +31,7 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
   name: "conv2d",
   weightsFrom: 1,
   fusesEpilogue: true,
+  placesOutput: true,
   infer,
   cost: (g) => ({
     macs: (sizeOf(g.out) / g.outC) * filterSize(g),
@@ -67,6 +72,28 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
+    {
+      name: "lanes",
+      idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",
+      fits: lanesFit,
+      work: (g, caps) => laneWork(ofOneImage(g), caps.subgroupSize),
+      build: (g, epilogue, caps) => laneConvolution("conv2d/lanes", g, epilogue, caps),
+    },
+    ...[minimal2, minimal4].map((kind) => ({
+      name: `winograd${kind.side}`,
+      idea: `Tiles of ${kind.side}x${kind.side} outputs with ${((9 * kind.side ** 2) / (kind.side + 2) ** 2).toFixed(2)} times fewer multiplications.`,
+      fits: (g: WindowGeometry, caps: Caps) => winogradFits(g, kind, caps),
+      work: (g: WindowGeometry, caps: Caps) => winogradWork(ofOneImage(g), kind, caps),
+      build: (g: WindowGeometry, epilogue: Epilogue, caps: Caps) =>
+        winogradConvolution(`conv2d/winograd${kind.side}`, g, kind, epilogue, caps),
+    })),
+    {
+      name: "rows",
+      idea: "Few rows: lanes take channels, and every weight is read once.",
+      fits: rowsFit,
+      work: (g, caps) => rowsWork(ofOneImage(g), caps.subgroupSize),
+      build: (g, epilogue, caps) => rowsProduct("conv2d/rows", g, epilogue, caps),
+    },
     {
       name: "tiled",
       idea: "4 pixels x 8 channels a lane, weights in panels read at a uniform index.",

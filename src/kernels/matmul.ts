@@ -4,6 +4,8 @@ import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape } from "../tensor.ts";
 import { blockedConvolution } from "./conv-cpu.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
+import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
+import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { float32Bytes, type Op } from "./op.ts";
 
@@ -19,6 +21,9 @@ function infer([a, b]: readonly Shape[]): WindowGeometry {
   const attrs = { strides: [1, 1], padding: "VALID" } as const;
   return { ...windowGeometry("matmul", [1, a[0], 1, a[1]], [1, 1], b[1], attrs), out: [a[0], b[1]] };
 }
+
+/** The geometry by which an algorithm is chosen: rows are images. */
+const oneRow = (g: WindowGeometry): WindowGeometry => ({ ...g, inH: 1, outH: 1 });
 
 export const matmul: Op<MatmulAttrs, WindowGeometry> = {
   name: "matmul",
@@ -47,6 +52,20 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
+    {
+      name: "lanes",
+      idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",
+      fits: lanesFit,
+      work: (g, caps) => laneWork(oneRow(g), caps.subgroupSize),
+      build: (g, epilogue, caps) => laneConvolution("matmul/lanes", g, epilogue, caps),
+    },
+    {
+      name: "rows",
+      idea: "Few rows: lanes take channels, and every weight is read once.",
+      fits: rowsFit,
+      work: (g, caps) => rowsWork(oneRow(g), caps.subgroupSize),
+      build: (g, epilogue, caps) => rowsProduct("matmul/rows", g, epilogue, caps),
+    },
     {
       name: "tiled",
       idea: "4 rows x 8 columns a lane, the second operand in panels.",

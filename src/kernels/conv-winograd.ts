@@ -1,0 +1,304 @@
+/**
+ * Winograd convolution on the GPU: tiles of the input are transformed, one product for each of the (m+2)^2 places, and
+ * the products are transformed back with the epilogue. Groups of tiles go through the three stages together, so that
+ * what lies between them stays small enough for a cache.
+ */
+import {
+  chooseLaneTile,
+  each,
+  type LaneTile,
+  laneStores,
+  laneSums,
+  lanesFit,
+  laneWork,
+} from "./conv-lanes.ts";
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import { type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage, type Packing } from "./op.ts";
+import { panelSize } from "./panels.ts";
+import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+import { isMinimal, type Minimal, transformFilter, winogradMatrices } from "./winograd.ts";
+
+/** Between the stages there are at most this many floats of transformed input and products together. */
+const mostBetween = 2 ** 20;
+
+interface Tiling {
+  readonly rows: number;
+  readonly columns: number;
+  readonly tiles: number;
+  /** Tiles that go through the stages together. */
+  readonly group: number;
+}
+
+function tilingOf(g: WindowGeometry, { side }: Minimal, lanes: number): Tiling {
+  const rows = Math.ceil(g.outH / side);
+  const columns = Math.ceil(g.outW / side);
+  const tiles = g.batch * rows * columns;
+  const places = (side + 2) ** 2;
+  // Whole tiles of the product's lanes, so that none of them idles but in the last group.
+  const unit = 4 * lanes;
+  const group = Math.max(unit, Math.floor(mostBetween / (places * (g.inC + g.outC)) / unit) * unit);
+  return { rows, columns, tiles, group: Math.min(tiles, group) };
+}
+
+/** The product of one place as a 1x1 convolution over `tiles` pixels. */
+const productOf = (g: WindowGeometry, tiles: number): WindowGeometry =>
+  windowGeometry("conv2d", [1, 1, tiles, g.inC], [1, 1], g.outC, { strides: [1, 1], padding: "VALID" });
+
+export const winogradFits = (g: WindowGeometry, kind: Minimal, caps: Caps): boolean =>
+  isMinimal(g) &&
+  g.inC % 4 === 0 &&
+  lanesFit(g, caps) &&
+  float32Bytes((kind.side + 2) ** 2 * g.inC * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
+
+/** Estimated instructions, to be compared with those of other ways. */
+export function winogradWork(g: WindowGeometry, kind: Minimal, caps: Caps): number {
+  const lanes = caps.subgroupSize;
+  const { tiles, group } = tilingOf(g, kind, lanes);
+  const places = (kind.side + 2) ** 2;
+  const groups = tiles / group;
+  const moved = (tiles / lanes) * ((2 * places * g.inC) / 4 + ((places + kind.side ** 2) * g.outC) / 4);
+  return groups * places * laneWork(productOf(g, group), lanes) + 300 * moved;
+}
+
+/** A row of a matrix times named vectors, as WGSL. */
+function combination(row: readonly number[], name: (i: number) => string): string {
+  const terms = row.flatMap((c, i) => (c === 0 ? [] : [{ c, v: name(i) }]));
+  if (terms.length === 0) return "vec4f()";
+  return terms
+    .map(({ c, v }, i) => {
+      const sign = c < 0 ? " - " : i === 0 ? "" : " + ";
+      return `${sign}${Math.abs(c) === 1 ? v : `${Math.abs(c)} * ${v}`}`;
+    })
+    .join("");
+}
+
+/** WGSL: `name`s of a list move down by `by`. */
+const shift = (count: number, by: number) => each(count - by, (i) => `r${i} = r${i + by};`);
+
+const locate = `  let t = i / p.vectors;
+  let vector = i % p.vectors;
+  let tile = p.firstTile + t;
+  let column = tile % p.columns;
+  let line = tile / p.columns;
+  let image = line / p.rows;`;
+
+function inputStage(g: WindowGeometry, kind: Minimal, tiling: Tiling, first: number, caps: Caps): GpuStage {
+  const size = kind.side + 2;
+  const count = Math.min(tiling.group, tiling.tiles - first);
+  const { input } = winogradMatrices(kind);
+  const params = {
+    count: (count * g.inC) / 4,
+    vectors: g.inC / 4,
+    tiles: count,
+    firstTile: first,
+    size,
+    rows: tiling.rows,
+    columns: tiling.columns,
+    inH: g.inH,
+    inW: g.inW,
+    padTop: { i32: g.padTop },
+    padLeft: { i32: g.padLeft },
+  };
+  const code = wgslModule({
+    params,
+    inputs: [{ name: "x", type: "vec4f" }],
+    output: "vec4f",
+    workgroup: [flatWorkgroup, 1, 1],
+    body: `${flatIndex}
+${locate}
+  let top = i32((line % p.rows) * ${kind.side}u) - p.padTop;
+  let left = i32(column * ${kind.side}u) - p.padLeft;
+${each(size * size, (k) => `  var r${k} = vec4f();`)}
+  // Columns come in turn and the earlier ones move on, so that a load stands in the text once for all columns; a bound
+  // that the compiler knew would make it write the loop out.
+  for (var j = 0; j < i32(p.size); j++) {
+    let col = left + j;
+    let inCol = col >= 0 && col < i32(p.inW);
+${each(
+  size,
+  (k) => `    let inside${k} = inCol && top + ${k} >= 0 && top + ${k} < i32(p.inH);
+    let d${k} = select(vec4f(), x[select(0u, ((image * p.inH + u32(top + ${k})) * p.inW + u32(col)) * p.vectors + vector, inside${k})], inside${k});`,
+)}
+${shift(size * size, size)}
+${each(size, (k) => `    r${size * size - size + k} = ${combination(input[k], (i) => `d${i}`)};`)}
+  }
+  for (var k = 0u; k < p.size; k++) {
+    let to = (k * ${size}u * p.tiles + t) * p.vectors + vector;
+${each(size, (l) => `    y[to + ${l}u * p.tiles * p.vectors] = ${combination(input[l], (j) => `r${j * size}`)};`)}
+${shift(size * size, 1)}
+  }`,
+  });
+  return {
+    code,
+    dispatches: [{ ...flatDispatch(params, caps), reads: [0], writes: { scratch: 0 } }],
+  };
+}
+
+function productStage(
+  g: WindowGeometry,
+  kind: Minimal,
+  tile: LaneTile,
+  count: number,
+  lanes: number,
+): GpuStage {
+  const places = (kind.side + 2) ** 2;
+  const product = productOf(g, count);
+  const sums = laneSums(product, tile, lanes);
+  const vectors = tile.channels / 4;
+  const panels = Math.ceil(g.outC / tile.channels);
+  const params = {
+    pixels: count,
+    tile: tile.pixels,
+    depth: g.inC / 4,
+    block: sums.block,
+    panel: panelSize(product, tile.channels) / 4,
+    panels,
+    vectors: g.outC / 4,
+  };
+  const code = wgslModule({
+    params,
+    inputs: [
+      { name: "x", type: "vec4f" },
+      { name: "filterPanels", type: "vec4f" },
+    ],
+    output: "vec4f",
+    workgroup: [lanes, 1, 1],
+    subgroups: true,
+    body: `  let first = (wid.x * ${lanes}u + lid.x) * ${tile.pixels}u;
+  let vector = wid.y * ${vectors}u;
+${each(tile.pixels, (j) => `  let start${j} = (wid.z * p.pixels + min(first + ${j}u, p.pixels - 1u)) * p.depth;`)}
+  var w = (wid.z * p.panels + wid.y) * p.panel + lane;
+${sums.code}
+${laneStores(sums, tile, (value, v) => `y[(wid.z * p.pixels + pixel) * p.vectors + vector + ${v}u] = ${value};`)}`,
+  });
+  return {
+    code,
+    dispatches: [
+      {
+        params: encodeParams(params),
+        grid: [Math.ceil(count / (tile.pixels * lanes)), panels, places],
+        reads: [{ scratch: 0 }, 1],
+        writes: { scratch: 1 },
+      },
+    ],
+  };
+}
+
+function outputStage(
+  g: WindowGeometry,
+  kind: Minimal,
+  tiling: Tiling,
+  first: number,
+  epilogue: Epilogue,
+  caps: Caps,
+): GpuStage {
+  const { side } = kind;
+  const size = side + 2;
+  const count = Math.min(tiling.group, tiling.tiles - first);
+  const { output } = winogradMatrices(kind);
+  const place = rowOf(epilogue, g.outC, 4);
+  const params = {
+    count: (count * g.outC) / 4,
+    vectors: g.outC / 4,
+    tiles: count,
+    firstTile: first,
+    size,
+    side,
+    rows: tiling.rows,
+    columns: tiling.columns,
+    outH: g.outH,
+    outW: g.outW,
+    row: place.row,
+    first: place.first,
+  };
+  const extra = epilogueInputs(epilogue, "vec4f");
+  const code = wgslModule({
+    params,
+    inputs: [{ name: "products", type: "vec4f" }, ...extra],
+    output: "vec4f",
+    workgroup: [flatWorkgroup, 1, 1],
+    head: epilogueWgsl(epilogue, "vec4f"),
+    body: `${flatIndex}
+${locate}
+  let top = (line % p.rows) * ${side}u;
+  let left = column * ${side}u;
+${each(size * side, (k) => `  var r${k} = vec4f();`)}
+  for (var j = 0u; j < p.size; j++) {
+${each(size, (k) => `    let d${k} = products[((${k * size}u + j) * p.tiles + t) * p.vectors + vector];`)}
+${shift(size * side, side)}
+${each(side, (k) => `    r${size * side - side + k} = ${combination(output[k], (i) => `d${i}`)};`)}
+  }
+  for (var k = 0u; k < p.side; k++) {
+    let pixel = (image * p.outH + top + k) * p.outW + left;
+    if (top + k < p.outH) {
+${each(
+  side,
+  (l) =>
+    `      if (left + ${l}u < p.outW) { y[(pixel + ${l}u) * p.row + p.first + vector] = finish(${combination(output[l], (j) => `r${j * side}`)}, vector, (pixel + ${l}u) * p.vectors + vector); }`,
+)}
+    }
+${shift(size * side, 1)}
+  }`,
+  });
+  return {
+    code,
+    dispatches: [{ ...flatDispatch(params, caps), reads: [{ scratch: 1 }, ...extra.map((_, k) => 2 + k)] }],
+  };
+}
+
+/** Transformed filters as panels: [places][outC / channels][inC][channels]. */
+function packingOf(g: WindowGeometry, kind: Minimal, channels: number): Packing {
+  const places = (kind.side + 2) ** 2;
+  const panels = Math.ceil(g.outC / channels);
+  const panel = g.inC * channels;
+  return {
+    layout: `winograd${kind.side} panels${channels}`,
+    chunks: [places * panels * panel],
+    pack(filter) {
+      const transformed = transformFilter(filter, g.inC, g.outC, kind);
+      const packed = new Float32Array(places * panels * panel);
+      let at = 0;
+      for (let place = 0; place < places; place++) {
+        for (let first = 0; first < panels * channels; first += channels) {
+          const filled = Math.min(channels, g.outC - first);
+          for (let c = 0; c < g.inC; c++) {
+            const from = (place * g.inC + c) * g.outC + first;
+            packed.set(transformed.subarray(from, from + filled), at);
+            at += channels;
+          }
+        }
+      }
+      return packed;
+    },
+  };
+}
+
+export function winogradConvolution(
+  label: string,
+  g: WindowGeometry,
+  kind: Minimal,
+  epilogue: Epilogue,
+  caps: Caps,
+): GpuKernel {
+  const lanes = caps.subgroupSize;
+  const tiling = tilingOf(g, kind, lanes);
+  const tile = chooseLaneTile(productOf(g, tiling.group), lanes);
+  const places = (kind.side + 2) ** 2;
+  const stages: GpuStage[] = [];
+  for (let first = 0; first < tiling.tiles; first += tiling.group) {
+    const count = Math.min(tiling.group, tiling.tiles - first);
+    stages.push(
+      inputStage(g, kind, tiling, first, caps),
+      productStage(g, kind, tile, count, lanes),
+      outputStage(g, kind, tiling, first, epilogue, caps),
+    );
+  }
+  return {
+    label,
+    tile: `${kind.side}x${kind.side}, ${tile.pixels}x${tile.channels}`,
+    stages,
+    scratch: [places * tiling.group * g.inC, places * tiling.group * g.outC],
+    packing: { 1: packingOf(g, kind, tile.channels) },
+  };
+}
