@@ -6,17 +6,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphNode } from "../src/engine/graph.ts";
-import { chooseVariant } from "../src/engine/variants.ts";
 import { decodeImage, listFolder, preprocess } from "../src/images/index.ts";
 import { opOf } from "../src/kernels/index.ts";
-import { plainEpilogue } from "../src/kernels/op.ts";
 import { buildNetwork, findModel, type Model } from "../src/nets/index.ts";
 import { statisticsDirectory } from "../src/nets/seeded-weights.ts";
 import { seededVariable } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 
 const batch = 4;
-const caps = { maxBindingBytes: Number.POSITIVE_INFINITY, maxWorkgroupSize: 1, maxWorkgroupsPerDimension: 1, subgroupSize: 0 };
 
 async function readSamples(model: Model): Promise<Float32Array> {
   const folder = join(import.meta.dirname, "../samples");
@@ -57,16 +54,7 @@ function compute(
   const op = opOf(node.op);
   const geometry = op.infer(shapes, node.attrs);
   const out = new Float32Array(sizeOf(node.shape));
-  const variant = chooseVariant(op.cpu, geometry, caps);
-  if (!variant) {
-    op.reference(geometry, inputs, out);
-    return out;
-  }
-  const kernel = variant.build(geometry, plainEpilogue, caps);
-  kernel.run(
-    inputs.map((values, i) => kernel.packing?.[i]?.pack(values, 0) ?? values),
-    out,
-  );
+  op.reference(geometry, inputs, out);
   return out;
 }
 

@@ -2,11 +2,11 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
-import { blockedConvolution } from "./conv-cpu.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
+import { convolution } from "./cpu/convolution.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
 import { minimal2, minimal4 } from "./winograd.ts";
@@ -65,10 +65,10 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
   },
   cpu: [
     {
-      name: "blocked",
-      idea: "4 pixels x 4 channels of sums in registers over a gathered window.",
+      name: "panels",
+      idea: "Windows packed into panels of rows, multiplied by panels of four output channels.",
       fits: () => true,
-      build: blockedConvolution,
+      build: convolution,
     },
   ],
   gpu: [

@@ -84,38 +84,6 @@ function gpuKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKer
   return { label: "depthwise_conv2d/direct", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
-/** One filter a channel, in plain numbers with float64 sums. */
-function rowsOfChannels(
-  g: DepthwiseGeometry,
-  x: Float32Array,
-  filter: Float32Array,
-  out: Float32Array,
-): void {
-  const channels = g.outC;
-  const sums = new Float64Array(channels);
-  let at = 0;
-  for (let n = 0; n < g.batch; n++) {
-    for (let oy = 0; oy < g.outH; oy++) {
-      for (let ox = 0; ox < g.outW; ox++) {
-        sums.fill(0);
-        for (let ky = 0; ky < g.kernelH; ky++) {
-          const iy = oy * g.strideH - g.padTop + ky * g.dilationH;
-          if (iy < 0 || iy >= g.inH) continue;
-          for (let kx = 0; kx < g.kernelW; kx++) {
-            const ix = ox * g.strideW - g.padLeft + kx * g.dilationW;
-            if (ix < 0 || ix >= g.inW) continue;
-            const from = ((n * g.inH + iy) * g.inW + ix) * channels;
-            const tap = (ky * g.kernelW + kx) * channels;
-            for (let c = 0; c < channels; c++) sums[c] += x[from + c] * filter[tap + c];
-          }
-        }
-        out.set(sums, at);
-        at += channels;
-      }
-    }
-  }
-}
-
 export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
   name: "depthwise_conv2d",
   weightsFrom: 1,
@@ -151,14 +119,7 @@ export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
       }
     }
   },
-  cpu: [
-    {
-      name: "rows",
-      idea: "All channels of a pixel at once, so that memory is walked in its own order.",
-      fits: (g) => g.multiplier === 1,
-      build: (g) => ({ run: ([x, filter], out) => rowsOfChannels(g, x, filter, out) }),
-    },
-  ],
+  cpu: [],
   gpu: [
     { name: "direct", idea: "One output (or a vector of four) a lane.", fits: () => true, build: gpuKernel },
   ],

@@ -2,10 +2,10 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape } from "../tensor.ts";
-import { blockedConvolution } from "./conv-cpu.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
+import { convolution } from "./cpu/convolution.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { float32Bytes, type Op } from "./op.ts";
 
@@ -45,10 +45,10 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
   },
   cpu: [
     {
-      name: "blocked",
-      idea: "4 rows x 4 columns of sums in registers.",
+      name: "panels",
+      idea: "Windows packed into panels of rows, multiplied by panels of four output channels.",
       fits: () => true,
-      build: blockedConvolution,
+      build: convolution,
     },
   ],
   gpu: [

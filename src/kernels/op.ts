@@ -4,6 +4,7 @@
  * geometry and a plain record of limits, never from a live device, so it can be printed and tested anywhere.
  */
 import type { Shape } from "../tensor.ts";
+import type { Fn } from "../wasm/code.ts";
 
 /** What a kernel may count on; plain numbers copied from an adapter's limits. */
 export interface Caps {
@@ -93,12 +94,22 @@ export interface GpuKernel {
   readonly packing?: Readonly<Record<number, Packing>>;
 }
 
+/**
+ * A kernel for the processor: code that any number of threads call side by side, each for tasks of its own. What a task
+ * writes depends on nothing but its number, and no two tasks write the same place.
+ */
 export interface CpuKernel {
   /** What the inner loop computes at once, in a few signs, where the kernel has a choice. For the bench. */
   readonly tile?: string;
+  /** (params, task, scratch): `params` is the address of the record that src/kernels/cpu/params.ts describes. */
+  readonly code: Fn;
+  /** The kernel's own numbers, behind the addresses of the output and the operands. */
+  readonly numbers: readonly number[];
+  readonly tasks: number;
+  /** Bytes that a task may write at `scratch`, for itself. */
+  readonly scratchBytes: number;
+  /** Layouts of weight operands, by operand index; of one chunk. */
   readonly packing?: Readonly<Record<number, Packing>>;
-  /** Writes the whole output. `operands` are in order, packed ones as packed. */
-  run(operands: readonly Float32Array[], out: Float32Array): void;
 }
 
 /**

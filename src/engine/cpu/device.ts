@@ -1,6 +1,5 @@
-/** The CPU executor: steps over typed arrays, one after another. */
-import { cpus } from "node:os";
-import { setImmediate as nextTurn } from "node:timers/promises";
+/** The CPU executor: WebAssembly without SIMD, on all cores, over one shared memory. */
+import { availableParallelism, cpus } from "node:os";
 import { applyEpilogue } from "../../kernels/epilogue.ts";
 import { opOf } from "../../kernels/index.ts";
 import type { Caps, CpuKernel } from "../../kernels/op.ts";
@@ -11,6 +10,8 @@ import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
+import { type Block, createHeap, type Heap } from "./heap.ts";
+import { openPool, type Pool, type PoolStep } from "./pool.ts";
 
 const caps: Caps = {
   maxBindingBytes: Number.POSITIVE_INFINITY,
@@ -19,126 +20,169 @@ const caps: Caps = {
   subgroupSize: 0,
 };
 
-interface Prepared {
-  readonly step: Step;
-  readonly variant: string;
-  readonly tile: string | undefined;
-  run(): void;
+export interface CpuOptions {
+  /** Threads that compute, the main one among them; one a core when left out. */
+  readonly threads?: number;
+  /** Bytes of memory at most, for tests. */
+  readonly limit?: number;
 }
 
-function kernelOf(step: Step, forced: string | undefined): { variant: string; kernel: CpuKernel } {
+function kernelOf(step: Step, forced: string | undefined): { variant: string; kernel?: CpuKernel } {
   const op = opOf(step.op);
   const variant = chooseVariant(forced === "reference" ? [] : op.cpu, step.geometry, caps, forced);
-  if (variant) return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
-  return {
-    variant: "reference",
-    kernel: { run: (operands, out) => op.reference(step.geometry, operands, out) },
-  };
+  if (!variant) return { variant: "reference" };
+  return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
 }
 
-interface Surroundings {
-  readonly weights: Hold<Float32Array>;
-  readonly source: WeightSource;
-  memoryOf(value: number): Float32Array;
-  readonly forced: string | undefined;
-}
-
-/** Binds a step to its memory; weights that are not held yet are read and packed. */
-async function prepareStep(step: Step, around: Surroundings): Promise<Prepared> {
-  const { weights, source, memoryOf } = around;
-  const { variant, kernel } = kernelOf(step, around.forced);
-  const operands: Float32Array[] = [];
-  for (const [i, operand] of step.operands.entries()) {
-    if (operand.kind === "value") {
-      operands.push(memoryOf(operand.value));
-      continue;
-    }
-    const packing = kernel.packing?.[i];
-    const key = layoutKey(operand.weight, packing);
-    let values = weights.get(key);
-    if (!values) {
-      const made = await makeWeight(operand.weight, source);
-      values = packing ? packing.pack(made, 0) : made;
-      weights.set(key, values);
-    }
-    operands.push(values);
-  }
-  const out = memoryOf(step.output);
+/** The operation's reference loop on the main thread, for what has no kernel of its own. */
+function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolStep {
   const { scale, bias, residual } = step.epilogue;
   const own = operands.length - Number(scale) - Number(bias) - Number(residual);
-  const channels = step.shape.at(-1) ?? 1;
+  const floats = (block: Block) => heap.floats(block, block.bytes / 4);
   return {
-    step,
-    variant,
-    tile: kernel.tile,
-    run() {
-      kernel.run(operands.slice(0, own), out);
-      applyEpilogue(step.epilogue, operands.slice(own), out, channels);
+    alone() {
+      const values = operands.map(floats);
+      opOf(step.op).reference(step.geometry, values.slice(0, own), floats(out));
+      applyEpilogue(step.epilogue, values.slice(own), floats(out), step.shape.at(-1) ?? 1);
     },
   };
 }
 
-/** The plain CPU of this machine; always there. */
-export function openCpu(): Device {
-  const store = createWeightStore<Float32Array>(
-    (values) => values.byteLength,
-    () => {},
+interface Surroundings {
+  readonly heap: Heap;
+  readonly weights: Hold<WeightBlock>;
+  readonly source: WeightSource;
+  valueAt(value: number): Block;
+}
+
+/** A weight's block, and the part of it that holds the weight. */
+interface WeightBlock {
+  readonly block: Block;
+  readonly values: Block;
+}
+
+/** The addresses of a step's operands. Weights that are not held yet are read and packed. */
+async function operandsOf(step: Step, kernel: CpuKernel | undefined, around: Surroundings): Promise<Block[]> {
+  const { heap, weights, source } = around;
+  const operands: Block[] = [];
+  for (const [i, operand] of step.operands.entries()) {
+    if (operand.kind === "value") {
+      operands.push(around.valueAt(operand.value));
+      continue;
+    }
+    const packing = kernel?.packing?.[i];
+    const key = layoutKey(operand.weight, packing);
+    let held = weights.get(key);
+    if (!held) {
+      const made = await makeWeight(operand.weight, source);
+      const packed = packing ? packing.pack(made, 0) : made;
+      const block = heap.take(packed.byteLength, operand.weight.key);
+      held = { block, values: { address: block.address, bytes: packed.byteLength } };
+      heap.floats(held.values).set(packed);
+      weights.set(key, held);
+    }
+    operands.push(held.values);
+  }
+  return operands;
+}
+
+/** What is opened with the first program: a device that only says its name takes no memory and starts no thread. */
+interface Opened {
+  readonly heap: Heap;
+  readonly pool: Pool;
+}
+
+/** The processor of this machine; always there. */
+export function openCpu({ threads = availableParallelism(), limit }: CpuOptions = {}): Device {
+  let opened: Opened | undefined;
+  const open = (): Opened => {
+    if (!opened) {
+      const heap = createHeap(limit);
+      opened = { heap, pool: openPool(heap, threads) };
+    }
+    return opened;
+  };
+  const store = createWeightStore<WeightBlock>(
+    ({ values }) => values.bytes,
+    ({ block }) => opened?.heap.give(block),
   );
 
   const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
     checkWeights(program, source);
+    const { heap, pool } = open();
     const plan = planMemory(program);
     const guard = options.sentinels ? guardFloats : 0;
-    const slots = plan.slots.map((floats) => new Float32Array(floats + guard));
-    const memoryOf = (value: number) => {
-      const floats = program.sizes.get(value) ?? 0;
-      return slots[plan.slotOf.get(value) as number].subarray(0, floats);
+    const taken: Block[] = [];
+    const take = (bytes: number, what: string): Block => {
+      const block = heap.take(bytes, what);
+      taken.push(block);
+      return block;
+    };
+    const weights = store.hold(source);
+    const free = () => {
+      for (const block of taken.splice(0)) heap.give(block);
+      weights.release();
     };
 
-    const weights = store.hold(source);
-    const prepared: Prepared[] = [];
     try {
+      const slots = plan.slots.map((floats) => take(4 * (floats + guard), "the layers' outputs"));
+      const valueAt = (value: number): Block => ({
+        address: slots[plan.slotOf.get(value) as number].address,
+        bytes: 4 * (program.sizes.get(value) ?? 0),
+      });
+      const slotFloats = (i: number) => heap.floats(slots[i], plan.slots[i] + guard);
+      const steps: PoolStep[] = [];
+      const variants: string[] = [];
       for (const step of program.steps) {
-        prepared.push(await prepareStep(step, { weights, source, memoryOf, forced: options.variant }));
+        const { variant, kernel } = kernelOf(step, options.variant);
+        const operands = await operandsOf(step, kernel, { heap, weights, source, valueAt });
+        const out = valueAt(step.output);
+        variants.push(variant);
+        if (!kernel) {
+          steps.push(referenceStep(step, operands, out, heap));
+          continue;
+        }
+        const record = [out.address, ...operands.map((o) => o.address), ...kernel.numbers];
+        const params = take(4 * record.length, "a layer's parameters");
+        heap.words(params).set(record);
+        const { code, tasks, scratchBytes } = kernel;
+        steps.push({ code, tasks, scratchBytes, params: params.address });
       }
+      const session = pool.open(steps);
+      await pool.ready();
+
+      const write = (inputs: readonly Float32Array[]) => {
+        if (options.sentinels) slots.forEach((_, i) => void slotFloats(i).set(poisoned(plan.slots[i])));
+        program.inputs.forEach(({ value }, i) => void heap.floats(valueAt(value)).set(inputs[i]));
+      };
+
+      return {
+        activationBytes: 4 * plan.slots.reduce((a, b) => a + b, 0),
+        run: (inputs) =>
+          pool.alone(async () => {
+            write(inputs);
+            await session.run();
+            if (options.sentinels) slots.forEach((_, i) => void checkGuard(slotFloats(i), plan.slots[i], i));
+            return program.outputs.map(({ value }) => new Float32Array(heap.floats(valueAt(value))));
+          }),
+        time: (inputs) =>
+          pool.alone(async () => {
+            write(inputs);
+            const times: number[] = [];
+            await session.run(times);
+            return program.steps.map(
+              (step, i): StepTiming => ({ step, variant: variants[i], milliseconds: times[i] }),
+            );
+          }),
+        close() {
+          session.close();
+          free();
+        },
+      };
     } catch (error) {
-      weights.release();
+      free();
       throw error;
     }
-
-    const write = (inputs: readonly Float32Array[]) => {
-      if (options.sentinels) slots.forEach((memory, i) => void memory.set(poisoned(plan.slots[i])));
-      program.inputs.forEach(({ value }, i) => {
-        memoryOf(value).set(inputs[i]);
-      });
-    };
-
-    return {
-      activationBytes: 4 * plan.slots.reduce((a, b) => a + b, 0),
-      async run(inputs) {
-        write(inputs);
-        for (const { run } of prepared) {
-          run();
-          // Decoding and signals get their turn between layers.
-          await nextTurn();
-        }
-        if (options.sentinels) slots.forEach((memory, i) => void checkGuard(memory, plan.slots[i], i));
-        return program.outputs.map(({ value }) => memoryOf(value).slice());
-      },
-      async time(inputs) {
-        write(inputs);
-        return prepared.map(({ step, variant, tile, run }): StepTiming => {
-          const start = performance.now();
-          run();
-          return { step, variant, tile, milliseconds: performance.now() - start };
-        });
-      },
-      close() {
-        slots.length = 0;
-        prepared.length = 0;
-        weights.release();
-      },
-    };
   };
 
   return {
@@ -151,7 +195,9 @@ export function openCpu(): Device {
     },
     load,
     async close() {
+      await opened?.pool.close();
       store.clear();
+      opened = undefined;
     },
   };
 }

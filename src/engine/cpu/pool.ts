@@ -1,0 +1,159 @@
+/** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { DeviceError } from "../../errors.ts";
+import type { Fn } from "../../wasm/code.ts";
+import { encodeModule } from "../../wasm/module.ts";
+import type { Heap } from "./heap.ts";
+import { finish, takeTasks, waitFor, waitForStep, word } from "./steps.mjs";
+
+/** A step as the pool runs it: a kernel's tasks for all threads, or something that the main thread does alone. */
+export type PoolStep =
+  | { readonly code: Fn; readonly params: number; readonly tasks: number; readonly scratchBytes: number }
+  | { readonly alone: () => void };
+
+export interface PoolSession {
+  /** Runs all steps, inside `alone`; with `times`, the milliseconds of each are put there. */
+  run(times?: number[]): Promise<void>;
+  close(): void;
+}
+
+export interface Pool {
+  readonly threads: number;
+  open(steps: readonly PoolStep[]): PoolSession;
+  /** Does `work` while nothing else runs. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+  /** Waits until all workers have started. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Between steps, decoding and signals get their turn so often. */
+const turnMilliseconds = 4;
+
+interface Compiled {
+  readonly id: number;
+  readonly run: (params: number, task: number, scratch: number) => void;
+}
+
+export function openPool(heap: Heap, threads: number): Pool {
+  const { memory } = heap;
+  const control = heap.words({ address: 0, bytes: 64 });
+  const workers = Array.from({ length: threads - 1 }, (_, i) => {
+    const worker = new Worker(new URL("./worker.mjs", import.meta.url), {
+      // Not the loaders of the main thread: the worker is plain JavaScript and starts faster without.
+      execArgv: [],
+      workerData: { memory, thread: i + 1 },
+    });
+    worker.unref();
+    return worker;
+  });
+  let failure: string | undefined;
+  let closed = false;
+  const started = workers.map(
+    (worker) =>
+      new Promise<void>((resolve, reject) => {
+        worker.on("message", (message: string) => {
+          if (message === "ready") resolve();
+          else failure = message;
+        });
+        worker.on("error", reject);
+      }),
+  );
+  for (const each of started) each.catch(() => {});
+
+  const compiled = new Map<Fn, Compiled>();
+  const compile = (code: Fn): Compiled => {
+    const known = compiled.get(code);
+    if (known) return known;
+    const module = new WebAssembly.Module(encodeModule([code]));
+    const instance = new WebAssembly.Instance(module, { env: { memory } });
+    const made = { id: compiled.size, run: instance.exports[code.name] as Compiled["run"] };
+    for (const worker of workers) worker.postMessage({ module: { id: made.id, code: module } });
+    compiled.set(code, made);
+    return made;
+  };
+
+  let sessions = 0;
+  let last: Promise<void> = Promise.resolve();
+
+  const failed = async (): Promise<never> => {
+    await nextTurn();
+    throw new Error(`a thread of the CPU failed: ${failure ?? "it does not say why"}`);
+  };
+
+  return {
+    threads,
+    open(steps) {
+      sessions += 1;
+      const id = sessions;
+      const counterBlock = heap.take(8 * Math.max(1, steps.length), "the threads' counters");
+      const counters = heap.words(counterBlock);
+      const scratchBytes = Math.max(0, ...steps.map((s) => ("code" in s ? s.scratchBytes : 0)));
+      const scratch = Array.from({ length: threads }, () => heap.take(scratchBytes, "a thread's scratch"));
+      const own = steps.map((step, index) => {
+        if ("alone" in step) return { index, tasks: 1, alone: step.alone };
+        const { id: module, run } = compile(step.code);
+        return { index, tasks: step.tasks, params: step.params, module, name: step.code.name, run };
+      });
+      const session = {
+        id,
+        counters: counterBlock.address,
+        counterWords: counters.length,
+        scratch: scratch.map((s) => s.address),
+        // A function cannot be sent; a step without a module is left to the main thread.
+        steps: own.map(({ run: _run, alone: _alone, ...step }) => step),
+      };
+      for (const worker of workers) worker.postMessage({ session });
+
+      async function run(times?: number[]): Promise<void> {
+        counters.fill(0);
+        Atomics.store(control, word.left, 0);
+        Atomics.store(control, word.session, id);
+        Atomics.add(control, word.run, 1);
+        Atomics.notify(control, word.run);
+        let turn = performance.now();
+        for (const step of own) {
+          const start = performance.now();
+          if (step.alone) {
+            step.alone();
+            finish(step, counters, 1);
+          } else takeTasks(step, counters, scratch[0].address);
+          if (!waitForStep(step, control, counters)) return failed();
+          const end = performance.now();
+          if (times) times.push(end - start);
+          else if (end - turn > turnMilliseconds) {
+            await nextTurn();
+            turn = performance.now();
+          }
+        }
+        if (!waitFor(control, control, word.left, workers.length)) return failed();
+      }
+
+      return {
+        run,
+        close() {
+          for (const worker of workers) worker.postMessage({ forget: id });
+          for (const block of [counterBlock, ...scratch]) heap.give(block);
+        },
+      };
+    },
+    alone(work) {
+      if (closed) throw new DeviceError("The device is closed.");
+      const done = last.then(work);
+      last = done.then(
+        () => {},
+        () => {},
+      );
+      return done;
+    },
+    async ready() {
+      await Promise.all(started);
+    },
+    async close() {
+      closed = true;
+      await last;
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
