@@ -7,6 +7,7 @@ import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { convolution } from "./cpu/convolution.ts";
+import { fitsWinograd, winograd } from "./cpu/winograd.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
 import { minimal2, minimal4 } from "./winograd.ts";
@@ -64,6 +65,12 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     }
   },
   cpu: [
+    {
+      name: "winograd",
+      idea: "16 outputs of a 3x3 window from 36 multiplications instead of 144.",
+      fits: fitsWinograd,
+      build: winograd,
+    },
     {
       name: "panels",
       idea: "Windows packed into panels of rows, multiplied by panels of four output channels.",

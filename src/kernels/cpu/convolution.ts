@@ -208,10 +208,10 @@ export function evenPart(count: number, most: number, unit: number): number {
 }
 
 /** Panels of channels of a task, so that there are enough tasks and each has enough to do. */
-export function panelsOfTask(panels: number, blocks: number): number {
+export function panelsOfTask(panels: number, blocks: number, most: number): number {
   const wanted = Math.ceil(wantedTasks / blocks);
   const groups = Math.min(wanted, Math.ceil((panels * columns) / fewestChannels));
-  return evenPart(panels, Math.min(Math.ceil(panels / groups), mostChannels / columns), 1);
+  return evenPart(panels, Math.min(Math.ceil(panels / groups), most), 1);
 }
 
 export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
@@ -227,7 +227,7 @@ export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
   const taskPixels = evenPart(pixels, mostPixels, rows);
   const blocks = Math.ceil(pixels / taskPixels);
   const panels = Math.ceil(g.outC / columns);
-  const taskPanels = panelsOfTask(panels, blocks);
+  const taskPanels = panelsOfTask(panels, blocks, mostChannels / columns);
   const groups = Math.ceil(panels / taskPanels);
   const stepsAtOnce = runsAtOnce * pieceLength;
   const columnsAt = taskPixels * stepsAtOnce * 8;
