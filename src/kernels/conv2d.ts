@@ -7,6 +7,7 @@ import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { convolution } from "./cpu/convolution.ts";
+import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { fitsWinograd, winograd } from "./cpu/winograd.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
@@ -65,6 +66,12 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     }
   },
   cpu: [
+    {
+      name: "vector",
+      idea: "A row or a few by a large matrix: each weight is read once.",
+      fits: fitsVectorProduct,
+      build: vectorProduct,
+    },
     {
       name: "winograd",
       idea: "16 outputs of a 3x3 window from 36 multiplications instead of 144.",

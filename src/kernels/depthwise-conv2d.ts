@@ -2,6 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
+import { depthwise } from "./cpu/depthwise.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
@@ -119,7 +120,14 @@ export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
       }
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "channels",
+      idea: "Four channels of a pixel at a time over the cells of its window.",
+      fits: () => true,
+      build: depthwise,
+    },
+  ],
   gpu: [
     { name: "direct", idea: "One output (or a vector of four) a lane.", fits: () => true, build: gpuKernel },
   ],

@@ -2,9 +2,13 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor.ts";
+import { div, float, mul, add as plus, squareRoot, sub } from "../wasm/code.ts";
+import { elementKernel } from "./cpu/elements.ts";
+import { once } from "./cpu/params.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import {
   type Caps,
+  type CpuKernel,
   type Epilogue,
   float32Bytes,
   type Geometry,
@@ -73,7 +77,49 @@ const flat = <G extends ElementGeometry>(
   },
 ];
 
+/** The same on the CPU. */
+const flatCpu = <G extends ElementGeometry>(
+  kernel: (g: G) => (g: G, epilogue: Epilogue) => CpuKernel,
+): Variant<G, CpuKernel>[] => [
+  {
+    name: "flat",
+    idea: "A value after the other.",
+    fits: () => true,
+    build: (g, epilogue) => kernel(g)(g, epilogue),
+  },
+];
+
+const offset = elementKernel(
+  "bias_add",
+  { tensors: 1, vectors: 1 },
+  { value: ([x], [bias]) => plus(x, bias) },
+);
+
+const sumOf = once((scale: number) =>
+  elementKernel(
+    "add",
+    { tensors: 2, vectors: 0 },
+    { value: ([a, b]) => plus(a, scale === 1 ? b : mul(float("f64", scale), b)) },
+  ),
+);
+
+const normOf = once(({ scale, epsilon }: Pick<BatchNormAttrs, "scale" | "epsilon">) =>
+  elementKernel(
+    "batch_norm",
+    { tensors: 1, vectors: scale ? 4 : 3 },
+    {
+      prepare([mean, variance, beta, gamma]) {
+        const root = squareRoot(plus(variance, float("f64", epsilon)));
+        return [mean, div(gamma ?? float("f64", 1), root), beta];
+      },
+      value: ([x], [mean, factor, beta]) => plus(mul(sub(x, mean), factor), beta),
+    },
+  ),
+);
+
 export type NoAttrs = Record<string, never>;
+
+const activate = elementKernel("activate", { tensors: 1, vectors: 0 }, { value: ([x]) => x });
 
 function activation(name: "relu" | "relu6"): Op<NoAttrs, ElementGeometry> {
   const limit = name === "relu6" ? 6 : Number.POSITIVE_INFINITY;
@@ -87,7 +133,14 @@ function activation(name: "relu" | "relu6"): Op<NoAttrs, ElementGeometry> {
     reference(_g, [x], out) {
       for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max(x[i], 0), limit);
     },
-    cpu: [],
+    cpu: [
+      {
+        name: "flat",
+        idea: "A value after the other; the work is the epilogue's activation.",
+        fits: () => true,
+        build: (g, epilogue) => activate(g, { ...epilogue, activation: name }),
+      },
+    ],
     // The work is the epilogue's own activation, so that there is one text of it.
     gpu: [
       {
@@ -115,7 +168,7 @@ export const biasAdd: Op<NoAttrs, ElementGeometry> = {
   reference(g, [x, bias], out) {
     for (let i = 0; i < out.length; i++) out[i] = x[i] + bias[i % g.channels];
   },
-  cpu: [],
+  cpu: flatCpu(() => offset),
   gpu: flat(
     "bias_add",
     () => ["x", "b"],
@@ -147,7 +200,7 @@ export const add: Op<AddAttrs, AddGeometry> = {
   reference(g, [a, b], out) {
     for (let i = 0; i < out.length; i++) out[i] = a[i] + g.scale * b[i];
   },
-  cpu: [],
+  cpu: flatCpu(({ scale }) => sumOf(scale)),
   gpu: flat(
     "add",
     () => ["a", "b"],
@@ -179,7 +232,7 @@ export const batchNorm: Op<BatchNormAttrs, BatchNormGeometry> = {
       out[i] = ((x[i] - mean[c]) * (g.scale ? gamma[c] : 1)) / Math.sqrt(variance[c] + g.epsilon) + beta[c];
     }
   },
-  cpu: [],
+  cpu: flatCpu(({ scale, epsilon }) => normOf({ scale, epsilon })),
   gpu: flat(
     "batch_norm",
     (g) => ["x", "mean", "variance", "beta", ...(g.scale ? ["gamma"] : [])],

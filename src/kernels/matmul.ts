@@ -6,6 +6,7 @@ import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { convolution } from "./cpu/convolution.ts";
+import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { float32Bytes, type Op } from "./op.ts";
 
@@ -44,6 +45,12 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
     }
   },
   cpu: [
+    {
+      name: "vector",
+      idea: "A row or a few by a large matrix: each weight is read once.",
+      fits: fitsVectorProduct,
+      build: vectorProduct,
+    },
     {
       name: "panels",
       idea: "Windows packed into panels of rows, multiplied by panels of four output channels.",

@@ -4,6 +4,7 @@
  */
 
 import { type Shape, sizeOf } from "../tensor.ts";
+import { pool as cpuPool } from "./cpu/pool.ts";
 import { rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
@@ -107,7 +108,14 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
         }
       }
     },
-    cpu: [],
+    cpu: [
+      {
+        name: "channels",
+        idea: "Four channels of a pixel at a time over the cells of its window.",
+        fits: () => true,
+        build: (g) => cpuPool(kind, g),
+      },
+    ],
     gpu: [
       {
         name: "direct",

@@ -83,6 +83,7 @@ export const add = binary<Type>({ i32: 0x6a, f32: 0x92, f64: 0xa0 });
 export const sub = binary<Type>({ i32: 0x6b, f32: 0x93, f64: 0xa1 });
 export const mul = binary<Type>({ i32: 0x6c, f32: 0x94, f64: 0xa2 });
 export const div = binary<Float>({ f32: 0x95, f64: 0xa3 });
+export const squareRoot = (value: Expr<"f64">): Expr<"f64"> => ({ type: "f64", code: [value.code, 0x9f] });
 /** Quotient and remainder of unsigned integers. */
 export const divU = binary<"i32">({ i32: 0x6e });
 export const remU = binary<"i32">({ i32: 0x70 });
@@ -90,6 +91,7 @@ export const and = binary<"i32">({ i32: 0x71 });
 export const xor = binary<"i32">({ i32: 0x73 });
 export const shiftLeft = binary<"i32">({ i32: 0x74 });
 export const shiftRight = binary<"i32">({ i32: 0x76 });
+export const shiftRightSigned = binary<"i32">({ i32: 0x75 });
 
 function compare<K extends Type>(row: Row) {
   return <T extends K>(a: Expr<T>, b: Expr<T>): Expr<"i32"> => ({
