@@ -8,6 +8,7 @@ import { type BenchResult, benchLayers } from "./layers.ts";
 interface Options {
   readonly model: string;
   readonly device: DeviceName;
+  readonly threads?: number;
   readonly batch: number;
   readonly runs: number;
   readonly json?: true;
@@ -63,7 +64,10 @@ function table(result: BenchResult): string {
 
 async function bench(options: Options): Promise<void> {
   const model = findModel(options.model);
-  const device = await openDevice(options.device, (sentence) => console.error(sentence));
+  const device = await openDevice(options.device, {
+    notice: (sentence) => console.error(sentence),
+    threads: options.threads,
+  });
   try {
     const result = await benchLayers(model, device, options.batch, options.runs);
     if (options.json) {
@@ -88,6 +92,7 @@ const program = new Command("bench")
   .addOption(
     new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto"),
   )
+  .option("--threads <n>", "threads that compute on the CPU (default: one a core)", count)
   .option("--batch <n>", "images computed at once", count, 1)
   .option("--runs <n>", "runs to take the minimum and the median of", count, 10)
   .option("--json", "print the result as JSON")

@@ -13,6 +13,7 @@ import type { AddCommand } from "./command.ts";
 import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
+import { threadsOption, wholeNumber } from "./numbers.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
 import { stoppable } from "./signals.ts";
 
@@ -88,6 +89,7 @@ const options: readonly Option[] = [
   option("--global-pool", "average the last map over its area, so that any input size fits"),
   choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
+  threadsOption(),
   option("--batch-size <n>", "images computed at once, or auto: what suits the device; changes no result")
     .argParser((text) => (text === "auto" ? text : wholeNumber(4096)(text)))
     .default("auto"),
@@ -312,14 +314,6 @@ function option(flags: string, description: string): Option {
 
 function choice(flags: string, description: string, values: readonly string[]): Option {
   return new Option(flags, description).choices([...values]);
-}
-
-function wholeNumber(most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
-  };
 }
 
 function colour(text: string): readonly [number, number, number] {

@@ -6,6 +6,7 @@ import { passed, type Verdict } from "../verify/measure.ts";
 import type { NetsOptions } from "../verify/nets.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
+import { threadsOption } from "./numbers.ts";
 
 const deviceOption = () =>
   new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto");
@@ -29,9 +30,10 @@ Examples:
     .description("single operations: a folder with ops.json and ops.f32")
     .argument("<dir>", "the folder")
     .addOption(deviceOption())
-    .action(async (dir: string, { device }: { device: DeviceName }) => {
+    .addOption(threadsOption())
+    .action(async (dir: string, { device, threads }: DeviceFlags) => {
       const { verifyOps } = await import("../verify/ops.ts");
-      await report(io, exit, device, (opened) => verifyOps(dir, opened));
+      await report(io, exit, device, threads, (opened) => verifyOps(dir, opened));
     });
 
   verify
@@ -46,17 +48,29 @@ Examples:
     )
     .option("--first", "only the first image of each network")
     .addOption(deviceOption())
-    .action(async (dir: string, { device, ...options }: NetsOptions & { device: DeviceName }) => {
+    .addOption(threadsOption())
+    .action(async (dir: string, { device, threads, ...options }: NetsOptions & DeviceFlags) => {
       const { verifyNets } = await import("../verify/nets.ts");
-      await report(io, exit, device, (opened) => verifyNets(dir, opened, options));
+      await report(io, exit, device, threads, (opened) => verifyNets(dir, opened, options));
     });
 };
+
+interface DeviceFlags {
+  readonly device: DeviceName;
+  readonly threads?: number;
+}
 
 type Verify = (device: Awaited<ReturnType<typeof openDevice>>) => AsyncIterable<Verdict>;
 
 /** Prints a line a case and the worst of all. */
-async function report(io: Io, exit: (code: number) => void, name: DeviceName, verify: Verify): Promise<void> {
-  const device = await openDevice(name, (sentence) => io.err(`${sentence}\n`));
+async function report(
+  io: Io,
+  exit: (code: number) => void,
+  name: DeviceName,
+  threads: number | undefined,
+  verify: Verify,
+): Promise<void> {
+  const device = await openDevice(name, { notice: (sentence) => io.err(`${sentence}\n`), threads });
   try {
     io.err(`${device.backend}: ${device.adapter}\n`);
     let count = 0;

@@ -2,26 +2,52 @@
 import { DeviceError } from "../errors.ts";
 import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
+import { probe } from "./probe.ts";
+import type { Program } from "./program.ts";
 
 export type DeviceName = "auto" | "webgpu" | "cpu";
 export const deviceNames: readonly DeviceName[] = ["auto", "webgpu", "cpu"];
 
+export interface DeviceWishes {
+  /** Is told what was chosen and why. */
+  readonly notice?: (sentence: string) => void;
+  /** Threads of the CPU; one a core when left out. */
+  readonly threads?: number;
+  /** What will run, for the choice between the CPU and an adapter that is the CPU too. */
+  readonly program?: Program;
+}
+
 /**
- * Opens the device called `name`. "auto" is WebGPU where there is an adapter and otherwise the CPU, which `notice` is
- * told with the reason.
+ * Opens the device called `name`. "auto" is a hardware adapter where there is one. An adapter in software (lavapipe,
+ * SwiftShader) computes on the same cores as the CPU path: it is taken only when it is faster at the heaviest step of the
+ * program, and without a program it is not. `notice` is told the choice.
  * @throws DeviceError when "webgpu" is asked for and there is no adapter.
  */
 export async function openDevice(
   name: DeviceName,
-  notice: (sentence: string) => void = () => {},
+  { notice = () => {}, threads, program }: DeviceWishes = {},
 ): Promise<Device> {
-  if (name === "cpu") return openCpu();
+  if (name === "cpu") return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
-  try {
-    return await openWebGpu();
-  } catch (error) {
+  const adapter = await openWebGpu().catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
-    return openCpu();
+    return undefined;
+  });
+  if (!adapter) return openCpu({ threads });
+  if (name === "webgpu" || !adapter.software) return adapter;
+
+  const cpu = openCpu({ threads });
+  const isSoftware = `The adapter ${adapter.adapter} is software on the same cores`;
+  if (!program?.steps.some((step) => step.cost.macs > 0)) {
+    notice(`${isSoftware}. Using the CPU.`);
+    await adapter.close();
+    return cpu;
   }
+  const [byAdapter, byCpu] = [await probe(adapter, program), await probe(cpu, program)];
+  const figures = `${byAdapter.toFixed(1)} ms for the heaviest layer, and the CPU path needs ${byCpu.toFixed(1)} ms`;
+  const [chosen, left] = byAdapter < byCpu ? [adapter, cpu] : [cpu, adapter];
+  notice(`${isSoftware}: it needs ${figures}. Using ${chosen === cpu ? "the CPU" : "the adapter"}.`);
+  await left.close();
+  return chosen;
 }

@@ -19,7 +19,7 @@ import {
 import { chooseWeights } from "./weights.ts";
 
 export interface ExtractorOptions
-  extends Pick<NetworkOptions, "layers" | "imageSize" | "globalPool" | "ema" | "notice">,
+  extends Pick<NetworkOptions, "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "notice">,
     DecodeOptions {
   /** A network's name, or "auto" to have it told from the checkpoint. */
   readonly model: string;

@@ -35,6 +35,8 @@ export interface NetworkOptions {
   /** Average the last map over its area, as TF-Slim's global_pool=True. */
   readonly globalPool?: boolean;
   readonly device: DeviceName;
+  /** Threads that compute on the CPU; one a core when left out. */
+  readonly threads?: number;
   readonly weights: WeightOrigin["kind"];
   /** The checkpoint (file, prefix, directory or archive) when `weights` is "checkpoint". */
   readonly checkpoint?: string;
@@ -188,7 +190,11 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
 
   let device: Device | undefined;
   try {
-    device = await openDevice(options.device, options.notice);
+    device = await openDevice(options.device, {
+      notice: options.notice,
+      threads: options.threads,
+      program: single,
+    });
     const opened = device;
     /** One session a batch size; they share the device's weights. The last batch of a run is often a smaller one. */
     const sessions = new Map([[1, await opened.load(single, loaded.source)]]);

@@ -68,6 +68,7 @@ export async function openFor(
     globalPool: request.globalPool,
     ema: request.ema,
     device: request.device,
+    threads: request.threads,
     ...weights,
     notice,
   });

@@ -29,6 +29,7 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** Larger images are refused. */
   readonly maxPixels?: number;
   readonly device: NetworkOptions["device"];
+  readonly threads?: NetworkOptions["threads"];
   /** Images computed at once; `auto` takes eight, or what the device's limits allow. */
   readonly batchSize: number | "auto";
   /** How maps become vectors; they stay maps when left out. */

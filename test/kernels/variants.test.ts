@@ -92,6 +92,12 @@ const convolutions: Case[] = [
   { name: "one channel in, one out", input: [3, 5, 6, 1], build: conv([3, 3, 1, 1], 1, "SAME") },
   { name: "more channels than a tile", input: [1, 3, 3, 20], build: conv([1, 1, 20, 36], 1, "VALID") },
   { name: "channels that no vector divides", input: [1, 6, 5, 7], build: conv([3, 3, 7, 11], 1, "SAME") },
+  { name: "tiles cut at both edges", input: [2, 9, 7, 11], build: conv([3, 3, 11, 13], 1, "SAME") },
+  { name: "tiles without padding", input: [1, 10, 14, 9], build: conv([3, 3, 9, 70], 1, "VALID") },
+  { name: "more channels than a block", input: [3, 7, 7, 130], build: conv([3, 3, 130, 20], 1, "SAME") },
+  { name: "a window longer than a block", input: [1, 5, 4, 600], build: conv([2, 2, 600, 6], 1, "SAME") },
+  { name: "an image of one pixel", input: [1, 1, 1, 30], build: conv([3, 3, 30, 10], 1, "SAME") },
+  { name: "a window as large as the image", input: [2, 4, 4, 6], build: conv([4, 4, 6, 37], 1, "VALID") },
   { name: "many pixels", input: [2, 33, 31, 4], build: conv([1, 3, 4, 4], 1, "SAME") },
 ];
 
@@ -216,6 +222,20 @@ const others: Case[] = [
         },
         [x],
       ),
+  },
+  {
+    name: "pool of odd channels, wider than the image",
+    input: [2, 3, 2, 7],
+    build: (b, x) => b.op("avg_pool", { ksize: [5, 4], strides: [1, 1], padding: "SAME" }, [x]),
+  },
+  {
+    name: "depthwise, dilated, two outputs a channel",
+    input: [1, 9, 8, 5],
+    build: (b, x) =>
+      b.op("depthwise_conv2d", { strides: [1, 1], padding: "SAME", dilations: [2, 3] }, [
+        x,
+        b.variable("w", [3, 3, 5, 2]),
+      ]),
   },
   {
     name: "more values than one dimension of workgroups holds",

@@ -77,8 +77,10 @@ export function openPool(heap: Heap, threads: number): Pool {
   let sessions = 0;
   let last: Promise<void> = Promise.resolve();
 
+  /** A run that failed leaves the threads anywhere; there is no next one. */
   const failed = async (): Promise<never> => {
-    await nextTurn();
+    closed = true;
+    await nextTurn(); // The worker's message.
     throw new Error(`a thread of the CPU failed: ${failure ?? "it does not say why"}`);
   };
 
@@ -115,14 +117,20 @@ export function openPool(heap: Heap, threads: number): Pool {
         let turn = performance.now();
         for (const step of own) {
           const start = performance.now();
-          if (step.alone) {
-            step.alone();
-            finish(step, counters, 1);
-          } else takeTasks(step, counters, scratch[0].address);
+          try {
+            if (step.alone) {
+              step.alone();
+              finish(step, counters, 1);
+            } else takeTasks(step, counters, scratch[0].address);
+          } catch (error) {
+            Atomics.store(control, word.failed, 1);
+            closed = true;
+            throw error;
+          }
           if (!waitForStep(step, control, counters)) return failed();
           const end = performance.now();
-          if (times) times.push(end - start);
-          else if (end - turn > turnMilliseconds) {
+          times?.push(end - start);
+          if (!times && end - turn > turnMilliseconds) {
             await nextTurn();
             turn = performance.now();
           }

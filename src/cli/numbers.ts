@@ -1,0 +1,18 @@
+/** Numbers on the command line. */
+import { InvalidArgumentError, Option } from "commander";
+
+/** The parser of an option that is a whole number from 1 to `most`. */
+export function wholeNumber(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+  };
+}
+
+/** `--threads`, of every command that computes. More than 256 only take memory. */
+export const threadsOption = (): Option =>
+  new Option(
+    "--threads <n>",
+    "threads that compute on the CPU (default: one a core); change no result",
+  ).argParser(wholeNumber(256));
