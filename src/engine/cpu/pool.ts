@@ -45,7 +45,6 @@ export function openPool(heap: Heap, threads: number): Pool {
       execArgv: [],
       workerData: { memory, thread: i + 1 },
     });
-    worker.unref();
     return worker;
   });
   let failure: string | undefined;
@@ -54,8 +53,13 @@ export function openPool(heap: Heap, threads: number): Pool {
     (worker) =>
       new Promise<void>((resolve, reject) => {
         worker.on("message", (message: string) => {
-          if (message === "ready") resolve();
-          else failure = message;
+          if (message !== "ready") {
+            failure = message;
+            return;
+          }
+          // From here on it does not hold the process; until now it had to.
+          worker.unref();
+          resolve();
         });
         worker.on("error", reject);
       }),
