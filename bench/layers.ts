@@ -8,6 +8,7 @@ import { buildNetwork, type Model } from "../src/nets/index.ts";
 import { seededWeights } from "../src/nets/seeded-weights.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { formatShape, sizeOf } from "../src/tensor.ts";
+import { layersGflops } from "./micro-kernel.ts";
 
 export interface Spread {
   readonly min: number;
@@ -39,6 +40,8 @@ export interface BenchResult {
   readonly activationBytes: number;
   readonly layers: readonly LayerResult[];
   readonly total: { readonly macs: number; readonly milliseconds: Spread; readonly gflops: number };
+  /** GFLOP/s of what is really multiplied, over the layers that multiply, at their best. */
+  readonly multiplied: number;
   /** Input written to features read back. */
   readonly run: Spread;
 }
@@ -105,6 +108,7 @@ export async function benchLayers(
         share: spreads[i].median / sum,
       })),
       total: { macs, milliseconds: totals, gflops: gflops(macs, totals.median) },
+      multiplied: layersGflops(timings),
       run: spread(whole),
     };
   } finally {

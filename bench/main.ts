@@ -1,9 +1,11 @@
 /** `npm run bench`: every layer of a network with its shape, multiply-adds, time and speed. */
+import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type DeviceName, openDevice } from "../src/engine/devices.ts";
 import { ExitCode, UserError } from "../src/errors.ts";
 import { findModel } from "../src/nets/index.ts";
 import { type BenchResult, benchLayers } from "./layers.ts";
+import { microKernelGflops } from "./micro-kernel.ts";
 
 interface Options {
   readonly model: string;
@@ -62,6 +64,13 @@ function table(result: BenchResult): string {
     .join("\n");
 }
 
+/** How much of what its inner kernel could do the CPU path does. */
+function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParallelism()): string {
+  const alone = microKernelGflops();
+  const share = ((100 * multiplied) / (threads * alone)).toFixed(0);
+  return `inner kernel alone ${alone.toFixed(2)} GFLOP/s a thread; layers ${multiplied.toFixed(2)} GFLOP/s on ${threads} threads (Winograd by what it multiplies): ${share} %`;
+}
+
 async function bench(options: Options): Promise<void> {
   const model = findModel(options.model);
   const device = await openDevice(options.device, {
@@ -81,6 +90,7 @@ async function bench(options: Options): Promise<void> {
     console.log(`${result.backend}: ${result.adapter}; layers timed by ${result.clock}`);
     console.log(`weights ${mib(result.weightBytes)}, activations ${mib(result.activationBytes)}\n`);
     console.log(table(result));
+    if (result.backend === "cpu") console.log(`\n${ofTheMicroKernel(result, options.threads)}`);
   } finally {
     await device.close();
   }

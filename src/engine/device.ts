@@ -9,6 +9,8 @@ export interface StepTiming {
   readonly variant: string;
   /** The kernel's tile, where it names one. */
   readonly tile?: string;
+  /** Multiply-adds that the kernel really does, where they are not those that the step counts. */
+  readonly macs?: number;
   readonly milliseconds: number;
 }
 

@@ -108,6 +108,8 @@ export interface CpuKernel {
   readonly tasks: number;
   /** Bytes that a task may write at `scratch`, for itself. */
   readonly scratchBytes: number;
+  /** Multiply-adds that it really does, where they are not those that the operation counts. For the bench. */
+  readonly macs?: number;
   /** Layouts of weight operands, by operand index; of one chunk. */
   readonly packing?: Readonly<Record<number, Packing>>;
 }

@@ -113,7 +113,7 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
         name: "channels",
         idea: "Four channels of a pixel at a time over the cells of its window.",
         fits: () => true,
-        build: (g) => cpuPool(kind, g),
+        build: (g, epilogue) => cpuPool(kind, g, epilogue),
       },
     ],
     gpu: [

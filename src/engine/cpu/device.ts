@@ -2,7 +2,8 @@
 import { availableParallelism, cpus } from "node:os";
 import { applyEpilogue } from "../../kernels/epilogue.ts";
 import { opOf } from "../../kernels/index.ts";
-import type { Caps, CpuKernel } from "../../kernels/op.ts";
+import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
+import { sizeOf } from "../../tensor.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
@@ -34,16 +35,24 @@ function kernelOf(step: Step, forced: string | undefined): { variant: string; ke
   return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
 }
 
+/** Copies values of `channels` a pixel to their place in a joint value. */
+function putInPlace(values: Float32Array, joint: Float32Array, channels: number, { channel, of }: Placement) {
+  for (let from = 0, to = channel; from < values.length; from += channels, to += of)
+    joint.set(values.subarray(from, from + channels), to);
+}
+
 /** The operation's reference loop on the main thread, for what has no kernel of its own. */
 function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolStep {
-  const { scale, bias, residual } = step.epilogue;
+  const { scale, bias, residual, placement } = step.epilogue;
   const own = operands.length - Number(scale) - Number(bias) - Number(residual);
-  const floats = (block: Block) => heap.floats(block, block.bytes / 4);
+  const channels = step.shape.at(-1) ?? 1;
   return {
     alone() {
-      const values = operands.map(floats);
-      opOf(step.op).reference(step.geometry, values.slice(0, own), floats(out));
-      applyEpilogue(step.epilogue, values.slice(own), floats(out), step.shape.at(-1) ?? 1);
+      const values = operands.map((block) => heap.floats(block));
+      const result = placement ? new Float32Array(sizeOf(step.shape)) : heap.floats(out);
+      opOf(step.op).reference(step.geometry, values.slice(0, own), result);
+      applyEpilogue(step.epilogue, values.slice(own), result, channels);
+      if (placement) putInPlace(result, heap.floats(out), channels, placement);
     },
   };
 }
@@ -132,12 +141,12 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       });
       const slotFloats = (i: number) => heap.floats(slots[i], plan.slots[i] + guard);
       const steps: PoolStep[] = [];
-      const variants: string[] = [];
+      const facts: Omit<StepTiming, "milliseconds">[] = [];
       for (const step of program.steps) {
         const { variant, kernel } = kernelOf(step, options.variant);
         const operands = await operandsOf(step, kernel, { heap, weights, source, valueAt });
         const out = valueAt(step.output);
-        variants.push(variant);
+        facts.push({ step, variant, tile: kernel?.tile, macs: kernel?.macs });
         if (!kernel) {
           steps.push(referenceStep(step, operands, out, heap));
           continue;
@@ -170,9 +179,7 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
             write(inputs);
             const times: number[] = [];
             await session.run(times);
-            return program.steps.map(
-              (step, i): StepTiming => ({ step, variant: variants[i], milliseconds: times[i] }),
-            );
+            return facts.map((fact, i): StepTiming => ({ ...fact, milliseconds: times[i] }));
           }),
         close() {
           session.close();

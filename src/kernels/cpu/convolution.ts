@@ -31,7 +31,16 @@ import {
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue, Packing } from "../op.ts";
 import { finishPanels } from "./epilogue.ts";
-import { after, epilogueFields, type Fields, fieldsOf, once } from "./params.ts";
+import {
+  after,
+  type BakedEpilogue,
+  bakedOf,
+  epilogueFields,
+  type Fields,
+  fieldsOf,
+  once,
+  placeOf,
+} from "./params.ts";
 import {
   blockBytes,
   clearRow,
@@ -62,7 +71,7 @@ type Numbers = Record<(typeof numbers)[number], number>;
 type Field = "out" | "x" | "w" | "scale" | "bias" | "residual" | keyof Numbers;
 
 const readerOf =
-  (e: Epilogue) =>
+  (e: BakedEpilogue) =>
   (params: Expr<"i32">): Fields<Field> =>
     fieldsOf<Field>(params, ["x", "w", ...epilogueFields(e)], numbers);
 
@@ -121,7 +130,7 @@ const packWindows = once(
     }),
 );
 
-const convolve = once((e: Epilogue): Fn => {
+const convolve = once((e: BakedEpilogue): Fn => {
   const pack = packWindows(e);
   const finish = finishPanels(e, readerOf(e));
   return func("convolve", 3, ([params, task, scratch], scope) => {
@@ -234,8 +243,7 @@ export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
   const sumsAt = columnsAt + columns * stepsAtOnce * 8;
   const values: Numbers = {
     ...g,
-    outStride: g.outC,
-    outOffset: 0,
+    ...placeOf(e, g.outC),
     pixels,
     panels,
     taskPixels,
@@ -253,7 +261,7 @@ export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
   };
   return {
     packing: { 1: panelPacking(steps, g.outC) },
-    code: convolve(e),
+    code: convolve(bakedOf(e)),
     numbers: numbers.map((name) => values[name]),
     tasks: blocks * groups,
     scratchBytes: sumsAt + taskPanels * taskPixels * columns * 8,

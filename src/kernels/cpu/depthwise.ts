@@ -3,10 +3,10 @@ import { add, convert, type Expr, float, i32, load, mul, set } from "../../wasm/
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
-import { after, epilogueFields, once } from "./params.ts";
+import { after, type BakedEpilogue, bakedOf, epilogueFields, once } from "./params.ts";
 import { walkWindows, windowTasks } from "./windows.ts";
 
-const convolve = once((e: Epilogue) =>
+const convolve = once((e: BakedEpilogue) =>
   walkWindows<"w" | "scale" | "bias" | "residual">("depthwise", ["w", ...epilogueFields(e)], (scope) => {
     const sums = scope.locals("f64", 4);
     const bits = scope.local("i32");
@@ -45,6 +45,6 @@ const convolve = once((e: Epilogue) =>
 );
 
 export const depthwise = (g: WindowGeometry & { readonly multiplier: number }, e: Epilogue): CpuKernel => ({
-  code: convolve(e),
-  ...windowTasks(g, g.multiplier),
+  code: convolve(bakedOf(e)),
+  ...windowTasks(g, e, g.multiplier),
 });

@@ -19,7 +19,7 @@ import {
 } from "../../wasm/code.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
 import { storeFinished } from "./epilogue.ts";
-import { after, epilogueFields, fieldsOf, once } from "./params.ts";
+import { after, type BakedEpilogue, bakedOf, epilogueFields, fieldsOf, once, placeOf } from "./params.ts";
 
 const numbers = ["rows", "taskRows", "outC", "outStride", "outOffset"] as const;
 
@@ -31,7 +31,7 @@ export interface ElementOperands {
 
 interface Baked extends ElementOperands {
   readonly name: string;
-  readonly epilogue: Epilogue;
+  readonly epilogue: BakedEpilogue;
 }
 
 type F64 = Expr<"f64">;
@@ -110,13 +110,14 @@ export function elementKernel(
   operands: ElementOperands,
   work: ElementWork,
 ): (g: { readonly count: number; readonly channels: number }, e: Epilogue) => CpuKernel {
-  const code = once((epilogue: Epilogue) => codeOf({ name, ...operands, epilogue }, work));
+  const code = once((epilogue: BakedEpilogue) => codeOf({ name, ...operands, epilogue }, work));
   return (g, e) => {
     const rows = g.count / g.channels;
     const taskRows = Math.max(1, Math.floor(taskValues / g.channels));
+    const { outStride, outOffset } = placeOf(e, g.channels);
     return {
-      code: code(e),
-      numbers: [rows, taskRows, g.channels, g.channels, 0],
+      code: code(bakedOf(e)),
+      numbers: [rows, taskRows, g.channels, outStride, outOffset],
       tasks: Math.ceil(rows / taskRows),
       scratchBytes: 8 * operands.vectors * g.channels,
     };

@@ -23,8 +23,8 @@ import {
   when,
   xor,
 } from "../../wasm/code.ts";
-import type { Activation, Epilogue } from "../op.ts";
-import { after, epilogueFields, type Fields } from "./params.ts";
+import type { Activation } from "../op.ts";
+import { after, type BakedEpilogue, epilogueFields, type Fields } from "./params.ts";
 import { columns } from "./product.ts";
 
 const infinity = 0x7f80_0000;
@@ -72,7 +72,7 @@ export function storeFinished(
 }
 
 /** Scale and bias of `width` neighbouring channels in locals, and the statements that load them. */
-export function channelExtras(e: Epilogue, scope: Scope, width: number) {
+export function channelExtras(e: BakedEpilogue, scope: Scope, width: number) {
   const scales = e.scale ? scope.locals("f64", width) : [];
   const biases = e.bias ? scope.locals("f64", width) : [];
   return {
@@ -91,7 +91,7 @@ type Field = "out" | "scale" | "bias" | "residual" | "outC" | "outStride" | "out
  * (params, sums, from, to, panel, panelEnd, sumStep): finishes the pixels `from` up to `to` of the panels of four channels
  * `panel` up to `panelEnd`. The sums are [panel][pixel][4]; a panel's take `sumStep` bytes.
  */
-export function finishPanels(e: Epilogue, fieldsAt: (params: Expr<"i32">) => Fields<Field>): Fn {
+export function finishPanels(e: BakedEpilogue, fieldsAt: (params: Expr<"i32">) => Fields<Field>): Fn {
   return func("finish_panels", 7, ([params, sums, from, to, panel, panelEnd, sumStep], scope) => {
     const fields = fieldsAt(params);
     const [pixel, sum, out, residual, channel, left, bits, outStep, residualStep, column] = scope.some("i32");

@@ -18,16 +18,26 @@ export const firstFree = 8192;
 /** Reads fields of the record at `params`. */
 export type Fields<N extends string> = (name: N) => Expr<"i32">;
 
-/** Where an output of several is written: every pixel's channels start `offset` floats into a stretch of `stride`. */
-export interface Place {
-  readonly outStride: number;
-  readonly outOffset: number;
-}
+/** Where the channels of a pixel are written: `outOffset` floats into its stretch of `outStride`. */
+export const placeOf = (e: Epilogue, channels: number) => ({
+  outStride: e.placement?.of ?? channels,
+  outOffset: e.placement?.channel ?? 0,
+});
+
+/** What of an epilogue is baked into the code: not where the output lies. */
+export type BakedEpilogue = Omit<Epilogue, "placement">;
+
+export const bakedOf = ({ scale, bias, residual, activation }: Epilogue): BakedEpilogue => ({
+  scale,
+  bias,
+  residual,
+  activation,
+});
 
 export type EpilogueField = "scale" | "bias" | "residual";
 
 /** The operands that an epilogue adds, in order. */
-export const epilogueFields = (e: Epilogue): EpilogueField[] =>
+export const epilogueFields = (e: BakedEpilogue): EpilogueField[] =>
   (["scale", "bias", "residual"] as const).filter((name) => e[name]);
 
 /** The reader of a record whose operands and numbers are called so, in order. */

@@ -18,7 +18,7 @@ import {
   xor,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel } from "../op.ts";
+import type { CpuKernel, Epilogue } from "../op.ts";
 import { walkWindows, windowTasks } from "./windows.ts";
 
 /**
@@ -64,7 +64,7 @@ const average = walkWindows<never>("avg_pool", [], (scope) => {
   };
 });
 
-export const pool = (kind: "max_pool" | "avg_pool", g: WindowGeometry): CpuKernel => ({
+export const pool = (kind: "max_pool" | "avg_pool", g: WindowGeometry, e: Epilogue): CpuKernel => ({
   code: kind === "max_pool" ? largest : average,
-  ...windowTasks(g),
+  ...windowTasks(g, e),
 });

@@ -28,7 +28,16 @@ import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
 import { evenPart, panelPacking } from "./convolution.ts";
 import { finishPanels } from "./epilogue.ts";
-import { after, epilogueFields, type Fields, fieldsOf, once } from "./params.ts";
+import {
+  after,
+  type BakedEpilogue,
+  bakedOf,
+  epilogueFields,
+  type Fields,
+  fieldsOf,
+  once,
+  placeOf,
+} from "./params.ts";
 import { columns } from "./product.ts";
 
 const mostRows = 3;
@@ -41,11 +50,11 @@ type Numbers = Record<(typeof numbers)[number], number>;
 type Field = "out" | "x" | "w" | "scale" | "bias" | "residual" | keyof Numbers;
 
 const readerOf =
-  (e: Epilogue) =>
+  (e: BakedEpilogue) =>
   (params: Expr<"i32">): Fields<Field> =>
     fieldsOf<Field>(params, ["x", "w", ...epilogueFields(e)], numbers);
 
-const multiply = once((e: Epilogue) => {
+const multiply = once((e: BakedEpilogue) => {
   const finish = finishPanels(e, readerOf(e));
   return func("vector_product", 3, ([params, task, scratch], scope) => {
     const fields = readerOf(e)(params);
@@ -98,8 +107,7 @@ export function vectorProduct(g: WindowGeometry, e: Epilogue): CpuKernel {
   const panels = Math.ceil(g.outC / columns);
   const values: Numbers = {
     outC: g.outC,
-    outStride: g.outC,
-    outOffset: 0,
+    ...placeOf(e, g.outC),
     steps,
     panels,
     taskPanels: evenPart(panels, taskPanels, panelsAtOnce),
@@ -108,7 +116,7 @@ export function vectorProduct(g: WindowGeometry, e: Epilogue): CpuKernel {
   const groups = Math.ceil(panels / values.taskPanels);
   return {
     packing: { 1: panelPacking(steps, g.outC) },
-    code: multiply(e),
+    code: multiply(bakedOf(e)),
     numbers: numbers.map((name) => ({ ...values, groups })[name]),
     tasks: groups * g.batch * g.outH * g.outW,
     scratchBytes: 8 * columns * (values.taskPanels + panelsAtOnce),

@@ -24,7 +24,8 @@ import {
   sub,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import { after, type Fields, fieldsOf } from "./params.ts";
+import type { Epilogue } from "../op.ts";
+import { after, type Fields, fieldsOf, placeOf } from "./params.ts";
 
 const numbers = [
   "inH",
@@ -152,10 +153,10 @@ export function walkWindows<N extends string>(
 const taskOutputs = 8192;
 
 /** The numbers and tasks of a kernel made by `walkWindows`. */
-export function windowTasks(g: WindowGeometry, multiplier = 1) {
+export function windowTasks(g: WindowGeometry, e: Epilogue, multiplier = 1) {
   const lines = g.batch * g.outH;
   const taskLines = Math.max(1, Math.floor(taskOutputs / (g.outW * g.outC)));
-  const values: Numbers = { ...g, outStride: g.outC, outOffset: 0, lines, taskLines, multiplier };
+  const values: Numbers = { ...g, ...placeOf(e, g.outC), lines, taskLines, multiplier };
   return {
     numbers: numbers.map((name) => values[name]),
     tasks: Math.ceil(lines / taskLines),

@@ -39,15 +39,23 @@ import {
   whilst,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue, Packing } from "../op.ts";
+import type { CpuKernel, Epilogue } from "../op.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
-import { after, epilogueFields, type Fields, fieldsOf, once, zerosAt } from "./params.ts";
+import {
+  after,
+  type BakedEpilogue,
+  bakedOf,
+  epilogueFields,
+  type Fields,
+  fieldsOf,
+  once,
+  placeOf,
+  zerosAt,
+} from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
+import { filterPacking, positions, reach, side } from "./winograd-filter.ts";
 
-const side = 4;
-const reach = side + 2;
-const positions = reach * reach;
 const mostTiles = 32;
 const mostPanels = 16;
 const mostSteps = 64;
@@ -88,7 +96,7 @@ type Numbers = Record<(typeof numbers)[number], number>;
 type Field = "out" | "x" | "w" | "scale" | "bias" | "residual" | keyof Numbers;
 type F64 = Expr<"f64">;
 
-const readerOf = (e: Epilogue, params: Expr<"i32">): Fields<Field> =>
+const readerOf = (e: BakedEpilogue, params: Expr<"i32">): Fields<Field> =>
   fieldsOf<Field>(params, ["x", "w", ...epilogueFields(e)], numbers);
 
 const times = (factor: number, value: F64): F64 => mul(float("f64", factor), value);
@@ -114,26 +122,6 @@ const transformOut = (m: readonly F64[]): F64[] => {
     add(add(odd, times(8, odd2)), m[5]),
   ];
 };
-
-/** The rows of G, for the three values of `from` at `at`, `step` apart, into `to` at `into`, `stride` apart. */
-function transformFilter(
-  from: ArrayLike<number>,
-  at: number,
-  step: number,
-  to: Float64Array | Float32Array,
-  into: number,
-  stride: number,
-): void {
-  const [a, b, c] = [from[at], from[at + step], from[at + 2 * step]];
-  const [outer, inner] = [(a + c) / 6, b / 6];
-  const [outer2, inner2] = [a / 24 + c / 6, b / 12];
-  to[into] = a / 4;
-  to[into + stride] = -outer - inner;
-  to[into + 2 * stride] = inner - outer;
-  to[into + 3 * stride] = outer2 + inner2;
-  to[into + 4 * stride] = outer2 - inner2;
-  to[into + 5 * stride] = c;
-}
 
 /**
  * (params, to, tile, channel, channelEnd): transforms a tile's channels into one row of the panels of rows at `to`, which lie
@@ -268,7 +256,7 @@ const finishTiles = once(
     }),
 );
 
-const convolve = once((e: Epilogue): Fn => {
+const convolve = once((e: BakedEpilogue): Fn => {
   const transform = transformTile(e);
   const finish = finishTiles(e);
   return func("winograd", 3, ([params, task, scratch], scope) => {
@@ -319,31 +307,6 @@ const convolve = once((e: Epilogue): Fn => {
   });
 });
 
-/** A filter [3, 3, inC, outC], transformed, as panels [36][outC / 4][inC][4], zero-filled at the end. */
-function packing(inC: number, outC: number): Packing {
-  const panels = Math.ceil(outC / columns);
-  const step = panels * inC * columns;
-  return {
-    layout: "winograd4",
-    chunks: [positions * step],
-    pack(filter) {
-      const packed = new Float32Array(positions * step);
-      const half = new Float64Array(3 * reach);
-      const tap = inC * outC;
-      for (let c = 0; c < inC; c++) {
-        for (let n = 0; n < outC; n++) {
-          for (let kx = 0; kx < 3; kx++)
-            transformFilter(filter, kx * tap + c * outC + n, 3 * tap, half, kx * reach, 1);
-          const at = (Math.floor(n / columns) * inC + c) * columns + (n % columns);
-          for (let i = 0; i < reach; i++)
-            transformFilter(half, i, reach, packed, at + i * reach * step, step);
-        }
-      }
-      return packed;
-    },
-  };
-}
-
 const tilesOf = (g: WindowGeometry) => ({
   tilesX: Math.ceil(g.outW / side),
   tilesY: Math.ceil(g.outH / side),
@@ -376,8 +339,7 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
   const groups = Math.ceil(panels / taskPanels);
   const values: Numbers = {
     ...g,
-    outStride: g.outC,
-    outOffset: 0,
+    ...placeOf(e, g.outC),
     tilesX,
     tilesY,
     tiles,
@@ -388,9 +350,11 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
     stepsAtOnce: evenPart(g.inC, mostSteps, 1),
   };
   return {
-    packing: { 1: packing(g.inC, g.outC) },
-    code: convolve(e),
+    packing: { 1: filterPacking(g.inC, g.outC) },
+    code: convolve(bakedOf(e)),
     numbers: numbers.map((name) => values[name]),
+    tile: "4x4",
+    macs: positions * tiles * g.inC * g.outC,
     tasks: blocks * groups,
     scratchBytes,
   };
