@@ -47,6 +47,7 @@ const productOf = (g: WindowGeometry, tiles: number): WindowGeometry =>
 
 export const winogradFits = (g: WindowGeometry, kind: Minimal, caps: Caps): boolean =>
   isMinimal(g) &&
+  (kind.side === 2 || caps.roundsFreely) &&
   g.inC % 4 === 0 &&
   lanesFit(g, caps) &&
   float32Bytes((kind.side + 2) ** 2 * g.inC * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;

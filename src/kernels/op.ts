@@ -14,6 +14,11 @@ export interface Caps {
   readonly maxWorkgroupsPerDimension: number;
   /** Lanes of every subgroup; 0 where the adapter has no subgroup operations or no one size. */
   readonly subgroupSize: number;
+  /**
+   * Whether a kernel may round more for speed: Winograd's larger tiles. Not in programs of many residual sums, which
+   * hand every error on (see `roundsFreely` in src/engine/variants.ts).
+   */
+  readonly roundsFreely: boolean;
 }
 
 export type Activation = "none" | "relu" | "relu6";

@@ -19,6 +19,7 @@ const caps: Caps = {
   maxWorkgroupSize: 1,
   maxWorkgroupsPerDimension: 1,
   subgroupSize: 0,
+  roundsFreely: true,
 };
 
 export interface CpuOptions {

@@ -69,6 +69,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
       maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
+      roundsFreely: true,
       subgroupSize: subgroups ? (info.subgroupMinSize ?? 0) : 0,
     },
     timestamps,

@@ -4,7 +4,7 @@ import { opOf } from "../../kernels/index.ts";
 import type { Caps, GpuKernel } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
 import type { Step } from "../program.ts";
-import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
+import { chooseVariant, layoutKey, makeWeight, roundsFreely } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { openAdapter } from "./adapter.ts";
@@ -52,7 +52,11 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     },
   );
 
-  const kernelOf = (step: Step, forced: string | undefined): { variant: string; kernel: GpuKernel } => {
+  const kernelOf = (
+    step: Step,
+    caps: Caps,
+    forced: string | undefined,
+  ): { variant: string; kernel: GpuKernel } => {
     const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, forced);
     if (!variant) throw new DeviceError(`No kernel of ${step.op} fits this adapter (in ${step.scope}).`);
     return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
@@ -77,7 +81,8 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     async load(program, source, options = {}) {
       checkWeights(program, source);
       const { gpu, pipelines } = open();
-      const kernels = program.steps.map((step) => kernelOf(step, options.variant));
+      const allowed = { ...caps, roundsFreely: roundsFreely(program) };
+      const kernels = program.steps.map((step) => kernelOf(step, allowed, options.variant));
       const compiling = Promise.all(
         kernels.map(({ kernel }, i) =>
           Promise.all(
