@@ -1,14 +1,16 @@
 /**
  * Image files to RGB bytes, by content and not by name. Unless asked otherwise, colour follows TensorFlow's decoders: ICC
  * profiles are ignored, grey is repeated, alpha is dropped, 16 bits keep the upper byte, CMYK is converted by the plain formula of
- * tensorflow/core/lib/jpeg/jpeg_mem.cc. JPEG is decoded with the accurate integer method (TensorFlow's default is a fast
- * one that differs by a few levels).
+ * tensorflow/core/lib/jpeg/jpeg_mem.cc. JPEG is decoded by the method that is asked for; the fast one is TensorFlow's default, and
+ * what it does not take (CMYK, unusual sampling, profiles that are asked for) is decoded by the accurate one.
  */
 import { readFile } from "node:fs/promises";
 import sharp, { type Sharp } from "sharp";
-import { ImageError } from "../errors.ts";
+import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
+import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
 import type { Pixels } from "./pixels.ts";
+import { turnUpright } from "./turn.ts";
 
 sharp.cache(false);
 sharp.concurrency(1);
@@ -24,6 +26,21 @@ export interface DecodeOptions {
   readonly background?: readonly [red: number, green: number, blue: number];
   /** Larger images are refused before they are decoded. */
   readonly maxPixels?: number;
+  /** How JPEG is decoded; `jpegMethodFor` says what suits when it is left out. */
+  readonly jpeg?: JpegMethod;
+}
+
+/**
+ * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
+ * accurate decoder alone; and where there is no fast one for this platform, it decodes all.
+ * @throws UsageError when the fast method is asked for and cannot be had.
+ */
+export function jpegMethodFor({ jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">): JpegMethod {
+  if (jpeg !== "fast") return jpeg ?? (hasFastJpeg && !icc ? "fast" : "accurate");
+  const hint = "Leave out --jpeg fast, or ask for --jpeg accurate.";
+  if (icc) throw new UsageError("The fast JPEG decoder applies no ICC profiles.", hint);
+  if (hasFastJpeg) return jpeg;
+  throw new UsageError(`There is no fast JPEG decoder for ${process.platform} ${process.arch}.`, hint);
 }
 
 const defaultMaxPixels = 2 ** 28;
@@ -62,11 +79,33 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
   }
   try {
-    return isBmp(bytes) ? decodeBmp(bytes, maxPixels) : await decodeBySharp(bytes, exif, maxPixels, options);
+    if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
+    const fast = jpegMethodFor(options) === "fast" && (await decodeFast(bytes, exif, maxPixels));
+    return fast || (await decodeBySharp(bytes, exif, maxPixels, options));
   } catch (cause) {
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
     throw new ImageError(`${name} cannot be decoded: ${reason}.`, undefined, { cause });
   }
+}
+
+const openSharp = (bytes: Buffer, icc: boolean, maxPixels: number) =>
+  sharp(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
+
+/**
+ * A JPEG that the fast decoder takes; undefined for other files. One that it complains about is refused where the other
+ * decoder refuses it (its data end early); data that are merely wrong somewhere give pixels, as in TensorFlow.
+ */
+async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Promise<Pixels | undefined> {
+  const header = readJpegHeader(bytes);
+  if (!header || header.width * header.height > maxPixels) return undefined;
+  const { data, complaint, whole } = decodeFastJpeg(bytes, header);
+  if (!whole) return undefined;
+  if (complaint !== undefined) await openSharp(bytes, false, maxPixels).raw().toBuffer();
+  const { width, height, orientation } = header;
+  const turned = exif === "auto" && orientation > 1;
+  const stored = { width, height, data };
+  const pixels = turned ? turnUpright(stored, orientation) : stored;
+  return { ...pixels, format: "jpeg", orientation, turned, jpeg: "fast" };
 }
 
 async function decodeBySharp(
@@ -75,7 +114,7 @@ async function decodeBySharp(
   maxPixels: number,
   { icc = false, background }: DecodeOptions,
 ): Promise<Pixels> {
-  const open = () => sharp(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
+  const open = () => openSharp(bytes, icc, maxPixels);
   const { format, space, orientation = 1 } = await open().metadata();
   const turned = exif === "auto" && orientation > 1 && orientation <= 8;
   const upright = turned ? open().autoOrient() : open();
@@ -99,6 +138,7 @@ async function decodeBySharp(
     format: format ?? "unknown",
     orientation,
     turned,
+    ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
   };
 }
 

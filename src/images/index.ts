@@ -1,9 +1,10 @@
 /** Image files to network input. */
 
 export { listArchive } from "./archive.ts";
-export { type DecodeOptions, decodeImage, type ExifRule } from "./decode.ts";
+export { type DecodeOptions, decodeImage, type ExifRule, jpegMethodFor } from "./decode.ts";
 export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from "./inputs.ts";
-export type { Pixels } from "./pixels.ts";
+export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
+export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, openDecodePool } from "./pool.ts";
 export {
   describePreprocess,
@@ -13,4 +14,4 @@ export {
   preprocess,
   preprocessModes,
 } from "./preprocess.ts";
-export { type ImageFacts, imageExtensions, type Outcome, type ReadRecipe, readImage } from "./read.ts";
+export { imageExtensions, type Outcome, type ReadRecipe, readImage } from "./read.ts";

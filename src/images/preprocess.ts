@@ -4,7 +4,14 @@
  */
 import { ImageError } from "../errors.ts";
 import type { Pixels } from "./pixels.ts";
-import { type Plane, resizeLegacyBilinear, resizePillowBilinear, toLevels } from "./resize.ts";
+import {
+  type Plane,
+  type Region,
+  resizeLegacyBilinear,
+  resizePillowBilinear,
+  toLevels,
+  wholeOf,
+} from "./resize.ts";
 
 /** slim: as TF-Slim evaluates. resize: the whole image, no crop. seed: as Compute-Features fed its networks. */
 export const preprocessModes = ["slim", "resize", "seed"] as const;
@@ -47,28 +54,11 @@ const vggShortSide = (size: number) => (size === 224 ? 256 : Math.round((size * 
 /** Bytes as the numbers they are. */
 const plain = Float32Array.from({ length: 256 }, (_, byte) => byte);
 
-function cut<T extends Uint8Array | Float32Array>(
-  image: Plane<T>,
-  top: number,
-  left: number,
-  height: number,
-  width: number,
-): Plane<T> {
-  const { channels, data } = image;
-  const out = data.slice(0, height * width * channels) as T;
-  for (let y = 0; y < height; y++) {
-    const start = ((top + y) * image.width + left) * channels;
-    out.set(data.subarray(start, start + width * channels), y * width * channels);
-  }
-  return { width, height, channels, data: out };
-}
-
-/** tf.image.central_crop(image, 0.875). */
-function centralCrop(image: Bytes): Bytes {
+/** What tf.image.central_crop(image, 0.875) leaves. */
+function centralPart({ height, width }: Bytes): Region {
   const margin = (side: number) => Math.trunc((side - side * cropShare) / 2);
-  const top = margin(image.height);
-  const left = margin(image.width);
-  return cut(image, top, left, image.height - 2 * top, image.width - 2 * left);
+  const [top, left] = [margin(height), margin(width)];
+  return { top, left, height: height - 2 * top, width: width - 2 * left };
 }
 
 /** The short side to 256 in proportion (rounded half to even), then the middle. */
@@ -86,8 +76,13 @@ function shortSideThenCrop(image: Bytes, size: number, levels: Float32Array): Im
       `its ${image.width}x${image.height} pixels are too few for a crop of ${size}x${size}`,
     );
   }
-  const resized = resizeLegacyBilinear(image, height, width, levels);
-  return cut(resized, Math.trunc((height - size) / 2), Math.trunc((width - size) / 2), size, size);
+  const middle = {
+    top: Math.trunc((height - size) / 2),
+    left: Math.trunc((width - size) / 2),
+    height: size,
+    width: size,
+  };
+  return resizeLegacyBilinear(image, { height, width }, levels, wholeOf(image), middle);
 }
 
 /** tf.image.resize_image_with_crop_or_pad: the middle, with zeros around where the image is smaller. */
@@ -118,7 +113,8 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
   inception: {
     // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
     levels: plain.map((v) => v * unit),
-    frame: (image, size, levels) => resizeLegacyBilinear(centralCrop(image), size, size, levels),
+    frame: (image, size, levels) =>
+      resizeLegacyBilinear(image, { height: size, width: size }, levels, centralPart(image)),
     scale: ({ data }) => {
       for (let i = 0; i < data.length; i++) data[i] = f(data[i] - 0.5) * 2;
       return data;
@@ -130,7 +126,9 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
     levels: plain,
     frame: shortSideThenCrop,
     scale: ({ data, channels }) => {
-      for (let i = 0; i < data.length; i++) data[i] -= vggMeans[i % channels];
+      for (let i = 0; i < data.length; i += channels) {
+        for (let c = 0; c < channels; c++) data[i + c] -= vggMeans[c];
+      }
       return data;
     },
     frameText: "short side 256 by TensorFlow 1 bilinear, central crop",
@@ -185,7 +183,9 @@ export function preprocess(
   if (mode === "seed") return toLevels(resizePillowBilinear(image, size, size), plain).data;
   const { levels, frame, scale } = families[family];
   return scale(
-    mode === "slim" ? frame(image, size, levels) : resizeLegacyBilinear(image, size, size, levels),
+    mode === "slim"
+      ? frame(image, size, levels)
+      : resizeLegacyBilinear(image, { height: size, width: size }, levels),
   );
 }
 

@@ -5,18 +5,8 @@ import { ImageError } from "../errors.ts";
 import { isBmp } from "./bmp.ts";
 import { type DecodeOptions, decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
+import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
-
-/** What is known of an image that was decoded. */
-export interface ImageFacts {
-  readonly format: string;
-  readonly width: number;
-  readonly height: number;
-  /** The EXIF orientation found, 1 where there is none. */
-  readonly orientation: number;
-  /** Whether the pixels were turned by it. */
-  readonly turned: boolean;
-}
 
 export type Outcome =
   | { readonly status: "known"; readonly hash: string }
@@ -96,10 +86,9 @@ export async function readImage(
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (!(await wanted(hash))) return { status: "known", hash };
   try {
-    const pixels = await decodeImage(bytes, recipe.decode);
-    const { format, width, height, orientation, turned } = pixels;
-    const input = preprocess(pixels, recipe.preprocess);
-    return { status: "ok", hash, facts: { format, width, height, orientation, turned }, input };
+    const { data, ...facts } = await decodeImage(bytes, recipe.decode);
+    const input = preprocess({ data, ...facts }, recipe.preprocess);
+    return { status: "ok", hash, facts, input };
   } catch (error) {
     if (error instanceof ImageError) {
       return { status: "failed", hash, reason: error.message.replace(/^the image /, "").replace(/\.$/, "") };

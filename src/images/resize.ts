@@ -12,6 +12,21 @@ export interface Plane<T extends ArrayLike<number>> {
 
 const f = Math.fround;
 
+/** A part of an image, in pixels. */
+export interface Region {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+export const wholeOf = ({ height, width }: { readonly height: number; readonly width: number }): Region => ({
+  top: 0,
+  left: 0,
+  height,
+  width,
+});
+
 interface LegacyAxis {
   /** Where the two neighbours of each output lie, counted in values. */
   readonly low: Int32Array;
@@ -20,12 +35,12 @@ interface LegacyAxis {
   readonly t: Float32Array;
 }
 
-/** The neighbours along an axis of `limit` places, `step` values apart. */
-function legacyAxis(size: number, limit: number, step: number): LegacyAxis {
+/** `count` outputs from `first` on, of the `size` that `limit` places are resized to, these `step` values apart. */
+function legacyAxis(size: number, limit: number, step: number, first: number, count: number): LegacyAxis {
   const scale = f(limit / size);
-  const axis = { low: new Int32Array(size), high: new Int32Array(size), t: new Float32Array(size) };
-  for (let i = 0; i < size; i++) {
-    const at = f(i * scale);
+  const axis = { low: new Int32Array(count), high: new Int32Array(count), t: new Float32Array(count) };
+  for (let i = 0; i < count; i++) {
+    const at = f((first + i) * scale);
     const low = Math.floor(at);
     axis.low[i] = low * step;
     axis.high[i] = Math.min(Math.ceil(at), limit - 1) * step;
@@ -37,43 +52,77 @@ function legacyAxis(size: number, limit: number, step: number): LegacyAxis {
 /**
  * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
  * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). `levels` says what a byte counts as.
+ * It resizes the part `source` of the image to `size`, of which only the part `wanted` is computed and given.
  */
 export function resizeLegacyBilinear(
   image: Plane<Uint8Array | Uint16Array>,
-  height: number,
-  width: number,
+  size: { readonly height: number; readonly width: number },
   levels: Float32Array,
+  source: Region = wholeOf(image),
+  wanted: Region = wholeOf(size),
 ): Plane<Float32Array> {
   const { channels, data } = image;
-  if (height === image.height && width === image.width) return toLevels(image, levels);
-  const rows = legacyAxis(height, image.height, image.width * channels);
-  const cols = legacyAxis(width, image.width, channels);
+  const { height, width } = wanted;
+  const rowLength = image.width * channels;
+  const start = source.top * rowLength + source.left * channels;
+  const rows = legacyAxis(size.height, source.height, rowLength, wanted.top, height);
+  const cols = legacyAxis(size.width, source.width, channels, wanted.left, width);
   const out = new Float32Array(height * width * channels);
-  let at = 0;
+  // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
+  let above = { row: -1, values: new Float32Array(width * channels) };
+  let below = { row: -1, values: new Float32Array(width * channels) };
   for (let y = 0; y < height; y++) {
-    const above = rows.low[y];
-    const below = rows.high[y];
-    const down = rows.t[y];
-    for (let x = 0; x < width; x++) {
-      const left = cols.low[x];
-      const right = cols.high[x];
-      const along = cols.t[x];
-      for (let c = 0; c < channels; c++) {
-        const tl = levels[data[above + left + c]];
-        const tr = levels[data[above + right + c]];
-        const bl = levels[data[below + left + c]];
-        const br = levels[data[below + right + c]];
-        const top = f(tl + f(f(tr - tl) * along));
-        const bottom = f(bl + f(f(br - bl) * along));
-        out[at++] = f(top + f(f(bottom - top) * down));
-      }
+    if (above.row !== rows.low[y]) [above, below] = [below, above];
+    if (above.row !== rows.low[y]) {
+      above.row = rows.low[y];
+      legacyRow(data, start + above.row, cols, channels, levels, above.values);
     }
+    if (below.row !== rows.high[y]) {
+      below.row = rows.high[y];
+      if (below.row === above.row) below.values.set(above.values);
+      else legacyRow(data, start + below.row, cols, channels, levels, below.values);
+    }
+    blend(above.values, below.values, rows.t[y], out, y * width * channels);
   }
   return { width, height, channels, data: out };
 }
 
+/** One row along its width. */
+function legacyRow(
+  data: Uint8Array | Uint16Array,
+  start: number,
+  { low, high, t }: LegacyAxis,
+  channels: number,
+  levels: Float32Array,
+  out: Float32Array,
+): void {
+  let at = 0;
+  for (let x = 0; x < low.length; x++) {
+    const left = start + low[x];
+    const right = start + high[x];
+    const along = t[x];
+    for (let c = 0; c < channels; c++) {
+      const l = levels[data[left + c]];
+      out[at++] = l + f(f(levels[data[right + c]] - l) * along);
+    }
+  }
+}
+
+/** Between two rows. */
+function blend(
+  above: Float32Array,
+  below: Float32Array,
+  down: number,
+  out: Float32Array,
+  start: number,
+): void {
+  for (let i = 0; i < above.length; i++) {
+    out[start + i] = above[i] + f(f(below[i] - above[i]) * down);
+  }
+}
+
 /** Every byte as what it counts as. */
-export function toLevels(image: Plane<Uint8Array | Uint16Array>, levels: Float32Array): Plane<Float32Array> {
+export function toLevels(image: Plane<Uint8Array>, levels: Float32Array): Plane<Float32Array> {
   const data = new Float32Array(image.data.length);
   for (let i = 0; i < data.length; i++) data[i] = levels[image.data[i]];
   return { ...image, data };

@@ -1,0 +1,150 @@
+/**
+ * JPEG by TensorFlow's default method: libjpeg-turbo's fast integer transform with fancy upsampling
+ * (tensorflow/core/lib/jpeg/jpeg_mem.cc), bit for bit. The header is read here, so that nothing that is too large or of
+ * another kind comes to the native decoder.
+ */
+import { createRequire } from "node:module";
+
+/** fast: as TensorFlow decodes by default. accurate: as Pillow does, and TensorFlow's INTEGER_ACCURATE. */
+export const jpegMethods = ["fast", "accurate"] as const;
+export type JpegMethod = (typeof jpegMethods)[number];
+
+export interface JpegHeader {
+  readonly width: number;
+  readonly height: number;
+  /** EXIF's, 1 where there is none that can be read. */
+  readonly orientation: number;
+}
+
+type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FORMAT_RGB">;
+
+function loadTurbo(): Turbo | undefined {
+  try {
+    return createRequire(import.meta.url)("@julusian/jpeg-turbo") as Turbo;
+  } catch {
+    return undefined;
+  }
+}
+
+const turbo = loadTurbo();
+
+/** Whether there is a fast decoder for this platform. */
+export const hasFastJpeg = turbo !== undefined;
+
+/** Baseline, extended and progressive; the rest is arithmetic, lossless or hierarchical. */
+const frames: readonly number[] = [0xc0, 0xc1, 0xc2];
+/** Sampling of the first component, height in the lower half; the others have 1 x 1. Others are for libvips. */
+const samplings: readonly number[] = [0x11, 0x12, 0x21, 0x22];
+const progressive = 0xc2;
+/** As libvips: a file of more scans takes its time out of proportion to its size. */
+const mostScans = 100;
+/** The native decoder counts bytes in 32 bits. */
+const mostBytes = 2 ** 31 - 1;
+
+/**
+ * The header of a JPEG that the fast decoder takes: 8 bits, grey or three components, Huffman codes, the usual sampling,
+ * no byte out of place. Undefined for any other file.
+ */
+export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
+  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
+  let size: { width: number; height: number } | undefined;
+  let kind = 0;
+  let orientation = 1;
+  for (let at = 2; at + 4 <= bytes.length; ) {
+    if (bytes[at] !== 0xff) return undefined;
+    const marker = bytes[at + 1];
+    if (marker === 0xff) {
+      at++;
+      continue;
+    }
+    const length = bytes.readUInt16BE(at + 2);
+    const segment = bytes.subarray(at + 4, at + 2 + length);
+    if (length < 2 || segment.length !== length - 2) return undefined;
+    if (marker === 0xda) {
+      return size && (kind !== progressive || countScans(bytes, at) <= mostScans)
+        ? { ...size, orientation }
+        : undefined;
+    }
+    if (frames.includes(marker)) {
+      if (size) return undefined;
+      kind = marker;
+      size = readFrame(segment);
+      if (!size) return undefined;
+    } else if (marker === 0xe1 && segment.toString("latin1", 0, 6) === "Exif\0\0") {
+      orientation = readOrientation(segment.subarray(6)) ?? orientation;
+    } else if (!isPlain(marker)) return undefined;
+    at += 2 + length;
+  }
+  return undefined;
+}
+
+/** Tables, restart intervals, applications' and comments' segments. */
+const isPlain = (marker: number) =>
+  marker === 0xc4 || marker === 0xdb || marker === 0xdd || marker === 0xfe || (marker & 0xf0) === 0xe0;
+
+function countScans(bytes: Buffer, first: number): number {
+  const scan = Buffer.from([0xff, 0xda]);
+  let count = 0;
+  for (let at = first; at >= 0 && count <= mostScans; at = bytes.indexOf(scan, at + 2)) count++;
+  return count;
+}
+
+function readFrame(segment: Buffer): { width: number; height: number } | undefined {
+  if (segment.length < 6) return undefined;
+  const [precision, components] = [segment[0], segment[5]];
+  const height = segment.readUInt16BE(1);
+  const width = segment.readUInt16BE(3);
+  if (segment.length !== 6 + 3 * components || precision !== 8) return undefined;
+  if (width === 0 || height === 0 || 3 * width * height > mostBytes) return undefined;
+  if (components === 1) return { width, height };
+  const [first, second, third] = [segment[7], segment[10], segment[13]];
+  const usual = components === 3 && samplings.includes(first) && second === 0x11 && third === 0x11;
+  return usual ? { width, height } : undefined;
+}
+
+/** The orientation in the first directory of an EXIF block; undefined where it has none that makes sense. */
+function readOrientation(exif: Buffer): number | undefined {
+  const order = exif.toString("latin1", 0, 4);
+  if (order !== "II*\0" && order !== "MM\0*") return undefined;
+  const little = order === "II*\0";
+  const u16 = (at: number) => (little ? exif.readUInt16LE(at) : exif.readUInt16BE(at));
+  if (exif.length < 8) return undefined;
+  const directory = little ? exif.readUInt32LE(4) : exif.readUInt32BE(4);
+  if (directory + 2 > exif.length) return undefined;
+  const count = u16(directory);
+  for (let i = 0; i < count; i++) {
+    const entry = directory + 2 + 12 * i;
+    if (entry + 12 > exif.length) return undefined;
+    // A tag of two bytes, its type (3: a number of two bytes), how many, and the value itself.
+    if (u16(entry) !== 0x0112) continue;
+    const value = u16(entry + 2) === 3 ? u16(entry + 8) : 0;
+    return value >= 1 && value <= 8 ? value : undefined;
+  }
+  return undefined;
+}
+
+/** Complaints about the coded data with which libjpeg goes on to the end; any other stopped it. */
+const wentOn =
+  /^(Corrupt JPEG data: (?!bad ICC)|Premature end of JPEG file|Inconsistent progression|Invalid SOS parameters)/;
+
+export interface FastPixels {
+  /** RGB interleaved, as far as it was decoded. */
+  readonly data: Uint8Array;
+  /** What libjpeg said of the file, if anything. */
+  readonly complaint?: string;
+  /** Whether every pixel was decoded, whatever it is worth. */
+  readonly whole: boolean;
+}
+
+/** Decodes a file of which `readJpegHeader` gave the header. Only where `hasFastJpeg`. */
+export function decodeFastJpeg(bytes: Buffer, { width, height }: JpegHeader): FastPixels {
+  if (!turbo) throw new Error("There is no fast JPEG decoder for this platform.");
+  const data = Buffer.allocUnsafeSlow(3 * width * height);
+  try {
+    const decoded = turbo.decompressSync(bytes, data, { format: turbo.FORMAT_RGB });
+    return { data, whole: decoded.width === width && decoded.height === height };
+  } catch (error) {
+    const complaint = error instanceof Error ? error.message : String(error);
+    return { data, complaint, whole: wentOn.test(complaint) };
+  }
+}
