@@ -7,6 +7,7 @@ import { formats } from "../features/formats/index.ts";
 import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
 import { pools } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
+import { jpegMethods } from "../images/jpeg.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
@@ -60,6 +61,11 @@ const options: readonly Option[] = [
   option("--exclude <pattern>", "no paths that match; may be given several times").argParser(repeated),
   choice("--exif <rule>", "whether photographs are turned upright (seed: never)", ["auto", "ignore"]).default(
     "auto",
+  ),
+  choice(
+    "--jpeg <method>",
+    "how JPEG is decoded (default: fast, as TensorFlow does; accurate for seed, as Pillow does, and with --icc)",
+    [...jpegMethods],
   ),
   option("--icc", "apply ICC profiles, which TensorFlow ignores"),
   option(
@@ -274,7 +280,10 @@ function summary(report: ExtractReport): string {
     ["speed", `${(computed / Math.max(times.wall / 1000, 1e-9)).toPrecision(3)} images a second`],
     ["bottleneck", bottleneck(times)],
     ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],
-    ["preprocess", `${preprocess.mode}, EXIF ${preprocess.exif}: ${preprocess.description}`],
+    [
+      "preprocess",
+      `${preprocess.mode}, EXIF ${preprocess.exif}, JPEG ${preprocess.jpeg}: ${preprocess.description}`,
+    ],
     ...pathsOf(report).map((path) => ["written", path] as const),
     ["beside", `${files.map(({ path }) => `${path}.json`).join(", ")} and ${report.manifest}`],
   ];

@@ -1,7 +1,7 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
 import { NothingToDoError } from "../errors.ts";
-import type { ImageInput, Outcome, ReadRecipe } from "../images/index.ts";
+import { hasFastJpeg, type ImageInput, type Outcome, type ReadRecipe } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
 import { openAtomic } from "./atomic.ts";
@@ -49,6 +49,8 @@ export interface ExtractReport {
   readonly times: StageTimes;
 }
 
+const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
+
 /** All that decides the bits of a stored feature. */
 function settingsOf(
   network: Network,
@@ -68,6 +70,7 @@ function settingsOf(
     pool: request.pool ?? "none",
     preprocess: description,
     exif: recipe.decode.exif,
+    jpeg: recipe.decode.jpeg,
     icc: recipe.decode.icc ?? false,
     background: recipe.decode.background ?? null,
     maxPixels: recipe.decode.maxPixels ?? null,
@@ -97,12 +100,7 @@ export async function extract(
     throwIfStopped(signal);
     const endPoints = keptEndPoints(network, request.pool ?? "none");
     const recipe: ReadRecipe = {
-      decode: {
-        exif: planned.exif,
-        icc: request.icc,
-        background: request.background,
-        maxPixels: request.maxPixels,
-      },
+      decode: planned.decode,
       preprocess: {
         family: model.preprocess,
         mode: request.preprocess,
@@ -121,6 +119,7 @@ export async function extract(
       retryFailed: request.retryFailed ?? false,
       patience: 1000 * (request.commitEvery ?? 2),
     });
+    if (planned.decode.jpeg === "accurate" && !hasFastJpeg) events.notice?.(noFastJpeg);
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
     const rows = run.records.filter((r) => r.status === "ok").length;

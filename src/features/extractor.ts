@@ -3,6 +3,7 @@ import type { DeviceName } from "../engine/devices.ts";
 import {
   type DecodeOptions,
   decodeImage,
+  decodeRules,
   describePreprocess,
   type PreprocessMode,
   preprocess,
@@ -56,7 +57,8 @@ export interface Extractor {
  * @throws UsageError, CheckpointError, DeviceError.
  */
 export async function createExtractor(options: ExtractorOptions): Promise<Extractor> {
-  const { exif = "auto", icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
+  const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
+  const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
   const model =
     options.model === "auto" && options.checkpoint !== undefined
       ? await identifyCheckpoint(options.checkpoint)
@@ -65,7 +67,6 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;
   const recipe = { family: model.preprocess, mode, size, channels };
-  const decode: DecodeOptions = { exif: mode === "seed" ? "ignore" : exif, icc, background, maxPixels };
   const pixels = sizeOf(network.inputShape);
   return {
     model: network.model,

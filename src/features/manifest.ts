@@ -1,4 +1,5 @@
 /** `<out>.manifest.jsonl`: one line for every input, whatever became of it, in the order of the paths. */
+import type { JpegMethod } from "../images/index.ts";
 import { openAtomic } from "./atomic.ts";
 
 export interface ManifestRecord {
@@ -10,6 +11,8 @@ export interface ManifestRecord {
   readonly sha256?: string;
   /** By content: jpeg, png ... */
   readonly format?: string;
+  /** How it was decoded, where it is a JPEG. */
+  readonly jpeg?: JpegMethod;
   /** In pixels, as they went on. */
   readonly width?: number;
   readonly height?: number;

@@ -1,5 +1,5 @@
 /** What stands in the file beside the features: how they were made, so that nobody has to remember it. */
-import type { ExifRule, PreprocessMode } from "../images/index.ts";
+import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
 import type { EncodingCost } from "./encode.ts";
 import type { FeatureDtype } from "./formats/table.ts";
@@ -63,6 +63,8 @@ export interface PcaNote {
 export interface PreprocessNote {
   readonly mode: PreprocessMode;
   readonly exif: ExifRule;
+  /** The method of decoding JPEG; an image that needed the other one says so in the manifest. */
+  readonly jpeg: JpegMethod;
   readonly description: string;
 }
 

@@ -1,6 +1,6 @@
 /** From the store to what the user asked for: tables of features, predictions, the manifest. */
 import { extname } from "node:path";
-import type { ExifRule } from "../images/index.ts";
+import type { DecodeRules } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import { openAtomic } from "./atomic.ts";
 import { encoderFor } from "./encode.ts";
@@ -30,7 +30,7 @@ export interface OutputOptions {
   readonly records: readonly ManifestRecord[];
   readonly out: string;
   readonly format: FeatureFormat;
-  readonly exif: ExifRule;
+  readonly decode: DecodeRules;
   readonly from: string;
   readonly description: string;
   readonly labels: LabelNames;
@@ -93,7 +93,12 @@ export async function writeOutputs(options: OutputOptions): Promise<{
       },
       format: format.name,
       from: options.from,
-      preprocess: { mode: request.preprocess, exif: options.exif, description: options.description },
+      preprocess: {
+        mode: request.preprocess,
+        exif: options.decode.exif,
+        jpeg: options.decode.jpeg,
+        description: options.description,
+      },
       records,
     });
     const encoded = async function* (): AsyncGenerator<Uint8Array> {

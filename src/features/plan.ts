@@ -1,7 +1,7 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
 import { stat } from "node:fs/promises";
 import { NothingToDoError, UsageError } from "../errors.ts";
-import { type ExifRule, type ImageInput, imageExtensions } from "../images/index.ts";
+import { type DecodeRules, decodeRules, type ImageInput, imageExtensions } from "../images/index.ts";
 import { findModel, type Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { findFormat } from "./formats/index.ts";
@@ -19,7 +19,7 @@ export interface Plan {
   readonly format: FeatureFormat;
   readonly out: string;
   readonly inputs: readonly ImageInput[];
-  readonly exif: ExifRule;
+  readonly decode: DecodeRules;
   readonly from: string;
 }
 
@@ -28,7 +28,8 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   const model = await modelOf(request, rooms);
   const format = findFormat(request.format);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
-  const exif = request.preprocess === "seed" ? "ignore" : request.exif;
+  const { exif, jpeg, icc, background, maxPixels } = request;
+  const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels });
   const dataDir = request.dataDir ?? (request.list ? undefined : samplesDirectory);
   const from = request.list ? "the list" : (dataDir as string);
   const patterns = { globs: request.globs, excludes: request.excludes };
@@ -44,7 +45,7 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
     const where = request.list ? "the list" : `${from} or the folders in it`;
     throw new NothingToDoError(`There are no images in ${where}${left}.`, lookedFor);
   }
-  return { model, format, out, inputs, exif, from };
+  return { model, format, out, inputs, decode, from };
 }
 
 /** Opens the network of a request. @throws UsageError, CheckpointError, DeviceError */

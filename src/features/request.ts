@@ -1,5 +1,5 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import type { ExifRule, PreprocessMode } from "../images/index.ts";
+import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
 import type { FeatureDtype } from "./formats/table.ts";
 import type { NetworkOptions } from "./network.ts";
@@ -22,6 +22,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly preprocess: PreprocessMode;
   /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
   readonly exif: ExifRule;
+  /** How JPEG is decoded; as TensorFlow does by default (fast) when left out, or for the seed mode as Pillow does (accurate). */
+  readonly jpeg?: JpegMethod;
   /** Whether ICC profiles are applied; TensorFlow ignores them. */
   readonly icc?: boolean;
   /** What shows through transparent pixels, as [r, g, b]; alpha is dropped when left out, as TensorFlow does. */

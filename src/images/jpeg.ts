@@ -123,28 +123,32 @@ function readOrientation(exif: Buffer): number | undefined {
   return undefined;
 }
 
-/** Complaints about the coded data with which libjpeg goes on to the end; any other stopped it. */
-const wentOn =
-  /^(Corrupt JPEG data: (?!bad ICC)|Premature end of JPEG file|Inconsistent progression|Invalid SOS parameters)/;
-
 export interface FastPixels {
-  /** RGB interleaved, as far as it was decoded. */
+  /** RGB interleaved. */
   readonly data: Uint8Array;
-  /** What libjpeg said of the file, if anything. */
-  readonly complaint?: string;
-  /** Whether every pixel was decoded, whatever it is worth. */
-  readonly whole: boolean;
+  /** Whether libjpeg warned of something in the data, with which it went on to the end. */
+  readonly doubtful: boolean;
 }
 
-/** Decodes a file of which `readJpegHeader` gave the header. Only where `hasFastJpeg`. */
-export function decodeFastJpeg(bytes: Buffer, { width, height }: JpegHeader): FastPixels {
-  if (!turbo) throw new Error("There is no fast JPEG decoder for this platform.");
-  const data = Buffer.allocUnsafeSlow(3 * width * height);
-  try {
-    const decoded = turbo.decompressSync(bytes, data, { format: turbo.FORMAT_RGB });
-    return { data, whole: decoded.width === width && decoded.height === height };
-  } catch (error) {
-    const complaint = error instanceof Error ? error.message : String(error);
-    return { data, complaint, whole: wentOn.test(complaint) };
-  }
+/**
+ * Decodes a file of which `readJpegHeader` gave the header; undefined where libjpeg stopped before the last pixel. Only
+ * where `hasFastJpeg`.
+ */
+export function decodeFastJpeg(bytes: Buffer, { width, height }: JpegHeader): FastPixels | undefined {
+  const decoder = turbo;
+  if (!decoder) throw new Error("There is no fast JPEG decoder for this platform.");
+  const into = (data: Uint8Array): boolean => {
+    try {
+      decoder.decompressSync(bytes, Buffer.from(data.buffer), { format: decoder.FORMAT_RGB });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const data = new Uint8Array(3 * width * height);
+  if (into(data)) return { data, doubtful: false };
+  // Warnings and errors come alike. After a warning every byte is written, whatever was there before.
+  const again = new Uint8Array(data.length).fill(255);
+  into(again);
+  return Buffer.compare(data, again) === 0 ? { data, doubtful: true } : undefined;
 }

@@ -3,13 +3,15 @@
  * rounded to float32 where TensorFlow rounds it.
  */
 import { ImageError } from "../errors.ts";
+import { type DecodeOptions, jpegMethodFor } from "./decode.ts";
 import type { Pixels } from "./pixels.ts";
 import {
   type Plane,
   type Region,
   resizeLegacyBilinear,
   resizePillowBilinear,
-  toLevels,
+  type Scaling,
+  unscaled,
   wholeOf,
 } from "./resize.ts";
 
@@ -28,16 +30,20 @@ export interface PreprocessOptions {
   readonly channels: number;
 }
 
+/** Decoding with all that decides its result settled. */
+export type DecodeRules = DecodeOptions & Required<Pick<DecodeOptions, "exif" | "jpeg">>;
+
 type Image = Plane<Float32Array>;
 type Bytes = Plane<Uint8Array>;
 
 interface Family {
   /** What each byte counts as before any resizing. */
   readonly levels: Float32Array;
-  /** The evaluation's own crop and resize. */
-  readonly frame: (image: Bytes, size: number, levels: Float32Array) => Image;
-  /** The last step, on the framed image. */
-  readonly scale: (image: Image) => Float32Array;
+  readonly scaling: Scaling;
+  /** The evaluation's own crop and resize, scaled. */
+  readonly frame: (image: Bytes, size: number, family: Family) => Image;
+  /** What is done to the whole image after that. */
+  readonly finish?: (data: Float32Array) => Float32Array;
   readonly frameText: string;
   readonly scaleText: string;
 }
@@ -62,7 +68,7 @@ function centralPart({ height, width }: Bytes): Region {
 }
 
 /** The short side to 256 in proportion (rounded half to even), then the middle. */
-function shortSideThenCrop(image: Bytes, size: number, levels: Float32Array): Image {
+function shortSideThenCrop(image: Bytes, size: number, { levels, scaling }: Family): Image {
   const rint = (x: number) => {
     const below = Math.floor(x);
     if (x - below !== 0.5) return Math.round(x);
@@ -82,11 +88,11 @@ function shortSideThenCrop(image: Bytes, size: number, levels: Float32Array): Im
     height: size,
     width: size,
   };
-  return resizeLegacyBilinear(image, { height, width }, levels, wholeOf(image), middle);
+  return resizeLegacyBilinear(image, { height, width }, levels, scaling, wholeOf(image), middle);
 }
 
 /** tf.image.resize_image_with_crop_or_pad: the middle, with zeros around where the image is smaller. */
-function cropOrPad(image: Bytes, size: number, levels: Float32Array): Image {
+function cropOrPad(image: Bytes, size: number, { levels, scaling: { means, factor } }: Family): Image {
   const { channels } = image;
   const out = new Float32Array(size * size * channels);
   const top = Math.floor((image.height - size) / 2);
@@ -94,15 +100,13 @@ function cropOrPad(image: Bytes, size: number, levels: Float32Array): Image {
   // A negative margin is padding; TensorFlow puts the odd line of it behind.
   const shift = (margin: number, side: number) => (margin >= 0 ? margin : -Math.floor((size - side) / 2));
   const [y0, x0] = [shift(top, image.height), shift(left, image.width)];
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) {
-      const [sy, sx] = [y + y0, x + x0];
-      if (sy < 0 || sy >= image.height || sx < 0 || sx >= image.width) continue;
-      for (let c = 0; c < channels; c++) {
-        const byte = image.data[(sy * image.width + sx) * channels + c];
-        out[(y * size + x) * channels + c] = levels[byte];
-      }
-    }
+  for (let i = 0; i < out.length; i++) {
+    const c = i % channels;
+    const x = Math.floor(i / channels) % size;
+    const [sy, sx] = [Math.floor(i / channels / size) + y0, x + x0];
+    const inside = sy >= 0 && sy < image.height && sx >= 0 && sx < image.width;
+    const value = inside ? levels[image.data[(sy * image.width + sx) * channels + c]] : 0;
+    out[i] = f(value - means[c]) * factor;
   }
   return { width: size, height: size, channels, data: out };
 }
@@ -113,38 +117,31 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
   inception: {
     // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
     levels: plain.map((v) => v * unit),
-    frame: (image, size, levels) =>
-      resizeLegacyBilinear(image, { height: size, width: size }, levels, centralPart(image)),
-    scale: ({ data }) => {
-      for (let i = 0; i < data.length; i++) data[i] = f(data[i] - 0.5) * 2;
-      return data;
-    },
+    scaling: { means: [0.5, 0.5, 0.5], factor: 2 },
+    frame: (image, size, { levels, scaling }) =>
+      resizeLegacyBilinear(image, { height: size, width: size }, levels, scaling, centralPart(image)),
     frameText: "central crop 0.875, TensorFlow 1 bilinear",
     scaleText: "(x/255 - 0.5) * 2",
   },
   vgg: {
     levels: plain,
+    scaling: { means: vggMeans, factor: 1 },
     frame: shortSideThenCrop,
-    scale: ({ data, channels }) => {
-      for (let i = 0; i < data.length; i += channels) {
-        for (let c = 0; c < channels; c++) data[i + c] -= vggMeans[c];
-      }
-      return data;
-    },
     frameText: "short side 256 by TensorFlow 1 bilinear, central crop",
     scaleText: "x - [123.68, 116.78, 103.94]",
   },
   cifarnet: {
     levels: plain,
+    scaling: unscaled,
     frame: cropOrPad,
-    scale: ({ data }) => standardize(data),
+    finish: standardize,
     frameText: "central crop or zero padding",
     scaleText: "(x - mean) / max(deviation, 1/sqrt(values))",
   },
   lenet: {
     levels: plain,
+    scaling: { means: [128, 128, 128], factor: 1 / 128 },
     frame: cropOrPad,
-    scale: ({ data }) => data.map((v) => (v - 128) / 128),
     frameText: "central crop or zero padding",
     scaleText: "(x - 128) / 128",
   },
@@ -180,13 +177,25 @@ export function preprocess(
   { family, mode, size, channels }: PreprocessOptions,
 ): Float32Array {
   const image = withChannels(pixels, channels);
-  if (mode === "seed") return toLevels(resizePillowBilinear(image, size, size), plain).data;
-  const { levels, frame, scale } = families[family];
-  return scale(
+  if (mode === "seed") return Float32Array.from(resizePillowBilinear(image, size, size).data);
+  const it = families[family];
+  const { data } =
     mode === "slim"
-      ? frame(image, size, levels)
-      : resizeLegacyBilinear(image, { height: size, width: size }, levels),
-  );
+      ? it.frame(image, size, it)
+      : resizeLegacyBilinear(image, { height: size, width: size }, it.levels, it.scaling);
+  return it.finish ? it.finish(data) : data;
+}
+
+/**
+ * How images are decoded for a mode. Pillow, with which Compute-Features read its images, turns nothing upright and
+ * decodes JPEG by the accurate method; TensorFlow's is the fast one.
+ * @throws UsageError when the fast method is asked for and cannot be had.
+ */
+export function decodeRules(mode: PreprocessMode, wishes: DecodeOptions): DecodeRules {
+  const { exif = "auto", jpeg } = wishes;
+  return mode === "seed"
+    ? { ...wishes, exif: "ignore", jpeg: jpegMethodFor({ ...wishes, jpeg: jpeg ?? "accurate" }) }
+    : { ...wishes, exif, jpeg: jpegMethodFor(wishes) };
 }
 
 /** The preprocessing in words, for the output's metadata. */

@@ -12,6 +12,14 @@ export interface Plane<T extends ArrayLike<number>> {
 
 const f = Math.fround;
 
+/** What becomes of a value at last: (value - mean of its channel) * factor, each step rounded to float32. */
+export interface Scaling {
+  readonly means: readonly number[];
+  readonly factor: number;
+}
+
+export const unscaled: Scaling = { means: [0, 0, 0], factor: 1 };
+
 /** A part of an image, in pixels. */
 export interface Region {
   readonly top: number;
@@ -51,13 +59,15 @@ function legacyAxis(size: number, limit: number, step: number, first: number, co
 
 /**
  * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
- * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). `levels` says what a byte counts as.
- * It resizes the part `source` of the image to `size`, of which only the part `wanted` is computed and given.
+ * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). `levels` says what a byte counts as;
+ * the result is scaled as it is written, since another walk over it would cost as much as the resizing. The part `source`
+ * of the image is resized to `size`, of which only the part `wanted` is computed and given.
  */
 export function resizeLegacyBilinear(
   image: Plane<Uint8Array | Uint16Array>,
   size: { readonly height: number; readonly width: number },
   levels: Float32Array,
+  { means, factor }: Scaling,
   source: Region = wholeOf(image),
   wanted: Region = wholeOf(size),
 ): Plane<Float32Array> {
@@ -68,6 +78,7 @@ export function resizeLegacyBilinear(
   const rows = legacyAxis(size.height, source.height, rowLength, wanted.top, height);
   const cols = legacyAxis(size.width, source.width, channels, wanted.left, width);
   const out = new Float32Array(height * width * channels);
+  const rowMeans = Float32Array.from({ length: width * channels }, (_, i) => means[i % channels]);
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { row: -1, values: new Float32Array(width * channels) };
   let below = { row: -1, values: new Float32Array(width * channels) };
@@ -82,7 +93,8 @@ export function resizeLegacyBilinear(
       if (below.row === above.row) below.values.set(above.values);
       else legacyRow(data, start + below.row, cols, channels, levels, below.values);
     }
-    blend(above.values, below.values, rows.t[y], out, y * width * channels);
+    const row = out.subarray(y * rowMeans.length, (y + 1) * rowMeans.length);
+    blend(above.values, below.values, rows.t[y], rowMeans, factor, row);
   }
   return { width, height, channels, data: out };
 }
@@ -108,24 +120,19 @@ function legacyRow(
   }
 }
 
-/** Between two rows. */
+/** Between two rows, and scaled. */
 function blend(
   above: Float32Array,
   below: Float32Array,
   down: number,
+  means: Float32Array,
+  factor: number,
   out: Float32Array,
-  start: number,
 ): void {
-  for (let i = 0; i < above.length; i++) {
-    out[start + i] = above[i] + f(f(below[i] - above[i]) * down);
+  for (let i = 0; i < out.length; i++) {
+    const value = f(above[i] + f(f(below[i] - above[i]) * down));
+    out[i] = f(value - means[i]) * factor;
   }
-}
-
-/** Every byte as what it counts as. */
-export function toLevels(image: Plane<Uint8Array>, levels: Float32Array): Plane<Float32Array> {
-  const data = new Float32Array(image.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = levels[image.data[i]];
-  return { ...image, data };
 }
 
 /** Fraction bits of Pillow's fixed-point weights. */

@@ -10,7 +10,7 @@ import {
   type PreprocessOptions,
   preprocess,
 } from "../../src/images/index.ts";
-import { resizeLegacyBilinear, resizePillowBilinear } from "../../src/images/resize.ts";
+import { resizeLegacyBilinear, resizePillowBilinear, unscaled } from "../../src/images/resize.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { readOpCases } from "../../src/verify/ops.ts";
@@ -95,9 +95,9 @@ describe("a part of a resized image", () => {
       for (let y = 0; y < 15; y++) {
         cutOut.data.set(data.subarray(3 * ((y + 2) * width + 3), 3 * ((y + 2) * width + 20)), 3 * 17 * y);
       }
-      const all = resizeLegacyBilinear(cutOut, size, levels).data;
+      const all = resizeLegacyBilinear(cutOut, size, levels, unscaled).data;
       const wanted = { top: 3, left: 5, height: 5, width: 11 };
-      const part = resizeLegacyBilinear(image, size, levels, source, wanted).data;
+      const part = resizeLegacyBilinear(image, size, levels, unscaled, source, wanted).data;
       expect(part.length).toBe(5 * 11 * 3);
       expect([...part]).toEqual(
         Array.from(part, (_, i) => {
@@ -115,6 +115,7 @@ describe("TensorFlow 1's bilinear resize", () => {
       { width: values.length, height: 1, channels: 1, data: Uint8Array.from(values) },
       { height: 1, width },
       Float32Array.of(0, 1, 2, 3),
+      unscaled,
     ).data,
   ];
 
@@ -135,7 +136,7 @@ describe("TensorFlow 1's bilinear resize", () => {
       const levels = seededTensor(seed, shape, bound, offset);
       const data = Uint16Array.from(levels, (_, i) => i);
       const image = { height, width, channels, data };
-      const ours = resizeLegacyBilinear(image, { height: outH, width: outW }, levels).data;
+      const ours = resizeLegacyBilinear(image, { height: outH, width: outW }, levels, unscaled).data;
       const truth = truthOf(c);
       // The reference was computed in float64.
       expect(Math.max(...ours.map((v, i) => Math.abs(v - truth[i])))).toBeLessThan(1e-4);

@@ -1,0 +1,226 @@
+/**
+ * `npm run bench:extract`: whether extract keeps up with what it is made of. Where decoding dominates (a network that costs
+ * nothing), against sharp decoding the same files and doing no more; where computing dominates, against the engine fed the
+ * same number of images from memory. Contenders alternate in one process.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import sharp from "sharp";
+import { type ExtractRequest, extract } from "../src/features/extract.ts";
+import { type Network, openNetwork } from "../src/features/network.ts";
+import { batchSizeFor } from "../src/features/plan.ts";
+import { ownRooms } from "../src/features/rooms.ts";
+import { findModel } from "../src/nets/index.ts";
+import { sizeOf } from "../src/tensor.ts";
+import { spread } from "./layers.ts";
+
+const [width, height] = [500, 375];
+const pictures = ["picture1_331.png", "picture2_331.png"];
+
+/** `count` JPEGs under `folder`, no two alike: some cuts of the test pictures, each with a comment of its own. */
+async function drawImages(folder: string, count: number): Promise<string[]> {
+  const cuts: Buffer[] = [];
+  for (let i = 0; i < 24; i++) {
+    const picture = new URL(`../test/reference/images/${pictures[i % 2]}`, import.meta.url).pathname;
+    const cut = { left: 5 * i, top: 3 * i, width: 200, height: 150 };
+    cuts.push(await sharp(picture).extract(cut).resize(width, height).jpeg({ quality: 90 }).toBuffer());
+  }
+  const paths: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const text = Buffer.from(String(i).padStart(8, "0"));
+    const comment = Buffer.concat([Buffer.from([0xff, 0xfe, 0, 2 + text.length]), text]);
+    const jpeg = cuts[i % cuts.length];
+    const path = join(folder, `${text}.jpg`);
+    await writeFile(path, Buffer.concat([jpeg.subarray(0, 2), comment, jpeg.subarray(2)]));
+    paths.push(path);
+  }
+  return paths;
+}
+
+const seconds = async (work: () => Promise<unknown>): Promise<number> => {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1000;
+};
+
+/** sharp alone: every file to its pixels, `inFlight` at a time. */
+async function decodeBySharp(paths: readonly string[], inFlight: number): Promise<void> {
+  let next = 0;
+  const one = async () => {
+    while (next < paths.length) await sharp(paths[next++]).raw().toBuffer();
+  };
+  await Promise.all(Array.from({ length: inFlight }, one));
+}
+
+/** A network that costs nothing. */
+const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
+  const widths = 1024;
+  return async ({ model }) => ({
+    model,
+    endPoints: [{ name: "none", shape: [1, 1, widths] }],
+    logits: "none",
+    inputShape,
+    largestBatch: 1024,
+    backend: "cpu",
+    adapter: "none",
+    weights: { kind: "seeded" },
+    run: async (_, count) => [new Float32Array(count * widths)],
+    close: async () => {},
+  });
+};
+
+interface Contest {
+  readonly contest: string;
+  readonly images: number;
+  /** Images a second. */
+  readonly extract: { readonly best: number; readonly median: number };
+  readonly reference: { readonly name: string; readonly best: number; readonly median: number };
+  /** extract's rate by the reference's. */
+  readonly ratio: { readonly best: number; readonly median: number };
+}
+
+/** Runs both `rounds` times, in turn. */
+async function contest(
+  name: string,
+  images: number,
+  rounds: number,
+  ours: () => Promise<unknown>,
+  reference: { readonly name: string; readonly work: () => Promise<unknown> },
+): Promise<Contest> {
+  const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  for (let round = 0; round < rounds; round++) {
+    times.theirs.push(await seconds(reference.work));
+    times.ours.push(await seconds(ours));
+  }
+  const rates = (of: readonly number[]) => {
+    const { min, median } = spread(of);
+    return { best: images / min, median: images / median };
+  };
+  const [a, b] = [rates(times.ours), rates(times.theirs)];
+  return {
+    contest: name,
+    images,
+    extract: a,
+    reference: { name: reference.name, ...b },
+    ratio: { best: a.best / b.best, median: a.median / b.median },
+  };
+}
+
+interface Options {
+  readonly images: number;
+  readonly computed: number;
+  readonly rounds: number;
+  readonly model: string;
+  readonly device: readonly ("webgpu" | "cpu")[];
+  readonly save?: string;
+}
+
+async function bench(options: Options): Promise<readonly Contest[]> {
+  const folder = await mkdtemp(join(tmpdir(), "bench-extract-"));
+  const model = findModel(options.model);
+  const results: Contest[] = [];
+  const done = (result: Contest) => {
+    results.push(result);
+    const { reference: r, extract: e, ratio } = result;
+    console.error(
+      `${result.contest}: extract ${e.median.toFixed(1)} images/s, ${r.name} ${r.median.toFixed(1)}: ${(100 * ratio.median).toFixed(0)} % (best ${(100 * ratio.best).toFixed(0)} %)`,
+    );
+  };
+  try {
+    const dataDir = join(folder, "images");
+    await mkdir(dataDir);
+    const paths = await drawImages(dataDir, options.images);
+    const request = (device: "webgpu" | "cpu"): ExtractRequest => ({
+      model: model.name,
+      dataDir,
+      preprocess: "slim",
+      exif: "auto",
+      device,
+      batchSize: "auto",
+      format: "npy",
+      weights: "seeded",
+      overwrite: true,
+      out: join(folder, "out.npy"),
+    });
+    const inputShape = [model.inputSize, model.inputSize, model.inputChannels];
+
+    const rooms = { ...ownRooms, openNetwork: idleNetwork(inputShape) };
+    sharp.cache(false);
+    const choices = [1, 2, 4].map((n) => n * availableParallelism());
+    const tried: { inFlight: number; time: number }[] = [];
+    for (const inFlight of choices) {
+      const time = await seconds(() => decodeBySharp(paths.slice(0, 200), inFlight));
+      tried.push({ inFlight, time });
+    }
+    const { inFlight } = tried.reduce((a, b) => (b.time < a.time ? b : a));
+    done(
+      await contest(
+        "decoding dominates",
+        paths.length,
+        options.rounds,
+        () => extract(request("cpu"), rooms),
+        { name: `sharp, ${inFlight} in flight`, work: () => decodeBySharp(paths, inFlight) },
+      ),
+    );
+
+    for (const path of paths.slice(options.computed)) await rm(path);
+    for (const device of options.device) {
+      const network = await openNetwork({ model: model.name, device, weights: "seeded" });
+      try {
+        const batch = batchSizeFor(request(device), network);
+        const size = sizeOf(network.inputShape);
+        const input = new Float32Array(batch * size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
+        const engine = async () => {
+          for (let i = 0; i < options.computed; i += batch) {
+            const count = Math.min(batch, options.computed - i);
+            await network.run(input.subarray(0, count * size), count);
+          }
+        };
+        await engine();
+        // Opening a network is no part of the engine's rate, so extract is lent the one that is open.
+        const lent: typeof openNetwork = async () => ({ ...network, close: async () => {} });
+        done(
+          await contest(
+            `${model.name} on ${network.backend} (${network.adapter})`,
+            Math.min(options.computed, paths.length),
+            options.rounds,
+            () => extract(request(device), { ...ownRooms, openNetwork: lent }),
+            { name: `the engine, batches of ${batch}`, work: engine },
+          ),
+        );
+      } finally {
+        await network.close();
+      }
+    }
+    return results;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function count(text: string): number {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError("a whole number from 1 on is wanted.");
+  return n;
+}
+
+const program = new Command("bench:extract")
+  .description("time extract against sharp's decoding and against the engine")
+  .option("--images <n>", `JPEGs of ${width}x${height} to decode`, count, 1000)
+  .option("--computed <n>", "how many of them to compute", count, 96)
+  .option("--rounds <n>", "rounds to take the best and the median of", count, 3)
+  .option("--model <name>", "the network", "mobilenet_v1")
+  .addOption(
+    new Option("--device <device...>", "what computes").choices(["webgpu", "cpu"]).default(["webgpu", "cpu"]),
+  )
+  .option("--save <file>", "write the result as JSON, such as bench/results/extract.json");
+
+program.parse();
+const options = program.opts<Options>();
+const machine = { node: process.version, cores: availableParallelism(), processor: cpus()[0]?.model };
+const result = { width, height, machine, results: await bench(options) };
+const text = `${JSON.stringify(result, null, 2)}\n`;
+if (options.save) await writeFile(options.save, text);
+else console.log(text);
