@@ -9,9 +9,9 @@ import { createBatcher } from "./batches.ts";
 import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
-import { type ExtractedFile, writeOutputs } from "./output.ts";
+import { type ExtractedFile, logitsIndex, writeOutputs } from "./output.ts";
 import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
-import { type LabelNames, readLabels } from "./predictions.ts";
+import { checkLabels, type LabelNames, readLabels } from "./predictions.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { Stopped, throwIfStopped } from "./stopped.ts";
@@ -31,7 +31,8 @@ export interface ExtractEvents {
 /** Where the time of a run went, in milliseconds. Stages run beside each other. */
 export interface StageTimes {
   readonly wall: number;
-  /** Reading and decoding, divided by the number of workers. */
+  /** Reading, and decoding with preprocessing, divided by the number of workers. */
+  readonly read: number;
   readonly decode: number;
   readonly compute: number;
   readonly write: number;
@@ -99,6 +100,9 @@ export async function extract(
   try {
     throwIfStopped(signal);
     const endPoints = keptEndPoints(network, request.pool ?? "none");
+    if (request.topk) {
+      checkLabels(labels, sizeOf(endPoints[logitsIndex(network, endPoints)].networkShape), request.labels);
+    }
     const recipe: ReadRecipe = {
       decode: planned.decode,
       preprocess: {
@@ -205,7 +209,8 @@ async function pump(run: Pump): Promise<Pumped> {
       computed: batcher.computed,
       times: {
         wall: performance.now() - began,
-        decode: pool.busyMilliseconds / workers,
+        read: pool.milliseconds.read / workers,
+        decode: pool.milliseconds.decode / workers,
         compute: batcher.computeMilliseconds,
         write: batcher.writeMilliseconds,
       },

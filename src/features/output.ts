@@ -156,7 +156,7 @@ async function writePredictions(
 }
 
 /** The logits are the end point that `openFor` named last; where they were asked for before, it stands once. */
-function logitsIndex(network: Network, endPoints: readonly KeptEndPoint[]): number {
+export function logitsIndex(network: Network, endPoints: readonly KeptEndPoint[]): number {
   const index = endPoints.findIndex((e) => e.name === network.logits);
   return index < 0 ? endPoints.length - 1 : index;
 }

@@ -17,6 +17,17 @@ export async function readLabels(path: string | undefined): Promise<LabelNames> 
   return text.replace(/\n$/, "").split(/\r?\n/);
 }
 
+/** Names that are one too few would each stand at another class. @throws UsageError */
+export function checkLabels(names: LabelNames, classes: number, path = "the file"): void {
+  if (!names || names.length === classes) return;
+  throw new UsageError(
+    `The labels ${path} name ${names.length} classes, and this network has ${classes}.`,
+    names.length === classes - 1
+      ? "Its class 0 is probably the background: begin the file with a line for it."
+      : "Name a file with a line for each class, the first for class 0.",
+  );
+}
+
 export interface Prediction {
   readonly index: number;
   readonly probability: number;
@@ -31,5 +42,5 @@ export function topClasses(logits: Float32Array, count: number, names: LabelName
   return Array.from(logits, (v, index) => ({ index, probability: Math.exp(v - peak) / total }))
     .sort((a, b) => b.probability - a.probability || a.index - b.index)
     .slice(0, count)
-    .map((p) => (names ? { ...p, name: names[p.index] ?? `class ${p.index}` } : p));
+    .map((p) => (names ? { ...p, name: names[p.index] } : p));
 }

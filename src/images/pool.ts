@@ -11,17 +11,23 @@ export type ToWorker =
   | { readonly kind: "read"; readonly id: number; readonly image: ImageInput }
   | { readonly kind: "answer"; readonly id: number; readonly wanted: boolean };
 
+/** Time spent on an image: reading its file, and all together. */
+interface WorkTime {
+  readonly reading: number;
+  readonly all: number;
+}
+
 export type FromWorker =
   | { readonly kind: "ask"; readonly id: number; readonly hash: string }
-  | { readonly kind: "done"; readonly id: number; readonly outcome: Outcome; readonly milliseconds: number }
+  | { readonly kind: "done"; readonly id: number; readonly outcome: Outcome; readonly milliseconds: WorkTime }
   | { readonly kind: "bug"; readonly id: number; readonly stack: string };
 
 export interface DecodePool {
   readonly workers: number;
   /** Reads one image; `wanted` is asked with its hash before it is decoded. Rejects only for a bug of ours. */
   read(image: ImageInput, wanted: (hash: string) => boolean): Promise<Outcome>;
-  /** Time that workers spent on images, all together. */
-  readonly busyMilliseconds: number;
+  /** Time that workers spent reading files, and decoding them, all together. */
+  readonly milliseconds: { readonly read: number; readonly decode: number };
   close(): Promise<void>;
 }
 
@@ -42,7 +48,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   const waiting: Job[] = [];
   /** The images that each worker has. */
   const hands = new Map<Worker, Map<number, Job>>();
-  let busyMilliseconds = 0;
+  const milliseconds = { read: 0, decode: 0 };
   let closed = false;
   let ids = 0;
 
@@ -61,7 +67,8 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
       jobs.delete(id);
       if (message.kind === "bug") job.reject(new Error(`a decoding worker failed: ${message.stack}`));
       else {
-        busyMilliseconds += message.milliseconds;
+        milliseconds.read += message.milliseconds.reading;
+        milliseconds.decode += message.milliseconds.all - message.milliseconds.reading;
         job.resolve(message.outcome);
       }
       next();
@@ -103,9 +110,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
 
   return {
     workers: count,
-    get busyMilliseconds() {
-      return busyMilliseconds;
-    },
+    milliseconds,
     read: (image, wanted) =>
       new Promise((resolve, reject) => {
         waiting.push({ id: ids++, image, wanted, resolve, reject, suspect: false });

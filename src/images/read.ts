@@ -72,19 +72,21 @@ function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
   }
 }
 
-/**
- * Reads, decodes and preprocesses one file. `wanted` is asked, with the hash of its content, before it is decoded: what
- * is known already need not be. Never rejects for what is wrong with the file.
- */
-export async function readImage(
-  image: ImageInput,
-  recipe: ReadRecipe,
-  wanted: (hash: string) => boolean | Promise<boolean>,
-): Promise<Outcome> {
+/** A file's content by its hash. */
+export interface Content {
+  readonly bytes: Buffer;
+  readonly hash: string;
+}
+
+/** Reads one file, whole; an outcome where there is nothing to decode. */
+export function readContent(image: ImageInput): Content | Outcome {
   const bytes = readBytes(image);
   if (!Buffer.isBuffer(bytes)) return bytes;
-  const hash = createHash("sha256").update(bytes).digest("hex");
-  if (!(await wanted(hash))) return { status: "known", hash };
+  return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
+}
+
+/** Decodes and preprocesses what a file held. Never rejects for what is wrong with it. */
+export async function decodeContent({ bytes, hash }: Content, recipe: ReadRecipe): Promise<Outcome> {
   try {
     const { data, ...facts } = await decodeImage(bytes, recipe.decode);
     const input = preprocess({ data, ...facts }, recipe.preprocess);

@@ -1,7 +1,7 @@
 /** A decoding worker, told by messages what to read. See pool.ts for the other end. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { FromWorker, ToWorker } from "./pool.ts";
-import { type ReadRecipe, readImage } from "./read.ts";
+import { type Content, decodeContent, type Outcome, type ReadRecipe, readContent } from "./read.ts";
 
 const port = parentPort;
 if (!port) throw new Error("worker.ts runs in a worker thread");
@@ -22,6 +22,13 @@ function spell(): number {
   return milliseconds;
 }
 
+/** Asks, with the hash of a content, whether it is known already: what is need not be decoded. */
+async function decodeWanted(id: number, content: Content): Promise<Outcome> {
+  const wanted = new Promise<boolean>((resolve) => void answers.set(id, resolve));
+  say({ kind: "ask", id, hash: content.hash });
+  return (await wanted) ? decodeContent(content, recipe) : { status: "known", hash: content.hash };
+}
+
 port.on("message", async (message: ToWorker) => {
   const { id } = message;
   if (message.kind === "answer") {
@@ -31,12 +38,12 @@ port.on("message", async (message: ToWorker) => {
   }
   if (underWay++ === 0) began = performance.now();
   try {
-    const outcome = await readImage(message.image, recipe, (hash) => {
-      say({ kind: "ask", id, hash });
-      return new Promise<boolean>((resolve) => void answers.set(id, resolve));
-    });
+    const start = performance.now();
+    const content = readContent(message.image);
+    const reading = performance.now() - start;
+    const outcome = "status" in content ? content : await decodeWanted(id, content);
     underWay--;
-    const milliseconds = spell();
+    const milliseconds = { reading, all: spell() };
     const transfer = outcome.status === "ok" ? [outcome.input.buffer as ArrayBuffer] : [];
     say({ kind: "done", id, outcome, milliseconds }, transfer);
   } catch (error) {

@@ -108,7 +108,7 @@ export function fakeRooms(
       recipes.push(recipe);
       return {
         workers,
-        busyMilliseconds: 0,
+        milliseconds: { read: 0, decode: 0 },
         read: async ({ path }, wanted) => {
           const text = await readFile(path as Buffer, "utf8");
           const hash = `hash of ${text}`;

@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { UsageError } from "../../src/errors.ts";
 import { extract } from "../../src/features/extract.ts";
 import { pooledShape, poolMap, unitLength } from "../../src/features/numbers.ts";
 import { fitPca, loadPca, project, savePca } from "../../src/features/pca.ts";
-import { topClasses } from "../../src/features/predictions.ts";
+import { checkLabels, topClasses } from "../../src/features/predictions.ts";
 import { readFeatures } from "../../src/features/readers/index.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { fakeRooms, itWithPython, requestFor, runPython, temporaryFolder, writeFiles } from "./helpers.ts";
@@ -109,11 +110,21 @@ describe("a vector", () => {
   });
 });
 
+describe("labels", () => {
+  it("must be as many as the classes, or each name would stand at another class", () => {
+    const names = ["cat", "dog"];
+    expect(() => checkLabels(names, 2)).not.toThrow();
+    expect(() => checkLabels(undefined, 2)).not.toThrow();
+    expect(() => checkLabels(names, 3, "names.txt")).toThrow(/names\.txt name 2 classes.*has 3/);
+    expect(() => checkLabels(names, 1)).toThrow(UsageError);
+  });
+});
+
 describe("predictions", () => {
   it("are the likeliest classes by softmax, with their names", () => {
-    const top = topClasses(Float32Array.of(0, Math.log(3), Math.log(6)), 2, ["a", "b"]);
+    const top = topClasses(Float32Array.of(0, Math.log(3), Math.log(6)), 2, ["a", "b", "c"]);
     expect(top.map((p) => [p.index, Number(p.probability.toFixed(6)), p.name])).toEqual([
-      [2, 0.6, "class 2"],
+      [2, 0.6, "c"],
       [1, 0.3, "b"],
     ]);
   });
