@@ -5,15 +5,11 @@
  * what it does not take (CMYK, unusual sampling, profiles that are asked for) is decoded by the accurate one.
  */
 import { readFile } from "node:fs/promises";
-import sharp, { type Sharp } from "sharp";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
 import type { Pixels } from "./pixels.ts";
 import { turnUpright } from "./turn.ts";
-
-sharp.cache(false);
-sharp.concurrency(1);
 
 export type ExifRule = "auto" | "ignore";
 
@@ -45,6 +41,9 @@ export function jpegMethodFor({ jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">
 
 const defaultMaxPixels = 2 ** 28;
 
+/** libvips is loaded where it is needed: a worker that reads nothing but JPEG starts in half the time without it. */
+const libvips = () => import("./libvips.ts");
+
 /** Beginnings of files that are often named like images. */
 const impostors: readonly (readonly [RegExp, string])[] = [
   [/^\s*(<!doctype html|<html)/i, "it is a web page"],
@@ -66,11 +65,12 @@ function diagnose(bytes: Buffer, error: unknown): string {
 
 /**
  * Decodes an image file, or its bytes.
- * @throws ImageError that says what is wrong with it.
+ * @throws ImageError that says what is wrong with it; UsageError where `jpegMethodFor` does.
  */
 export async function decodeImage(source: string | Buffer, options: DecodeOptions = {}): Promise<Pixels> {
   const { exif = "auto", maxPixels = defaultMaxPixels } = options;
   const name = typeof source === "string" ? source : "the image";
+  const method = jpegMethodFor(options);
   let bytes: Buffer;
   try {
     bytes = typeof source === "string" ? await readFile(source) : source;
@@ -80,16 +80,13 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
   }
   try {
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
-    const fast = jpegMethodFor(options) === "fast" && (await decodeFast(bytes, exif, maxPixels));
-    return fast || (await decodeBySharp(bytes, exif, maxPixels, options));
+    const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
+    return fast || (await (await libvips()).decode(bytes, exif, maxPixels, options));
   } catch (cause) {
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
     throw new ImageError(`${name} cannot be decoded: ${reason}.`, undefined, { cause });
   }
 }
-
-const openSharp = (bytes: Buffer, icc: boolean, maxPixels: number) =>
-  sharp(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
 
 /**
  * A JPEG that the fast decoder takes; undefined for other files. One of which it warns is refused where the other decoder
@@ -100,65 +97,11 @@ async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Pro
   if (!header || header.width * header.height > maxPixels) return undefined;
   const decoded = decodeFastJpeg(bytes, header);
   if (!decoded) return undefined;
-  if (decoded.doubtful) await openSharp(bytes, false, maxPixels).raw().toBuffer();
+  if (decoded.doubtful) await (await libvips()).check(bytes, maxPixels);
   const { data } = decoded;
   const { width, height, orientation } = header;
   const turned = exif === "auto" && orientation > 1;
   const stored = { width, height, data };
   const pixels = turned ? turnUpright(stored, orientation) : stored;
   return { ...pixels, format: "jpeg", orientation, turned, jpeg: "fast" };
-}
-
-async function decodeBySharp(
-  bytes: Buffer,
-  exif: ExifRule,
-  maxPixels: number,
-  { icc = false, background }: DecodeOptions,
-): Promise<Pixels> {
-  const open = () => openSharp(bytes, icc, maxPixels);
-  const { format, space, orientation = 1 } = await open().metadata();
-  const turned = exif === "auto" && orientation > 1 && orientation <= 8;
-  const upright = turned ? open().autoOrient() : open();
-  const inks = space === "cmyk" && !icc;
-  const opaque = (image: Sharp) => {
-    if (!background) return image.removeAlpha();
-    const [r, g, b] = background;
-    return image.flatten({ background: { r, g, b } });
-  };
-  const { data, info } = await (inks
-    ? upright.pipelineColourspace("cmyk").toColourspace("cmyk")
-    : opaque(upright).toColourspace("srgb")
-  )
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const pixels = info.width * info.height;
-  return {
-    width: info.width,
-    height: info.height,
-    data: inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels),
-    format: format ?? "unknown",
-    orientation,
-    turned,
-    ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
-  };
-}
-
-/** A plain array: walking over a Buffer takes nearly twice the time. */
-function fromChannels(data: Buffer, pixels: number, channels: number): Uint8Array {
-  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
-  const rgb = new Uint8Array(3 * pixels);
-  for (let i = 0; i < pixels; i++) {
-    for (let c = 0; c < 3; c++) rgb[3 * i + c] = data[channels * i + (channels > 2 ? c : 0)];
-  }
-  return rgb;
-}
-
-/** CMYK as libvips gives it: 0 is no ink, whatever the file's own convention. */
-function fromInks(data: Uint8Array, pixels: number): Uint8Array {
-  const rgb = new Uint8Array(3 * pixels);
-  for (let i = 0; i < pixels; i++) {
-    const light = 255 - data[4 * i + 3];
-    for (let c = 0; c < 3; c++) rgb[3 * i + c] = Math.floor((light * (255 - data[4 * i + c])) / 255);
-  }
-  return rgb;
 }

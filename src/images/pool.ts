@@ -53,7 +53,10 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   let ids = 0;
 
   function start(): Worker {
-    const worker = new Worker(new URL("./start-worker.mjs", import.meta.url), { workerData: recipe });
+    const worker = new Worker(new URL("./start-worker.cjs", import.meta.url), {
+      workerData: recipe,
+      execArgv: [],
+    });
     const jobs = new Map<number, Job>();
     hands.set(worker, jobs);
     worker.on("message", (message: FromWorker) => {
