@@ -19,7 +19,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "tar-header.ts": [],
   nets: ["engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
   match: ["nets", "engine", "checkpoint", "tensor.ts", "errors.ts", "nearest.ts"],
-  images: ["tar-header.ts", "tensor.ts", "errors.ts"],
+  images: ["wasm", "tar-header.ts", "tensor.ts", "errors.ts"],
   features: [
     "half.ts",
     "nearest.ts",

@@ -8,23 +8,9 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
+import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { turnUpright } from "./turn.ts";
-
-export type ExifRule = "auto" | "ignore";
-
-export interface DecodeOptions {
-  /** Turn the pixels upright by EXIF (auto) or leave them as stored (ignore, as TensorFlow does). */
-  readonly exif?: ExifRule;
-  /** Apply ICC profiles, which TensorFlow ignores. */
-  readonly icc?: boolean;
-  /** What shows through transparent pixels; without it alpha is dropped, as in TensorFlow. */
-  readonly background?: readonly [red: number, green: number, blue: number];
-  /** Larger images are refused before they are decoded. */
-  readonly maxPixels?: number;
-  /** How JPEG is decoded; `jpegMethodFor` says what suits when it is left out. */
-  readonly jpeg?: JpegMethod;
-}
 
 /**
  * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the

@@ -1,6 +1,6 @@
 /** All formats but bitmaps by libvips, and JPEG by its accurate method. */
 import sharp, { type Sharp } from "sharp";
-import type { DecodeOptions, ExifRule } from "./decode.ts";
+import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 
 sharp.cache(false);

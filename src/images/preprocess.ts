@@ -3,17 +3,11 @@
  * rounded to float32 where TensorFlow rounds it.
  */
 import { ImageError } from "../errors.ts";
-import { type DecodeOptions, jpegMethodFor } from "./decode.ts";
+import { resizeLegacyBilinear, type Scaling, unscaled } from "./bilinear.ts";
+import { jpegMethodFor } from "./decode.ts";
+import type { DecodeOptions } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
-import {
-  type Plane,
-  type Region,
-  resizeLegacyBilinear,
-  resizePillowBilinear,
-  type Scaling,
-  unscaled,
-  wholeOf,
-} from "./resize.ts";
+import { type Plane, type Region, resizePillowBilinear, wholeOf } from "./resize.ts";
 
 /** slim: as TF-Slim evaluates. resize: the whole image, no crop. seed: as Compute-Features fed its networks. */
 export const preprocessModes = ["slim", "resize", "seed"] as const;

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ImageError } from "../errors.ts";
 import { isBmp } from "./bmp.ts";
-import { type DecodeOptions, decodeImage } from "./decode.ts";
+import { decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
+import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
 

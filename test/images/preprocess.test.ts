@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { resizeLegacyBilinear, unscaled } from "../../src/images/bilinear.ts";
 import {
   decodeImage,
   describePreprocess,
@@ -10,7 +11,7 @@ import {
   type PreprocessOptions,
   preprocess,
 } from "../../src/images/index.ts";
-import { resizeLegacyBilinear, resizePillowBilinear, unscaled } from "../../src/images/resize.ts";
+import { resizePillowBilinear } from "../../src/images/resize.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { readOpCases } from "../../src/verify/ops.ts";
@@ -114,7 +115,7 @@ describe("TensorFlow 1's bilinear resize", () => {
     ...resizeLegacyBilinear(
       { width: values.length, height: 1, channels: 1, data: Uint8Array.from(values) },
       { height: 1, width },
-      Float32Array.of(0, 1, 2, 3),
+      Float32Array.from({ length: 256 }, (_, byte) => byte),
       unscaled,
     ).data,
   ];
@@ -132,11 +133,23 @@ describe("TensorFlow 1's bilinear resize", () => {
       const [{ seed, shape, bound, offset }] = c.inputs;
       const [, height, width, channels] = shape;
       const [outH, outW] = c.attrs.size as [number, number];
-      // Each value is a level of its own, so that any float can be resized.
-      const levels = seededTensor(seed, shape, bound, offset);
-      const data = Uint16Array.from(levels, (_, i) => i);
-      const image = { height, width, channels, data };
-      const ours = resizeLegacyBilinear(image, { height: outH, width: outW }, levels, unscaled).data;
+      // Bytes are resized, so each value is taken apart into three of them; the sum of their results is the value's.
+      const values = seededTensor(seed, shape, bound, offset);
+      const low = Math.min(...values);
+      const step = (Math.max(...values) - low) / (2 ** 24 - 1);
+      const parts = [0, 8, 16].map(
+        (bits) =>
+          resizeLegacyBilinear(
+            {
+              ...{ height, width, channels },
+              data: Uint8Array.from(values, (v) => Math.round((v - low) / step) >> bits),
+            },
+            { height: outH, width: outW },
+            Float32Array.from({ length: 256 }, (_, byte) => 2 ** bits * step * byte),
+            unscaled,
+          ).data,
+      );
+      const ours = parts[0].map((_, i) => low + parts[0][i] + parts[1][i] + parts[2][i]);
       const truth = truthOf(c);
       // The reference was computed in float64.
       expect(Math.max(...ours.map((v, i) => Math.abs(v - truth[i])))).toBeLessThan(1e-4);
