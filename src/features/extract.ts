@@ -192,7 +192,10 @@ async function pump(run: Pump): Promise<Pumped> {
       if (signal?.aborted) break;
       const record = recordOf(input.key, outcome, store);
       records.push(record);
-      if (outcome.status === "ok") await batcher.add(outcome);
+      if (outcome.status === "ok") {
+        await batcher.add(outcome);
+        pool.giveBack(outcome.input);
+      }
       if (record.status === "failed") {
         if (outcome.status === "failed" && outcome.hash) store.addFailure(outcome.hash, outcome.reason);
         failed++;

@@ -73,9 +73,9 @@ function place(memory: WebAssembly.Memory, sizes: readonly number[]): number[] {
 
 /**
  * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
- * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). `levels` says what each of 256 bytes
+ * that the bits are the same (tensorflow/core/kernels/image/resize_bilinear_op.cc). The result is [height, width, channels]. `levels` says what each of 256 bytes
  * counts as; the result is scaled as it is written. The part `source` of the image is resized to `size`, of which only the
- * part `wanted` is computed and given.
+ * part `wanted` is computed and given, in `out` where that is there.
  */
 export function resizeLegacyBilinear(
   image: Plane<Uint8Array>,
@@ -84,7 +84,8 @@ export function resizeLegacyBilinear(
   { means, factor }: Scaling,
   source: Region = wholeOf(image),
   wanted: Region = wholeOf(size),
-): Plane<Float32Array> {
+  out: Float32Array = new Float32Array(wanted.height * wanted.width * image.channels),
+): Float32Array {
   const { channels, data } = image;
   const { height, width } = wanted;
   const values = width * channels;
@@ -113,7 +114,6 @@ export function resizeLegacyBilinear(
     row.set(data.subarray(start, start + rowBytes));
     resizeRow(atRow, atPlaces, atPlaces + placeBytes * width, atLevels, at, channels);
   };
-  const out = new Float32Array(height * values);
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { y: -1, at: first };
   let below = { y: -1, at: second };
@@ -132,5 +132,5 @@ export function resizeLegacyBilinear(
     blendRows(above.at, same ? above.at : below.at, atScale, atMeans, atResult, atResult + 4 * values);
     out.set(result, y * values);
   }
-  return { width, height, channels, data: out };
+  return out;
 }

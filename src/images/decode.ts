@@ -8,6 +8,7 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
+import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { turnUpright } from "./turn.ts";
@@ -26,9 +27,6 @@ export function jpegMethodFor({ jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">
 }
 
 const defaultMaxPixels = 2 ** 28;
-
-/** libvips is loaded where it is needed: a worker that reads nothing but JPEG starts in half the time without it. */
-const libvips = () => import("./libvips.ts");
 
 /** Beginnings of files that are often named like images. */
 const impostors: readonly (readonly [RegExp, string])[] = [
@@ -67,7 +65,7 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
   try {
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
     const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
-    return fast || (await (await libvips()).decode(bytes, exif, maxPixels, options));
+    return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));
   } catch (cause) {
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
     throw new ImageError(`${name} cannot be decoded: ${reason}.`, undefined, { cause });
@@ -83,7 +81,7 @@ async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Pro
   if (!header || header.width * header.height > maxPixels) return undefined;
   const decoded = decodeFastJpeg(bytes, header);
   if (!decoded) return undefined;
-  if (decoded.doubtful) await (await libvips()).check(bytes, maxPixels);
+  if (decoded.doubtful) await checkByLibvips(bytes, maxPixels);
   const { data } = decoded;
   const { width, height, orientation } = header;
   const turned = exif === "auto" && orientation > 1;

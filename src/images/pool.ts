@@ -2,13 +2,21 @@
  * Workers that read, decode and preprocess beside the engine. Each has two images in hand, so that it never waits for a
  * message. A worker that dies (a decoder crashed, memory ran out) is replaced; the images that it had are tried once
  * more, each alone, and the one that kills again is given up.
+ *
+ * Inputs lie in shared memory that goes round: sending half a megabyte for each image, and freeing it, would take the
+ * main thread longer than computing with some networks.
  */
 import { Worker } from "node:worker_threads";
 import type { ImageInput } from "./inputs.ts";
-import type { Outcome, ReadRecipe } from "./read.ts";
+import { inputBytes, type Outcome, type ReadRecipe } from "./read.ts";
 
 export type ToWorker =
-  | { readonly kind: "read"; readonly id: number; readonly image: ImageInput }
+  | {
+      readonly kind: "read";
+      readonly id: number;
+      readonly image: ImageInput;
+      readonly room: SharedArrayBuffer;
+    }
   | { readonly kind: "answer"; readonly id: number; readonly wanted: boolean };
 
 /** Time spent on an image: reading its file, and all together. */
@@ -26,6 +34,8 @@ export interface DecodePool {
   readonly workers: number;
   /** Reads one image; `wanted` is asked with its hash before it is decoded. Rejects only for a bug of ours. */
   read(image: ImageInput, wanted: (hash: string) => boolean): Promise<Outcome>;
+  /** Takes an outcome's input back: it must no longer be used. One that is not given back is merely not used again. */
+  giveBack(input: Float32Array): void;
   /** Time that workers spent reading files, and decoding them, all together. */
   readonly milliseconds: { readonly read: number; readonly decode: number };
   close(): Promise<void>;
@@ -37,6 +47,8 @@ interface Job {
   readonly wanted: (hash: string) => boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
+  /** Where its input goes. */
+  readonly room: SharedArrayBuffer;
   /** Whether a worker died while it had this image among others. */
   readonly suspect: boolean;
 }
@@ -48,6 +60,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   const waiting: Job[] = [];
   /** The images that each worker has. */
   const hands = new Map<Worker, Map<number, Job>>();
+  const rooms: SharedArrayBuffer[] = [];
   const milliseconds = { read: 0, decode: 0 };
   let closed = false;
   let ids = 0;
@@ -72,6 +85,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
       else {
         milliseconds.read += message.milliseconds.reading;
         milliseconds.decode += message.milliseconds.all - message.milliseconds.reading;
+        if (message.outcome.status !== "ok") rooms.push(job.room);
         job.resolve(message.outcome);
       }
       next();
@@ -107,7 +121,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
       if (!worker) return;
       waiting.shift();
       hands.get(worker)?.set(job.id, job);
-      worker.postMessage({ kind: "read", id: job.id, image: job.image } satisfies ToWorker);
+      worker.postMessage({ kind: "read", id: job.id, image: job.image, room: job.room } satisfies ToWorker);
     }
   }
 
@@ -116,9 +130,13 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
     milliseconds,
     read: (image, wanted) =>
       new Promise((resolve, reject) => {
-        waiting.push({ id: ids++, image, wanted, resolve, reject, suspect: false });
+        const room = rooms.pop() ?? new SharedArrayBuffer(inputBytes(recipe));
+        waiting.push({ id: ids++, image, wanted, resolve, reject, room, suspect: false });
         next();
       }),
+    giveBack(input) {
+      if (input.buffer instanceof SharedArrayBuffer) rooms.push(input.buffer);
+    },
     async close() {
       closed = true;
       for (const job of waiting.splice(0)) job.reject(new Error("the decoding workers were closed"));

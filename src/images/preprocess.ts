@@ -27,7 +27,6 @@ export interface PreprocessOptions {
 /** Decoding with all that decides its result settled. */
 export type DecodeRules = DecodeOptions & Required<Pick<DecodeOptions, "exif" | "jpeg">>;
 
-type Image = Plane<Float32Array>;
 type Bytes = Plane<Uint8Array>;
 
 interface Family {
@@ -35,9 +34,9 @@ interface Family {
   readonly levels: Float32Array;
   readonly scaling: Scaling;
   /** The evaluation's own crop and resize, scaled. */
-  readonly frame: (image: Bytes, size: number, family: Family) => Image;
+  readonly frame: (image: Bytes, size: number, family: Family, out: Float32Array) => void;
   /** What is done to the whole image after that. */
-  readonly finish?: (data: Float32Array) => Float32Array;
+  readonly finish?: (data: Float32Array) => void;
   readonly frameText: string;
   readonly scaleText: string;
 }
@@ -62,7 +61,7 @@ function centralPart({ height, width }: Bytes): Region {
 }
 
 /** The short side to 256 in proportion (rounded half to even), then the middle. */
-function shortSideThenCrop(image: Bytes, size: number, { levels, scaling }: Family): Image {
+function shortSideThenCrop(image: Bytes, size: number, { levels, scaling }: Family, out: Float32Array): void {
   const rint = (x: number) => {
     const below = Math.floor(x);
     if (x - below !== 0.5) return Math.round(x);
@@ -82,13 +81,17 @@ function shortSideThenCrop(image: Bytes, size: number, { levels, scaling }: Fami
     height: size,
     width: size,
   };
-  return resizeLegacyBilinear(image, { height, width }, levels, scaling, wholeOf(image), middle);
+  resizeLegacyBilinear(image, { height, width }, levels, scaling, wholeOf(image), middle, out);
 }
 
 /** tf.image.resize_image_with_crop_or_pad: the middle, with zeros around where the image is smaller. */
-function cropOrPad(image: Bytes, size: number, { levels, scaling: { means, factor } }: Family): Image {
+function cropOrPad(
+  image: Bytes,
+  size: number,
+  { levels, scaling: { means, factor } }: Family,
+  out: Float32Array,
+): void {
   const { channels } = image;
-  const out = new Float32Array(size * size * channels);
   const top = Math.floor((image.height - size) / 2);
   const left = Math.floor((image.width - size) / 2);
   // A negative margin is padding; TensorFlow puts the odd line of it behind.
@@ -102,7 +105,6 @@ function cropOrPad(image: Bytes, size: number, { levels, scaling: { means, facto
     const value = inside ? levels[image.data[(sy * image.width + sx) * channels + c]] : 0;
     out[i] = f(value - means[c]) * factor;
   }
-  return { width: size, height: size, channels, data: out };
 }
 
 const unit = f(1 / 255);
@@ -112,8 +114,10 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
     // convert_image_dtype multiplies by 1/255; dividing by 255 would differ in the last bit.
     levels: plain.map((v) => v * unit),
     scaling: { means: [0.5, 0.5, 0.5], factor: 2 },
-    frame: (image, size, { levels, scaling }) =>
-      resizeLegacyBilinear(image, { height: size, width: size }, levels, scaling, centralPart(image)),
+    frame: (image, size, { levels, scaling }, out) => {
+      const square = { height: size, width: size };
+      resizeLegacyBilinear(image, square, levels, scaling, centralPart(image), wholeOf(square), out);
+    },
     frameText: "central crop 0.875, TensorFlow 1 bilinear",
     scaleText: "(x/255 - 0.5) * 2",
   },
@@ -142,14 +146,14 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
 };
 
 /** tf.image.per_image_standardization. */
-function standardize(data: Float32Array): Float32Array {
+function standardize(data: Float32Array): void {
   let sum = 0;
   for (const v of data) sum += v;
   const mean = sum / data.length;
   let squares = 0;
   for (const v of data) squares += (v - mean) ** 2;
   const deviation = Math.max(Math.sqrt(squares / data.length), 1 / Math.sqrt(data.length));
-  return data.map((v) => (v - mean) / deviation);
+  for (const [i, v] of data.entries()) data[i] = (v - mean) / deviation;
 }
 
 /** Grey is the mean of R, G and B, rounded down. */
@@ -163,21 +167,22 @@ function withChannels({ width, height, data }: Pixels, channels: number): Bytes 
 }
 
 /**
- * The input of one image: float32 values [size, size, channels].
+ * The input of one image: float32 values [size, size, channels], in `out` where that is there.
  * @throws ImageError when the image is too small for the family's crop.
  */
 export function preprocess(
   pixels: Pixels,
   { family, mode, size, channels }: PreprocessOptions,
+  out: Float32Array = new Float32Array(size * size * channels),
 ): Float32Array {
   const image = withChannels(pixels, channels);
-  if (mode === "seed") return Float32Array.from(resizePillowBilinear(image, size, size).data);
   const it = families[family];
-  const { data } =
-    mode === "slim"
-      ? it.frame(image, size, it)
-      : resizeLegacyBilinear(image, { height: size, width: size }, it.levels, it.scaling);
-  return it.finish ? it.finish(data) : data;
+  const square = { height: size, width: size };
+  if (mode === "seed") out.set(resizePillowBilinear(image, size, size).data);
+  else if (mode === "slim") it.frame(image, size, it, out);
+  else resizeLegacyBilinear(image, square, it.levels, it.scaling, wholeOf(image), wholeOf(square), out);
+  if (mode !== "seed") it.finish?.(out);
+  return out;
 }
 
 /**

@@ -21,6 +21,10 @@ export interface ReadRecipe {
   readonly preprocess: PreprocessOptions;
 }
 
+/** Bytes of one image's input. */
+export const inputBytes = ({ preprocess: { size, channels } }: ReadRecipe): number =>
+  4 * size * size * channels;
+
 /** Endings of files whose owners take them for images: what cannot be read among them is an error, not another file. */
 export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "tif", "tiff"];
 
@@ -86,11 +90,15 @@ export function readContent(image: ImageInput): Content | Outcome {
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
 }
 
-/** Decodes and preprocesses what a file held. Never rejects for what is wrong with it. */
-export async function decodeContent({ bytes, hash }: Content, recipe: ReadRecipe): Promise<Outcome> {
+/** Decodes and preprocesses what a file held, into `out`. Never rejects for what is wrong with it. */
+export async function decodeContent(
+  { bytes, hash }: Content,
+  recipe: ReadRecipe,
+  out: Float32Array,
+): Promise<Outcome> {
   try {
     const { data, ...facts } = await decodeImage(bytes, recipe.decode);
-    const input = preprocess({ data, ...facts }, recipe.preprocess);
+    const input = preprocess({ data, ...facts }, recipe.preprocess, out);
     return { status: "ok", hash, facts, input };
   } catch (error) {
     if (error instanceof ImageError) {

@@ -11,8 +11,7 @@ const answers = new Map<number, (wanted: boolean) => void>();
 let underWay = 0;
 let began = 0;
 
-const say = (message: FromWorker, transfer: readonly ArrayBuffer[] = []) =>
-  port.postMessage(message, transfer as ArrayBuffer[]);
+const say = (message: FromWorker) => port.postMessage(message);
 
 /** Time of work since the last image was done: two images that are under way together count once. */
 function spell(): number {
@@ -23,10 +22,12 @@ function spell(): number {
 }
 
 /** Asks, with the hash of a content, whether it is known already: what is need not be decoded. */
-async function decodeWanted(id: number, content: Content): Promise<Outcome> {
+async function decodeWanted(id: number, content: Content, room: SharedArrayBuffer): Promise<Outcome> {
   const wanted = new Promise<boolean>((resolve) => void answers.set(id, resolve));
   say({ kind: "ask", id, hash: content.hash });
-  return (await wanted) ? decodeContent(content, recipe) : { status: "known", hash: content.hash };
+  return (await wanted)
+    ? decodeContent(content, recipe, new Float32Array(room))
+    : { status: "known", hash: content.hash };
 }
 
 port.on("message", async (message: ToWorker) => {
@@ -41,11 +42,10 @@ port.on("message", async (message: ToWorker) => {
     const start = performance.now();
     const content = readContent(message.image);
     const reading = performance.now() - start;
-    const outcome = "status" in content ? content : await decodeWanted(id, content);
+    const outcome = "status" in content ? content : await decodeWanted(id, content, message.room);
     underWay--;
     const milliseconds = { reading, all: spell() };
-    const transfer = outcome.status === "ok" ? [outcome.input.buffer as ArrayBuffer] : [];
-    say({ kind: "done", id, outcome, milliseconds }, transfer);
+    say({ kind: "done", id, outcome, milliseconds });
   } catch (error) {
     underWay--;
     say({ kind: "bug", id, stack: error instanceof Error ? (error.stack ?? error.message) : String(error) });

@@ -108,6 +108,7 @@ export function fakeRooms(
       recipes.push(recipe);
       return {
         workers,
+        giveBack: () => {},
         milliseconds: { read: 0, decode: 0 },
         read: async ({ path }, wanted) => {
           const text = await readFile(path as Buffer, "utf8");
