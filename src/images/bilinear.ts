@@ -57,6 +57,7 @@ function machine(): Machine {
 }
 
 const pageBytes = 65_536;
+const stripBytes = 2 ** 18;
 
 /** Where pieces of so many bytes begin, one behind the other, in a memory that is made large enough. */
 function place(memory: WebAssembly.Memory, sizes: readonly number[]): number[] {
@@ -92,14 +93,25 @@ export function resizeLegacyBilinear(
   const rows = axisOf(size.height, source.height, wanted.top, height);
   const cols = axisOf(size.width, source.width, wanted.left, width);
   const { memory, resizeRow, blendRows } = machine();
-  const rowBytes = source.width * channels;
-  const [atLevels, atScale, atPlaces, atMeans, atResult, first, second, atRow] = place(memory, [
-    ...[4 * 256, 8, placeBytes * width, 4 * values, 4 * values, 4 * values, 4 * values, rowBytes],
+  const rowBytes = image.width * channels;
+  // Copied in strips: a copy takes longer to begin than a row takes. Where most rows are passed over, each on its own.
+  const inStrip = source.height > 4 * size.height ? 1 : Math.max(1, Math.floor(stripBytes / rowBytes));
+  const outStrip = Math.max(1, Math.floor(stripBytes / (4 * values)));
+  const [atLevels, atScale, atPlaces, atMeans, first, second, atResult, atRows] = place(memory, [
+    ...[
+      4 * 256,
+      8,
+      placeBytes * width,
+      4 * values,
+      4 * values,
+      4 * values,
+      4 * values * outStrip,
+      rowBytes * inStrip,
+    ],
   ]);
   const floats = new Float32Array(memory.buffer);
   const numbers = new Int32Array(memory.buffer);
-  const row = new Uint8Array(memory.buffer, atRow, rowBytes);
-  const result = new Float32Array(memory.buffer, atResult, values);
+  const bytes = new Uint8Array(memory.buffer, atRows);
   floats.set(levels, atLevels / 4);
   floats[atScale / 4 + 1] = factor;
   for (let x = 0, at = atPlaces / 4; x < width; x++) {
@@ -109,10 +121,15 @@ export function resizeLegacyBilinear(
   }
   for (let i = 0; i < values; i++) floats[atMeans / 4 + i] = means[i % channels];
 
+  let copied = -inStrip;
   const resized = (y: number, at: number): void => {
-    const start = ((source.top + y) * image.width + source.left) * channels;
-    row.set(data.subarray(start, start + rowBytes));
-    resizeRow(atRow, atPlaces, atPlaces + placeBytes * width, atLevels, at, channels);
+    const row = source.top + y;
+    if (row < copied || row >= copied + inStrip) {
+      copied = row;
+      bytes.set(data.subarray(row * rowBytes, Math.min(row + inStrip, image.height) * rowBytes));
+    }
+    const start = atRows + (row - copied) * rowBytes + source.left * channels;
+    resizeRow(start, atPlaces, atPlaces + placeBytes * width, atLevels, at, channels);
   };
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { y: -1, at: first };
@@ -129,8 +146,12 @@ export function resizeLegacyBilinear(
       resized(below.y, below.at);
     }
     floats[atScale / 4] = rows.t[y];
-    blendRows(above.at, same ? above.at : below.at, atScale, atMeans, atResult, atResult + 4 * values);
-    out.set(result, y * values);
+    const to = atResult + 4 * values * (y % outStrip);
+    blendRows(above.at, same ? above.at : below.at, atScale, atMeans, to, to + 4 * values);
+    if (y % outStrip === outStrip - 1 || y === height - 1) {
+      const done = values * ((y % outStrip) + 1);
+      out.set(floats.subarray(atResult / 4, atResult / 4 + done), (y + 1) * values - done);
+    }
   }
   return out;
 }
