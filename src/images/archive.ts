@@ -40,7 +40,10 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
     for (let at = 0; at < whole; ) {
       const header = await read(file, at, block);
       if (at === 0 && header[0] === 0x1f && header[1] === 0x8b) {
-        throw refuse("is compressed", "Images are read where they lie in an archive: gunzip it first.");
+        throw refuse(
+          "is compressed",
+          `Images are read where they lie in an archive. Unpack it first: gunzip -k ${path}`,
+        );
       }
       if (header.length === block && header.every((b) => b === 0)) {
         ended = true;
