@@ -1,0 +1,46 @@
+/** The process of one contender: answers the questions of `protocol.ts` over Node's channel to its parent. */
+import { contenders } from "./contenders.ts";
+import type { Answer, Question } from "./protocol.ts";
+import { type Engine, type OpenEngine, type Workload, workload } from "./workload.ts";
+
+let engine: Engine | undefined;
+let work: Workload | undefined;
+
+async function answer(question: Question): Promise<Answer | undefined> {
+  switch (question.ask) {
+    case "load": {
+      const contender = contenders.find((c) => c.name === question.contender);
+      if (!contender) throw new Error(`There is no contender ${question.contender}.`);
+      work = await workload(question.model, question.batch);
+      const [file, name] = contender.engine;
+      const engines = (await import(`./engines/${file}.ts`)) as Readonly<Record<string, OpenEngine>>;
+      engine = await engines[name](work);
+      const features = await engine.run(work.images);
+      return { kind: "loaded", about: engine.about, adapter: engine.adapter, features };
+    }
+    case "run": {
+      if (!engine || !work) throw new Error("Nothing is loaded.");
+      const start = performance.now();
+      await engine.run(work.images);
+      const milliseconds = performance.now() - start;
+      return { kind: "ran", milliseconds, peakBytes: process.resourceUsage().maxRSS * 1024 };
+    }
+    case "quit":
+      await engine?.close();
+      engine = undefined;
+      process.disconnect();
+      return undefined;
+  }
+}
+
+// Without a parent there is nothing to do, and some libraries would keep the process alive.
+process.on("disconnect", () => process.exit());
+process.on("message", async (question: Question) => {
+  try {
+    const said = await answer(question);
+    if (said) process.send?.(said);
+  } catch (error) {
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    process.send?.({ kind: "failed", reason } satisfies Answer);
+  }
+});

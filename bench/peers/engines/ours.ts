@@ -1,0 +1,23 @@
+/** Our own engine, as the extractor drives it. */
+import { compile } from "../../../src/engine/compile.ts";
+import { type DeviceName, openDevice } from "../../../src/engine/devices.ts";
+import type { OpenEngine } from "../workload.ts";
+
+const open =
+  (name: DeviceName): OpenEngine =>
+  async (work) => {
+    const device = await openDevice(name);
+    const session = await device.load(compile(work.graph, [work.endPoint]), work.weights);
+    return {
+      about: `${device.backend}, ${device.adapter}`,
+      adapter: device.backend === "webgpu" ? device.adapter : undefined,
+      run: async (images) => (await session.run([images]))[0],
+      async close() {
+        session.close();
+        await device.close();
+      },
+    };
+  };
+
+export const oursWebGpu = open("webgpu");
+export const oursCpu = open("cpu");

@@ -1,0 +1,22 @@
+/** What a contender's process is asked and what it answers, one message each way at a time. */
+
+export type Question =
+  | { readonly ask: "load"; readonly contender: string; readonly model: string; readonly batch: number }
+  | { readonly ask: "run" }
+  | { readonly ask: "quit" };
+
+export type Answer =
+  | {
+      readonly kind: "loaded";
+      readonly about: string;
+      readonly adapter?: string;
+      /** Of the workload's images, by the first run. */
+      readonly features: Float32Array;
+    }
+  | {
+      readonly kind: "ran";
+      readonly milliseconds: number;
+      /** The most memory that the process has held so far. */
+      readonly peakBytes: number;
+    }
+  | { readonly kind: "failed"; readonly reason: string };

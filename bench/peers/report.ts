@@ -1,0 +1,139 @@
+/** The figures of peers and ours: kept in one file a machine, shown as tables with ratios. */
+import { type Column, textTable } from "../../src/cli/table.ts";
+import type { Spread } from "../layers.ts";
+import { contenders } from "./contenders.ts";
+import type { Outcome } from "./rounds.ts";
+
+/** An outcome and the run that it comes from: only contenders of one run alternated with each other. */
+export type Figure = Outcome & {
+  /** When the run began. */
+  readonly run: string;
+  /** The commit of ours. */
+  readonly commit: string;
+};
+
+export interface Entry {
+  readonly model: string;
+  readonly batch: number;
+  readonly figures: readonly Figure[];
+}
+
+export interface PeersResult {
+  readonly device: string;
+  readonly processor: string;
+  readonly cores: number;
+  readonly node: string;
+  /** The variables that change how fast an adapter is, the same for all contenders. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly entries: readonly Entry[];
+}
+
+const sameWork = (a: Entry, b: Entry) => a.model === b.model && a.batch === b.batch;
+
+/** `older` with the figures of `newer` in their places; contenders that did not run again stay. */
+export function mergeEntries(older: readonly Entry[], newer: readonly Entry[]): Entry[] {
+  const rank = (name: string) => contenders.findIndex((c) => c.name === name);
+  const merged = older.map((entry) => {
+    const fresh = newer.find((n) => sameWork(n, entry));
+    if (!fresh) return entry;
+    const again = new Set(fresh.figures.map((f) => f.contender));
+    const kept = entry.figures.filter((f) => !again.has(f.contender));
+    const figures = [...kept, ...fresh.figures].toSorted((a, b) => rank(a.contender) - rank(b.contender));
+    return { ...entry, figures };
+  });
+  return [...merged, ...newer.filter((n) => !older.some((o) => sameWork(n, o)))];
+}
+
+const isTimed = (figure: Figure) => "milliseconds" in figure;
+const timeOf = (figure: Figure | undefined): Spread | undefined =>
+  figure && "milliseconds" in figure ? figure.milliseconds : undefined;
+
+/** How many times ours's median `figure` takes; whether they alternated in one run. */
+export function ratio(
+  figure: Figure,
+  ours: Figure | undefined,
+): { readonly times: number; readonly sameRun: boolean } | undefined {
+  const [theirs, own] = [timeOf(figure), timeOf(ours)];
+  if (!theirs || !own || !ours) return undefined;
+  return { times: theirs.median / own.median, sameRun: figure.run === ours.run };
+}
+
+const find = (entry: Entry, name: string) => entry.figures.find((f) => f.contender === name);
+
+export const geometricMean = (values: readonly number[]): number =>
+  Math.exp(values.reduce((sum, v) => sum + Math.log(v), 0) / values.length);
+
+const ownNames = contenders.filter((c) => c.ours).map((c) => c.name);
+
+function showRatio(figure: Figure, ours: Figure | undefined): string {
+  const r = ratio(figure, ours);
+  return r ? `${r.sameRun ? "" : "~"}${r.times.toFixed(2)}` : "";
+}
+
+function entryTable(entry: Entry): string {
+  const columns: Column<Figure>[] = [
+    { title: "contender", cell: (f) => f.contender },
+    { title: "ms min", right: true, cell: (f) => timeOf(f)?.min.toFixed(1) ?? "" },
+    { title: "ms median", right: true, cell: (f) => timeOf(f)?.median.toFixed(1) ?? "" },
+    ...ownNames.map(
+      (name): Column<Figure> => ({
+        title: `/ ${name}`,
+        right: true,
+        cell: (f) => showRatio(f, find(entry, name)),
+      }),
+    ),
+    { title: "runs", right: true, cell: (f) => ("runs" in f ? String(f.runs) : "") },
+    { title: "MiB", right: true, cell: (f) => ("peakBytes" in f ? (f.peakBytes / 2 ** 20).toFixed(0) : "") },
+    { title: "error", right: true, cell: (f) => ("error" in f ? f.error.toExponential(1) : "") },
+    { title: "", cell: (f) => ("reason" in f ? f.reason : f.about) },
+  ];
+  return `${entry.model}, batch ${entry.batch}\n${textTable(columns, entry.figures)}`;
+}
+
+/** The geometric means of the ratios over the networks where both ran, a row a batch and contender. */
+function means(entries: readonly Entry[]): string {
+  const batches = [...new Set(entries.map((e) => e.batch))].toSorted((a, b) => a - b);
+  const rows = batches.flatMap((batch) =>
+    contenders.flatMap(({ name }) => {
+      const of = entries.filter((e) => e.batch === batch);
+      const against = ownNames.map((own) => {
+        const ratios = of.flatMap((e) => {
+          const figure = find(e, name);
+          return (figure && ratio(figure, find(e, own))) ?? [];
+        });
+        if (ratios.length === 0) return "";
+        const mark = ratios.every((r) => r.sameRun) ? "" : "~";
+        return `${mark}${geometricMean(ratios.map((r) => r.times)).toFixed(2)} (${ratios.length})`;
+      });
+      return against.some((a) => a !== "") ? [{ batch, name, against }] : [];
+    }),
+  );
+  if (rows.length === 0) return "";
+  return textTable(
+    [
+      { title: "batch", right: true, cell: (r) => String(r.batch) },
+      { title: "geometric mean (networks)", cell: (r) => r.name },
+      ...ownNames.map(
+        (own, i): Column<(typeof rows)[number]> => ({
+          title: `/ ${own}`,
+          right: true,
+          cell: (r) => r.against[i],
+        }),
+      ),
+    ],
+    rows,
+  );
+}
+
+/** All tables of a result. Ratios marked with ~ are of two runs, not of one that alternated. */
+export function showPeers({ entries, ...machine }: PeersResult): string {
+  const variables = Object.entries(machine.environment).map(([k, v]) => `${k}=${v}`);
+  const head = [
+    `${machine.device}; ${machine.processor}, ${machine.cores} cores, Node ${machine.node}`,
+    `environment: ${variables.length > 0 ? variables.join(" ") : "as it is, no LP_*, VK_* or *_NUM_THREADS set"}`,
+  ].join("\n");
+  const several = entries.length > 1 ? [means(entries)] : [];
+  const marked = entries.some((e) => new Set(e.figures.filter(isTimed).map((f) => f.run)).size > 1);
+  const foot = marked ? ["~ of two runs that did not alternate with each other\n"] : [];
+  return [`${head}\n`, ...entries.map(entryTable), ...several, ...foot].join("\n");
+}
