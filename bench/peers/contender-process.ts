@@ -1,10 +1,18 @@
 /** The process of one contender: answers the questions of `protocol.ts` over Node's channel to its parent. */
+import { cpus } from "node:os";
 import { contenders } from "./contenders.ts";
 import type { Answer, Question } from "./protocol.ts";
 import { type Engine, type OpenEngine, type Workload, workload } from "./workload.ts";
 
 let engine: Engine | undefined;
 let work: Workload | undefined;
+
+/** Milliseconds that all processors were busy so far, whoever used them, and those that this process used. */
+function busy(): { all: number; own: number } {
+  const all = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
+  const { user, system } = process.cpuUsage();
+  return { all, own: (user + system) / 1000 };
+}
 
 async function answer(question: Question): Promise<Answer | undefined> {
   switch (question.ask) {
@@ -20,10 +28,18 @@ async function answer(question: Question): Promise<Answer | undefined> {
     }
     case "run": {
       if (!engine || !work) throw new Error("Nothing is loaded.");
+      const before = busy();
       const start = performance.now();
       await engine.run(work.images);
       const milliseconds = performance.now() - start;
-      return { kind: "ran", milliseconds, peakBytes: process.resourceUsage().maxRSS * 1024 };
+      const after = busy();
+      const foreign = after.all - before.all - (after.own - before.own);
+      return {
+        kind: "ran",
+        milliseconds,
+        others: Math.max(0, foreign / (milliseconds * cpus().length)),
+        peakBytes: process.resourceUsage().maxRSS * 1024,
+      };
     }
     case "quit":
       await engine?.close();

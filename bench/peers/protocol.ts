@@ -16,6 +16,8 @@ export type Answer =
   | {
       readonly kind: "ran";
       readonly milliseconds: number;
+      /** What other processes took of the machine meanwhile, from 0 to 1. */
+      readonly others: number;
       /** The most memory that the process has held so far. */
       readonly peakBytes: number;
     }

@@ -83,6 +83,11 @@ function entryTable(entry: Entry): string {
       }),
     ),
     { title: "runs", right: true, cell: (f) => ("runs" in f ? String(f.runs) : "") },
+    {
+      title: "others",
+      right: true,
+      cell: (f) => ("others" in f ? `${(100 * f.others).toFixed(0)} %` : ""),
+    },
     { title: "MiB", right: true, cell: (f) => ("peakBytes" in f ? (f.peakBytes / 2 ** 20).toFixed(0) : "") },
     { title: "error", right: true, cell: (f) => ("error" in f ? f.error.toExponential(1) : "") },
     { title: "", cell: (f) => ("reason" in f ? f.reason : f.about) },
@@ -125,7 +130,10 @@ function means(entries: readonly Entry[]): string {
   );
 }
 
-/** All tables of a result. Ratios marked with ~ are of two runs, not of one that alternated. */
+/**
+ * All tables of a result. Ratios marked with ~ are of two runs, not of one that alternated. "others" is what other
+ * processes took of the machine meanwhile: where it is much, the figures say little.
+ */
 export function showPeers({ entries, ...machine }: PeersResult): string {
   const variables = Object.entries(machine.environment).map(([k, v]) => `${k}=${v}`);
   const head = [

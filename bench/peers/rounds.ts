@@ -14,6 +14,8 @@ export interface Timed {
   readonly adapter?: string;
   readonly milliseconds: Spread;
   readonly runs: number;
+  /** What other processes took of the machine during these runs, from 0 to 1; the median run's. */
+  readonly others: number;
   /** max |theirs - ours| / max |ours|. */
   readonly error: number;
   readonly peakBytes: number;
@@ -42,20 +44,16 @@ interface Runner {
   readonly child: Child;
   readonly loaded: Extract<Answer, { kind: "loaded" }>;
   readonly error: number;
-  readonly times: number[];
-  peakBytes: number;
+  readonly timed: Extract<Answer, { kind: "ran" }>[];
   failed?: string;
 }
 
 /** After a proof that took longer than this, no second warm-up run is made. */
 const slowMs = 5000;
 
-async function timeOnce(runner: Runner, timeoutMs: number): Promise<number | undefined> {
+async function timeOnce(runner: Runner, timeoutMs: number): Promise<Runner["timed"][number] | undefined> {
   const answer = await runner.child.ask({ ask: "run" }, timeoutMs);
-  if (answer.kind === "ran") {
-    runner.peakBytes = answer.peakBytes;
-    return answer.milliseconds;
-  }
+  if (answer.kind === "ran") return answer;
   runner.failed = answer.kind === "failed" ? answer.reason : `answered ${answer.kind} to run`;
   return undefined;
 }
@@ -94,7 +92,7 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
         fail(`wrong: its features are ${error.toExponential(1)} away from ours`);
         continue;
       }
-      runners.push({ contender, child, loaded: answer, error, times: [], peakBytes: 0 });
+      runners.push({ contender, child, loaded: answer, error, timed: [] });
       notice(`${model} x ${batch}: ${name} agrees to ${error.toExponential(1)} (${answer.about})`);
     }
     await warmUp(runners, timeoutMs);
@@ -102,30 +100,30 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
       // Each follows another one in every round.
       for (let i = 0; i < runners.length; i++) {
         const runner = runners[(i + round) % runners.length];
-        if (runner.failed || runner.times.length >= (runner.contender.mostRuns ?? runs)) continue;
-        const milliseconds = await timeOnce(runner, timeoutMs);
-        if (milliseconds !== undefined) runner.times.push(milliseconds);
+        if (runner.failed || runner.timed.length >= (runner.contender.mostRuns ?? runs)) continue;
+        const ran = await timeOnce(runner, timeoutMs);
+        if (ran) runner.timed.push(ran);
       }
     }
   } finally {
     await Promise.all(runners.map((r) => r.child.stop()));
   }
-  for (const { contender, loaded, error, times, peakBytes, failed } of runners) {
+  for (const { contender, loaded, error, timed, failed } of runners) {
     const { name } = contender;
-    const { about, adapter } = loaded;
-    if (failed) outcomes.set(name, { contender: name, reason: failed });
-    else {
-      const milliseconds = spread(times);
-      outcomes.set(name, {
-        contender: name,
-        about,
-        adapter,
-        milliseconds,
-        runs: times.length,
-        error,
-        peakBytes,
-      });
+    if (failed !== undefined) {
+      outcomes.set(name, { contender: name, reason: failed });
+      continue;
     }
+    outcomes.set(name, {
+      contender: name,
+      about: loaded.about,
+      adapter: loaded.adapter,
+      milliseconds: spread(timed.map((t) => t.milliseconds)),
+      runs: timed.length,
+      others: spread(timed.map((t) => t.others)).median,
+      error,
+      peakBytes: Math.max(...timed.map((t) => t.peakBytes)),
+    });
   }
   return chosen.flatMap((c) => outcomes.get(c.name) ?? []);
 }
@@ -134,6 +132,6 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
 async function warmUp(runners: readonly Runner[], timeoutMs: number): Promise<void> {
   for (const runner of runners) {
     const first = await timeOnce(runner, timeoutMs);
-    if (first !== undefined && first < slowMs) await timeOnce(runner, timeoutMs);
+    if (first && first.milliseconds < slowMs) await timeOnce(runner, timeoutMs);
   }
 }
