@@ -9,20 +9,21 @@ import { seededWeights } from "../src/nets/seeded-weights.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { formatShape, sizeOf } from "../src/tensor.ts";
 import { layersGflops } from "./micro-kernel.ts";
-
-export interface Spread {
-  readonly min: number;
-  readonly median: number;
-}
+import { type Spread, spread } from "./spread.ts";
+import type { StartUp } from "./start-up.ts";
 
 export interface LayerResult {
   readonly layer: string;
   readonly op: string;
   readonly variant: string;
+  /** What the kernel computes at once, where it names that. */
+  readonly tile?: string;
   readonly shape: string;
   readonly macs: number;
   readonly milliseconds: Spread;
   readonly gflops: number;
+  /** Of the best GFLOP/s that any layer of this run reached. */
+  readonly ofBest: number;
   /** Of the sum of all layers' medians. */
   readonly share: number;
 }
@@ -38,17 +39,14 @@ export interface BenchResult {
   readonly node: string;
   readonly weightBytes: number;
   readonly activationBytes: number;
+  readonly stagingBytes: number;
   readonly layers: readonly LayerResult[];
   readonly total: { readonly macs: number; readonly milliseconds: Spread; readonly gflops: number };
   /** GFLOP/s of what is really multiplied, over the layers that multiply, at their best. */
   readonly multiplied: number;
   /** Input written to features read back. */
   readonly run: Spread;
-}
-
-export function spread(times: readonly number[]): Spread {
-  const sorted = times.toSorted((a, b) => a - b);
-  return { min: sorted[0], median: sorted[Math.floor(sorted.length / 2)] };
+  readonly startUp?: StartUp;
 }
 
 const gflops = (macs: number, milliseconds: number) => (2 * macs) / milliseconds / 1e6;
@@ -84,6 +82,8 @@ export async function benchLayers(
     }
     const spreads = program.steps.map((_, i) => spread(timings.map((t) => t[i].milliseconds)));
     const sum = spreads.reduce((ms, s) => ms + s.median, 0);
+    const speeds = program.steps.map((step, i) => gflops(step.cost.macs, spreads[i].median));
+    const best = Math.max(...speeds);
     const macs = program.steps.reduce((all, s) => all + s.cost.macs, 0);
     const totals = spread(timings.map((t) => t.reduce((ms, s) => ms + s.milliseconds, 0)));
     return {
@@ -97,14 +97,17 @@ export async function benchLayers(
       node: process.version,
       weightBytes: device.weightBytes,
       activationBytes: session.activationBytes,
+      stagingBytes: session.stagingBytes,
       layers: program.steps.map((step, i) => ({
         layer: nameOf(step),
         op: step.op,
         variant: timings[0][i].variant,
+        tile: timings[0][i].tile,
         shape: formatShape(step.shape),
         macs: step.cost.macs,
         milliseconds: spreads[i],
-        gflops: gflops(step.cost.macs, spreads[i].median),
+        gflops: speeds[i],
+        ofBest: speeds[i] / best,
         share: spreads[i].median / sum,
       })),
       total: { macs, milliseconds: totals, gflops: gflops(macs, totals.median) },

@@ -1,4 +1,4 @@
-/** `npm run bench`: every layer of a network with its shape, multiply-adds, time and speed. */
+/** `npm run bench`: every layer of a network with its kernel, shape, multiply-adds, time and speed, and its start. */
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type DeviceName, openDevice } from "../src/engine/devices.ts";
@@ -6,6 +6,9 @@ import { ExitCode, UserError } from "../src/errors.ts";
 import { findModel } from "../src/nets/index.ts";
 import { type BenchResult, benchLayers } from "./layers.ts";
 import { microKernelGflops } from "./micro-kernel.ts";
+import { compareTable, describeResult, layersTable } from "./report.ts";
+import { readResult, resultPath, writeResult } from "./results.ts";
+import { benchStartUp } from "./start-up.ts";
 
 interface Options {
   readonly model: string;
@@ -13,56 +16,20 @@ interface Options {
   readonly threads?: number;
   readonly batch: number;
   readonly runs: number;
+  readonly starts: number;
   readonly json?: true;
+  readonly save?: true;
+  readonly compare?: string;
 }
 
-function count(text: string): number {
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError("a whole number from 1 on is wanted.");
-  return n;
-}
-
-function table(result: BenchResult): string {
-  const head = ["layer", "kernel", "output", "M multiply-adds", "ms min", "ms median", "GFLOP/s", "share"];
-  const rows = result.layers.map((l) => [
-    l.layer,
-    `${l.op}/${l.variant}`,
-    l.shape,
-    (l.macs / 1e6).toFixed(1),
-    l.milliseconds.min.toFixed(3),
-    l.milliseconds.median.toFixed(3),
-    l.macs > 0 ? l.gflops.toFixed(2) : "",
-    `${(100 * l.share).toFixed(1)} %`,
-  ]);
-  const { total, run } = result;
-  const totals = [
-    "total of the layers",
-    "",
-    "",
-    (total.macs / 1e6).toFixed(1),
-    total.milliseconds.min.toFixed(3),
-    total.milliseconds.median.toFixed(3),
-    total.gflops.toFixed(2),
-    "100 %",
-  ];
-  const whole = [
-    "whole run, input to feature",
-    "",
-    "",
-    "",
-    run.min.toFixed(3),
-    run.median.toFixed(3),
-    "",
-    "",
-  ];
-  const all = [head, ...rows, totals, whole];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  return all
-    .map((row) =>
-      row.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "),
-    )
-    .join("\n");
-}
+const wholeFrom =
+  (least: number) =>
+  (text: string): number => {
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < least)
+      throw new InvalidArgumentError(`a whole number from ${least} on is wanted.`);
+    return n;
+  };
 
 /** How much of what its inner kernel could do the CPU path does. */
 function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParallelism()): string {
@@ -73,26 +40,30 @@ function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParall
 
 async function bench(options: Options): Promise<void> {
   const model = findModel(options.model);
+  // Read first: a wrong path should not cost a run.
+  const earlier = options.compare ? await readResult<BenchResult>(options.compare, "layers") : undefined;
   const device = await openDevice(options.device, {
     notice: (sentence) => console.error(sentence),
     threads: options.threads,
   });
+  let layers: BenchResult;
   try {
-    const result = await benchLayers(model, device, options.batch, options.runs);
-    if (options.json) {
-      console.log(JSON.stringify(result, null, 2));
-      return;
-    }
-    const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-    console.log(
-      `${result.model} up to ${result.endPoint}, batch ${result.batch}, ${result.runs} runs, seeded weights`,
-    );
-    console.log(`${result.backend}: ${result.adapter}; layers timed by ${result.clock}`);
-    console.log(`weights ${mib(result.weightBytes)}, activations ${mib(result.activationBytes)}\n`);
-    console.log(table(result));
-    if (result.backend === "cpu") console.log(`\n${ofTheMicroKernel(result, options.threads)}`);
+    layers = await benchLayers(model, device, options.batch, options.runs);
   } finally {
     await device.close();
+  }
+  const startUp = options.starts > 0 ? await benchStartUp(model, device.backend, options.starts) : undefined;
+  const result = { ...layers, startUp };
+  if (options.json) console.log(JSON.stringify(result, null, 2));
+  else {
+    console.log(`${describeResult(result)}\n`);
+    console.log(earlier ? compareTable(earlier, result) : layersTable(result));
+    if (result.backend === "cpu") console.log(`\n${ofTheMicroKernel(result, options.threads)}`);
+  }
+  if (options.save) {
+    const path = resultPath("layers", model.name, `x${options.batch}`, result.adapter, "node", result.node);
+    await writeResult(path, result);
+    console.error(`saved to ${path}`);
   }
 }
 
@@ -102,9 +73,12 @@ const program = new Command("bench")
   .addOption(
     new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto"),
   )
-  .option("--threads <n>", "threads that compute on the CPU (default: one a core)", count)
-  .option("--batch <n>", "images computed at once", count, 1)
-  .option("--runs <n>", "runs to take the minimum and the median of", count, 10)
+  .option("--threads <n>", "threads that compute on the CPU (default: one a core)", wholeFrom(1))
+  .option("--batch <n>", "images computed at once", wholeFrom(1), 1)
+  .option("--runs <n>", "runs to take the minimum and the median of", wholeFrom(1), 10)
+  .option("--starts <n>", "processes started for the time to the first feature; 0 for none", wholeFrom(0), 3)
+  .option("--compare <file>", "an earlier result, shown layer by layer beside this one")
+  .option("--save", "write the result into bench/results")
   .option("--json", "print the result as JSON")
   .addHelpText(
     "after",

@@ -2,14 +2,14 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { needs } from "../../src/engine/needs.ts";
 import { ExitCode, UsageError, UserError } from "../../src/errors.ts";
 import { buildNetwork, findModel } from "../../src/nets/index.ts";
 import { unpackSwiftShader } from "../../test/support/swiftshader.ts";
+import { readResult, resultPath, writeResult } from "../results.ts";
 import { type Contender, contenders } from "./contenders.ts";
 import { type Entry, type Figure, mergeEntries, type PeersResult, showPeers } from "./report.ts";
 import { playRounds } from "./rounds.ts";
@@ -27,7 +27,6 @@ interface Options {
 }
 
 const root = join(import.meta.dirname, "../..");
-const results = join(root, "bench/results");
 
 const list = (text: string) => text.split(",").map((part) => part.trim());
 
@@ -65,21 +64,6 @@ function commit(): string {
     return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain", "src") ? " and changes" : ""}`;
   } catch {
     return "unknown";
-  }
-}
-
-/** `llvmpipe: Mesa 25.0.7-2 (LLVM 15)` as `llvmpipe-mesa-25.0.7-2-llvm-15`. */
-const fileName = (text: string) =>
-  text
-    .toLowerCase()
-    .replace(/[^a-z0-9.]+/g, "-")
-    .replace(/^-+|-+$/g, "");
-
-async function readResult(path: string): Promise<PeersResult> {
-  try {
-    return JSON.parse(await readFile(path, "utf8")) as PeersResult;
-  } catch (cause) {
-    throw new UsageError(`${path} is not a result of this bench: ${cause}`, undefined, { cause });
   }
 }
 
@@ -126,17 +110,15 @@ async function play(options: Options, names: readonly Contender[]): Promise<Peer
 
 /** Puts the figures into the machine's file, in the places of older ones of the same contenders. */
 async function save(result: PeersResult): Promise<string> {
-  const path = join(results, `peers-${fileName(result.device)}-node-${fileName(result.node)}.json`);
-  const older = existsSync(path) ? await readResult(path) : undefined;
-  const whole = { ...result, entries: mergeEntries(older?.entries ?? [], result.entries) };
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${JSON.stringify(whole, null, 2)}\n`);
+  const path = resultPath("peers", result.device, "node", result.node);
+  const older = existsSync(path) ? await readResult<PeersResult>(path, "entries") : undefined;
+  await writeResult(path, { ...result, entries: mergeEntries(older?.entries ?? [], result.entries) });
   return path;
 }
 
 async function bench(options: Options): Promise<void> {
   if (options.show) {
-    console.log(showPeers(await readResult(options.show)));
+    console.log(showPeers(await readResult<PeersResult>(options.show, "entries")));
     return;
   }
   const names = chosen(options.contenders);

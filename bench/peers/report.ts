@@ -1,6 +1,6 @@
 /** The figures of peers and ours: kept in one file a machine, shown as tables with ratios. */
 import { type Column, textTable } from "../../src/cli/table.ts";
-import type { Spread } from "../layers.ts";
+import type { Spread } from "../spread.ts";
 import { contenders } from "./contenders.ts";
 import type { Outcome } from "./rounds.ts";
 

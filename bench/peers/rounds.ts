@@ -1,6 +1,6 @@
 /** One network at one batch through all contenders: each proves itself, then they are timed run by run in turn. */
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
-import { type Spread, spread } from "../layers.ts";
+import { type Spread, spread } from "../spread.ts";
 import { type Child, startChild } from "./child.ts";
 import type { Contender } from "./contenders.ts";
 import type { Answer } from "./protocol.ts";

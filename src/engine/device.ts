@@ -32,6 +32,8 @@ export interface Session {
   time(inputs: readonly Float32Array[]): Promise<StepTiming[]>;
   /** Bytes that activations occupy. */
   readonly activationBytes: number;
+  /** Bytes of the device's other buffers: parameters of kernels, and results on their way to the host. */
+  readonly stagingBytes: number;
   /** Frees the session's memory; weights stay with the device. */
   close(): void;
 }

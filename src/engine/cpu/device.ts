@@ -168,6 +168,7 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
 
       return {
         activationBytes: 4 * plan.slots.reduce((a, b) => a + b, 0),
+        stagingBytes: 0,
         run: (inputs) =>
           pool.alone(async () => {
             write(inputs);

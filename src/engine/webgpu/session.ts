@@ -248,6 +248,7 @@ export async function createSession(recording: Recording): Promise<Session> {
 
   return {
     activationBytes: recorded.slots.reduce((sum, b) => sum + b.size, 0),
+    stagingBytes: recorded.results.reduce((sum, r) => sum + r.staging.size, recorded.params.size),
     run,
     async time(inputs) {
       await guard.guarded("writing the input", () => write(inputs));
