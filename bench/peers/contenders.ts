@@ -3,6 +3,8 @@
 export interface Contender {
   readonly name: string;
   readonly ours?: true;
+  /** What it computes on: the WebGPU adapter, or the processor itself. */
+  readonly on: "adapter" | "processor";
   /**
    * The file in `engines` and what it exports of type OpenEngine. It is loaded in the contender's own process only:
    * the peers' libraries are not part of the project, and some take hold of the GPU when they load.
@@ -15,12 +17,12 @@ export interface Contender {
 }
 
 export const contenders: readonly Contender[] = [
-  { name: "ours-webgpu", ours: true, engine: ["ours", "oursWebGpu"] },
-  { name: "onnxruntime-webgpu", engine: ["onnxruntime", "onnxruntimeWebGpu"] },
-  { name: "tfjs-webgpu", engine: ["tfjs", "tfjsWebGpu"] },
-  { name: "ours-cpu", ours: true, engine: ["ours", "oursCpu"] },
-  { name: "tfjs-cpu", engine: ["tfjs", "tfjsCpu"], mostMacs: 2e9, mostRuns: 2 },
-  { name: "tfjs-wasm", engine: ["tfjs", "tfjsWasm"] },
-  { name: "tfjs-wasm-simd", engine: ["tfjs", "tfjsWasmSimd"] },
-  { name: "onnxruntime-cpu", engine: ["onnxruntime", "onnxruntimeCpu"] },
+  { name: "ours-webgpu", ours: true, on: "adapter", engine: ["ours", "oursWebGpu"] },
+  { name: "onnxruntime-webgpu", on: "adapter", engine: ["onnxruntime", "onnxruntimeWebGpu"] },
+  { name: "tfjs-webgpu", on: "adapter", engine: ["tfjs", "tfjsWebGpu"] },
+  { name: "ours-cpu", ours: true, on: "processor", engine: ["ours", "oursCpu"] },
+  { name: "tfjs-cpu", on: "processor", engine: ["tfjs", "tfjsCpu"], mostMacs: 2e9, mostRuns: 2 },
+  { name: "tfjs-wasm", on: "processor", engine: ["tfjs", "tfjsWasm"] },
+  { name: "tfjs-wasm-simd", on: "processor", engine: ["tfjs", "tfjsWasmSimd"] },
+  { name: "onnxruntime-cpu", on: "processor", engine: ["onnxruntime", "onnxruntimeCpu"] },
 ];

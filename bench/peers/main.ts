@@ -11,7 +11,7 @@ import { buildNetwork, findModel } from "../../src/nets/index.ts";
 import { unpackSwiftShader } from "../../test/support/swiftshader.ts";
 import { readResult, resultPath, writeResult } from "../results.ts";
 import { type Contender, contenders } from "./contenders.ts";
-import { type Entry, type Figure, mergeEntries, type PeersResult, showPeers } from "./report.ts";
+import { type Entry, type Figure, mergeEntries, type PeersResult, partOf, showPeers } from "./report.ts";
 import { playRounds } from "./rounds.ts";
 
 interface Options {
@@ -108,12 +108,21 @@ async function play(options: Options, names: readonly Contender[]): Promise<Peer
   };
 }
 
-/** Puts the figures into the machine's file, in the places of older ones of the same contenders. */
-async function save(result: PeersResult): Promise<string> {
-  const path = resultPath("peers", result.device, "node", result.node);
-  const older = existsSync(path) ? await readResult<PeersResult>(path, "entries") : undefined;
-  await writeResult(path, { ...result, entries: mergeEntries(older?.entries ?? [], result.entries) });
-  return path;
+/**
+ * Puts the figures into the file of the device that they were computed on, in the places of older ones of the same
+ * contenders; gives the paths.
+ */
+async function save(result: PeersResult): Promise<string[]> {
+  const paths: string[] = [];
+  for (const on of ["adapter", "processor"] as const) {
+    const part = partOf(result, on);
+    if (part.entries.length === 0) continue;
+    const path = resultPath("peers", part.device, "node", part.node);
+    const older = existsSync(path) ? await readResult<PeersResult>(path, "entries") : undefined;
+    await writeResult(path, { ...part, entries: mergeEntries(older?.entries ?? [], part.entries) });
+    paths.push(path);
+  }
+  return paths;
 }
 
 async function bench(options: Options): Promise<void> {
@@ -129,7 +138,7 @@ async function bench(options: Options): Promise<void> {
     );
   const result = await play(options, names);
   console.log(options.json ? JSON.stringify(result, null, 2) : showPeers(result));
-  if (options.save) console.error(`saved to ${await save(result)}`);
+  if (options.save) console.error(`saved to ${(await save(result)).join(" and ")}`);
 }
 
 const program = new Command("bench:peers")
@@ -151,7 +160,7 @@ const program = new Command("bench:peers")
       .default("system"),
   )
   .option("--json", "print the result as JSON")
-  .option("--save", "put the figures into this machine's file in bench/results")
+  .option("--save", "put the figures into the device's file in bench/results")
   .option("--show <file>", "print the tables of a saved file and run nothing")
   .addHelpText(
     "after",

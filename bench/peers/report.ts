@@ -1,7 +1,7 @@
 /** The figures of peers and ours: kept in one file a machine, shown as tables with ratios. */
 import { type Column, textTable } from "../../src/cli/table.ts";
 import type { Spread } from "../spread.ts";
-import { contenders } from "./contenders.ts";
+import { type Contender, contenders } from "./contenders.ts";
 import type { Outcome } from "./rounds.ts";
 
 /** An outcome and the run that it comes from: only contenders of one run alternated with each other. */
@@ -48,6 +48,17 @@ const isTimed = (figure: Figure) => "milliseconds" in figure;
 const timeOf = (figure: Figure | undefined): Spread | undefined =>
   figure && "milliseconds" in figure ? figure.milliseconds : undefined;
 
+/** A result as the part of it that was computed on `on`, and only its entries that have any. */
+export function partOf(result: PeersResult, on: Contender["on"]): PeersResult {
+  const names = contenders.filter((c) => c.on === on).map((c) => c.name);
+  const entries = result.entries.map((entry) => ({
+    ...entry,
+    figures: entry.figures.filter((f) => names.includes(f.contender)),
+  }));
+  const device = on === "adapter" ? result.device : result.processor;
+  return { ...result, device, entries: entries.filter((e) => e.figures.length > 0) };
+}
+
 /** How many times ours's median `figure` takes; whether they alternated in one run. */
 export function ratio(
   figure: Figure,
@@ -65,6 +76,9 @@ export const geometricMean = (values: readonly number[]): number =>
 
 const ownNames = contenders.filter((c) => c.ours).map((c) => c.name);
 
+/** Those of ours that ran in any of these. */
+const oursIn = (entries: readonly Entry[]) => ownNames.filter((name) => entries.some((e) => find(e, name)));
+
 function showRatio(figure: Figure, ours: Figure | undefined): string {
   const r = ratio(figure, ours);
   return r ? `${r.sameRun ? "" : "~"}${r.times.toFixed(2)}` : "";
@@ -75,7 +89,7 @@ function entryTable(entry: Entry): string {
     { title: "contender", cell: (f) => f.contender },
     { title: "ms min", right: true, cell: (f) => timeOf(f)?.min.toFixed(1) ?? "" },
     { title: "ms median", right: true, cell: (f) => timeOf(f)?.median.toFixed(1) ?? "" },
-    ...ownNames.map(
+    ...oursIn([entry]).map(
       (name): Column<Figure> => ({
         title: `/ ${name}`,
         right: true,
@@ -98,13 +112,14 @@ function entryTable(entry: Entry): string {
 /** The geometric means of the ratios over the networks where both ran, a row a batch and contender. */
 function means(entries: readonly Entry[]): string {
   const batches = [...new Set(entries.map((e) => e.batch))].toSorted((a, b) => a - b);
+  const own = oursIn(entries);
   const rows = batches.flatMap((batch) =>
     contenders.flatMap(({ name }) => {
       const of = entries.filter((e) => e.batch === batch);
-      const against = ownNames.map((own) => {
+      const against = own.map((ourName) => {
         const ratios = of.flatMap((e) => {
           const figure = find(e, name);
-          return (figure && ratio(figure, find(e, own))) ?? [];
+          return (figure && ratio(figure, find(e, ourName))) ?? [];
         });
         if (ratios.length === 0) return "";
         const mark = ratios.every((r) => r.sameRun) ? "" : "~";
@@ -118,9 +133,9 @@ function means(entries: readonly Entry[]): string {
     [
       { title: "batch", right: true, cell: (r) => String(r.batch) },
       { title: "geometric mean (networks)", cell: (r) => r.name },
-      ...ownNames.map(
-        (own, i): Column<(typeof rows)[number]> => ({
-          title: `/ ${own}`,
+      ...own.map(
+        (ourName, i): Column<(typeof rows)[number]> => ({
+          title: `/ ${ourName}`,
           right: true,
           cell: (r) => r.against[i],
         }),

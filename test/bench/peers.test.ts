@@ -10,7 +10,7 @@ const options = { model: "inception_v1", batch: 1, runs: 2, timeoutMs: 100_000, 
 describe("the rounds", () => {
   it("time who is right, and report who fails without ending", async () => {
     const said: string[] = [];
-    const gone = { name: "gone", engine: ["ours", "nothing"] } as const;
+    const gone = { name: "gone", on: "processor", engine: ["ours", "nothing"] } as const;
     const outcomes = await playRounds([gone, ...ours], {
       ...options,
       model: "mobilenet_v1_025",

@@ -1,7 +1,14 @@
 /** The tables of the benches, on figures made up here. */
 import { describe, expect, it } from "vitest";
 import type { BenchResult, LayerResult } from "../../bench/layers.ts";
-import { type Figure, geometricMean, mergeEntries, ratio, showPeers } from "../../bench/peers/report.ts";
+import {
+  type Figure,
+  geometricMean,
+  mergeEntries,
+  partOf,
+  ratio,
+  showPeers,
+} from "../../bench/peers/report.ts";
 import { compareTable, comparisons, layersTable } from "../../bench/report.ts";
 import { spread } from "../../bench/spread.ts";
 
@@ -44,6 +51,21 @@ describe("the peers' tables", () => {
     expect(merged.map((e) => `${e.model} ${e.batch}`)).toEqual(["a 1", "b 1", "a 8"]);
     expect(merged[0].figures).toEqual([timed("ours-webgpu", 5, "second"), timed("tfjs-webgpu", 40)]);
     expect(merged[1]).toBe(older[1]);
+  });
+
+  it("are kept apart by what computed", () => {
+    const whole = {
+      ...{ device: "some adapter", processor: "some processor", cores: 2, node: "v20", environment: {} },
+      entries: [
+        { model: "a", batch: 1, figures: [timed("ours-webgpu", 10), timed("tfjs-wasm", 40)] },
+        { model: "b", batch: 1, figures: [timed("ours-cpu", 7)] },
+      ],
+    };
+    const names = (on: "adapter" | "processor") =>
+      partOf(whole, on).entries.map((e) => [e.model, ...e.figures.map((f) => f.contender)].join(" "));
+    expect(names("adapter")).toEqual(["a ours-webgpu"]);
+    expect(names("processor")).toEqual(["a tfjs-wasm", "b ours-cpu"]);
+    expect(partOf(whole, "processor").device).toBe("some processor");
   });
 
   it("give ratios of medians, and say when the two did not alternate", () => {
