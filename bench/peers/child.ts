@@ -32,6 +32,10 @@ export function startChild(environment: NodeJS.ProcessEnv): Child {
       resolve(signal ? `the process was ended by ${signal}` : `the process ended with code ${code}`),
     );
   });
+  // One that computes does not see its parent end.
+  const end = () => void child.kill("SIGKILL");
+  process.once("exit", end);
+  ended.then(() => process.off("exit", end));
   const lastLine = () => output.trim().split("\n").at(-1);
 
   return {

@@ -168,6 +168,13 @@ const program = new Command("bench:peers")
   )
   .action(bench);
 
+// An orderly exit ends the contenders too.
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, () => process.exit(code));
+
 try {
   await program.parseAsync();
 } catch (error) {
