@@ -14,7 +14,7 @@ import { batchSizeFor } from "../src/features/plan.ts";
 import { ownRooms } from "../src/features/rooms.ts";
 import { findModel } from "../src/nets/index.ts";
 import { sizeOf } from "../src/tensor.ts";
-import { spread } from "./layers.ts";
+import { spread } from "./spread.ts";
 
 const [width, height] = [500, 375];
 const pictures = ["picture1_331.png", "picture2_331.png"];
