@@ -45,7 +45,7 @@ export async function openDevice(
     return cpu;
   }
   const [byAdapter, byCpu] = [await probe(adapter, program), await probe(cpu, program)];
-  const figures = `${byAdapter.toFixed(1)} ms for the heaviest layer, and the CPU path needs ${byCpu.toFixed(1)} ms`;
+  const figures = `${byAdapter.toFixed(2)} ms for the heaviest layer, and the CPU path needs ${byCpu.toFixed(2)} ms`;
   const [chosen, left] = byAdapter < byCpu ? [adapter, cpu] : [cpu, adapter];
   notice(`${isSoftware}: it needs ${figures}. Using ${chosen === cpu ? "the CPU" : "the adapter"}.`);
   await left.close();

@@ -1,6 +1,7 @@
 /** What every device promises: the same bits at every place of a batch, shared weights, errors that are errors. */
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
+import { openDevice } from "../../src/engine/devices.ts";
 import { createGraph, variablesOf } from "../../src/engine/graph.ts";
 import { openAdapter } from "../../src/engine/webgpu/adapter.ts";
 import { openWebGpu } from "../../src/engine/webgpu/device.ts";
@@ -105,6 +106,36 @@ describeOnDevices("a device", (device) => {
         InceptionV1/Conv2d_1a_7x7/BatchNorm/moving_variance is missing (the network wants 64)
         InceptionV1/Conv2d_1a_7x7/BatchNorm/beta is missing (the network wants 64)]
     `);
+  });
+});
+
+describe("the choice of a device", () => {
+  it("is a hardware adapter, or the faster of the CPU and an adapter in software, and is said", async () => {
+    const adapter = await openWebGpu();
+    const { software } = adapter;
+    await adapter.close();
+    const said: string[] = [];
+    const device = await openDevice("auto", { notice: (s) => void said.push(s), program: small(1) });
+    const { backend } = device;
+    await device.close();
+    if (!software) expect([backend, ...said]).toEqual(["webgpu"]);
+    else {
+      expect(said.join()).toMatch(
+        /software on the same cores: it needs [\d.]+ ms .* CPU path needs [\d.]+ ms/,
+      );
+      const [, byAdapter, byCpu] = /([\d.]+) ms .* ([\d.]+) ms/.exec(said[0]) ?? [];
+      expect(backend).toBe(Number(byAdapter) < Number(byCpu) ? "webgpu" : "cpu");
+      expect(said.join()).toContain(backend === "cpu" ? "Using the CPU" : "Using the adapter");
+    }
+  });
+
+  it("between the CPU and an adapter in software is the CPU, when nothing is known of the program", async () => {
+    const adapter = await openWebGpu();
+    const { software } = adapter;
+    await adapter.close();
+    const device = await openDevice("auto", { threads: 1 });
+    expect(device.backend).toBe(software ? "cpu" : "webgpu");
+    await device.close();
   });
 });
 
