@@ -1,0 +1,8 @@
+/** Everything of ours that reads files from strangers. */
+import type { Target } from "../target.ts";
+import { archive } from "./archive.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { features, pickle } from "./features.ts";
+import { image, imageArchive } from "./image.ts";
+
+export const targets: readonly Target[] = [checkpoint, archive, pickle, features, image, imageArchive];
