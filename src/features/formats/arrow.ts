@@ -3,11 +3,11 @@
  * https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
  */
 import { readFile } from "node:fs/promises";
-import type { DataType, Field, FixedSizeList } from "apache-arrow";
+import type { DataType, Field, FixedSizeList, RecordBatch } from "apache-arrow";
 import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
-import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
+import { type Description, describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
 import type { FeatureFormat, FeatureRow, FeatureTable } from "./table.ts";
 
 export const arrow: FeatureFormat = {
@@ -73,40 +73,46 @@ async function* batchesOf(table: FeatureTable) {
   }
 }
 
+/** The numbers of a batch, or why they are none of ours. */
+function numbersOfBatch(batch: RecordBatch, { storedAs }: Description) {
+  const feature = batch.getChild("feature")?.data[0];
+  const paths = batch.getChild("path");
+  const values: unknown = feature?.children[0]?.values;
+  // The library pads its buffers, so the width is not to be had from their length.
+  const width: unknown = (feature?.type as FixedSizeList | undefined)?.listSize;
+  const dtype = storedAs === "float16" || storedAs === "int8" ? storedAs : "float32";
+  const array = { float32: Float32Array, float16: Uint16Array, int8: Int8Array }[dtype];
+  if (!paths || !(values instanceof array)) throw new Error("it has no columns path and feature");
+  if (!Number.isSafeInteger(width) || Number(width) < 1) throw new Error("its rows hold no numbers");
+  if (paths.length !== batch.numRows || values.length < batch.numRows * Number(width))
+    throw new Error("its numbers are not all there");
+  return { dtype, paths, values, width: Number(width), rows: batch.numRows } as const;
+}
+
 /** The rows of an Arrow file of ours. @throws UserError */
 export async function* readArrow(path: string): AsyncGenerator<FeatureRow> {
   const { tableFromIPC } = await import("apache-arrow");
-  let table: ReturnType<typeof tableFromIPC>;
+  // The library decodes what it is asked for, and throws what it likes where a file is damaged.
   try {
     const bytes = await readFile(path);
     if (bytes.subarray(-6).toString("latin1") !== "ARROW1") throw new Error("its end is missing");
-    table = tableFromIPC(bytes);
+    const table = tableFromIPC(bytes);
+    const about = readDescription(table.schema.metadata.get(descriptionKey));
+    for (const batch of table.batches) {
+      const { dtype, paths, values, width, rows } = numbersOfBatch(batch, about);
+      const shape = about.shape ?? [width];
+      if (sizeOf(shape) !== width) throw new Error("its rows do not fit their shape");
+      for (let i = 0; i < rows; i++) {
+        const part = values.subarray(i * width, (i + 1) * width);
+        const own = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+        yield { path: String(paths.get(i)), shape, data: numbersOf({ dtype, scale: about.scale }, own) };
+      }
+    }
   } catch (cause) {
     throw new UserError(
       `${path} is no features file: ${(cause as Error).message}.`,
       "It may have been cut off.",
       { cause },
     );
-  }
-  const { shape, storedAs, scale } = readDescription(table.schema.metadata.get(descriptionKey));
-  const paths = table.getChild("path");
-  if (!paths) throw new UserError(`${path} has no column path.`);
-  let row = 0;
-  for (const batch of table.batches) {
-    const feature = batch.getChild("feature")?.data[0];
-    const values = feature?.children[0]?.values as Float32Array | Uint16Array | Int8Array | undefined;
-    if (!feature || !values) throw new UserError(`${path} has no column feature.`);
-    // The library pads its buffers, so the width is not to be had from their length.
-    const width = (feature.type as FixedSizeList).listSize;
-    for (let i = 0; i < batch.numRows; i++) {
-      const part = values.subarray(i * width, (i + 1) * width);
-      const bytes = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-      const dtype = storedAs === "float16" || storedAs === "int8" ? storedAs : "float32";
-      yield {
-        path: String(paths.get(row++)),
-        shape: shape ?? [width],
-        data: numbersOf({ dtype, scale }, bytes),
-      };
-    }
   }
 }

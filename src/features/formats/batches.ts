@@ -1,5 +1,5 @@
 /** Rows gathered into pieces of a few megabytes, for libraries that write columns. */
-import { sizeOf } from "../../tensor.ts";
+import { isShape, sizeOf } from "../../tensor.ts";
 import { dtypeWidth, type FeatureTable } from "./table.ts";
 
 const pieceBytes = 4 * 2 ** 20;
@@ -39,15 +39,22 @@ export async function* piecesOf(table: FeatureTable): AsyncGenerator<Piece> {
 export const describeTable = ({ shape, dtype, scale, metadata }: FeatureTable): string =>
   JSON.stringify({ ...metadata, shape, storedAs: dtype, scale });
 
+export interface Description {
+  readonly shape?: readonly number[];
+  readonly storedAs?: string;
+  readonly scale?: number;
+}
+
 /** What `describeTable` wrote: nothing where a file came from elsewhere. */
-export function readDescription(text: string | undefined): {
-  shape?: number[];
-  storedAs?: string;
-  scale?: number;
-} {
+export function readDescription(text: string | undefined): Description {
   if (text === undefined) return {};
   try {
-    return JSON.parse(text) as { shape?: number[]; storedAs?: string; scale?: number };
+    const { shape, storedAs, scale } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    return {
+      ...(isShape(shape) && { shape }),
+      ...(typeof storedAs === "string" && { storedAs }),
+      ...(typeof scale === "number" && { scale }),
+    };
   } catch {
     return {};
   }

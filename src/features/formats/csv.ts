@@ -38,6 +38,8 @@ const numbers: Readonly<Record<string, number>> = {
   "-inf": Number.NEGATIVE_INFINITY,
 };
 
+const isNumber = /^(?:nan|-?inf|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)$/;
+
 /** The rows of a CSV file of ours; maps come as vectors. @throws UserError for any other */
 export async function* readCsv(path: string): AsyncGenerator<FeatureRow> {
   const file = openBytes(path);
@@ -52,22 +54,24 @@ export async function* readCsv(path: string): AsyncGenerator<FeatureRow> {
     };
     /** A record may span lines, inside its quotes. */
     const record = (): string | undefined => {
-      let text = line();
-      while (text !== undefined && (text.split('"').length - 1) % 2 === 1) {
+      const lines: string[] = [];
+      for (let quotes = 0; ; ) {
         const more = line();
-        if (more === undefined)
+        if (more === undefined) {
+          if (lines.length === 0) return undefined;
           throw new UserError(`${path} ends inside quotes: it was cut off.`, "Extract the features again.");
-        text += `\n${more}`;
+        }
+        lines.push(more);
+        quotes += more.split('"').length - 1;
+        if (quotes % 2 === 0) return lines.join("\n").replace(/\r$/, "");
       }
-      return text?.replace(/\r$/, "");
     };
     const width = (record() ?? "").split(",").length - 1;
     for (let text = record(); text !== undefined; text = record()) {
       const match = /^(?:"((?:[^"]|"")*)"|([^,]*)),([\s\S]*)$/.exec(text);
       const fields = match?.[3].split(",") ?? [];
-      const data = Float32Array.from(fields, (f) => numbers[f] ?? (f === "" ? Number.NaN : Number(f)));
-      const wrong = fields.some((f) => f === "" || (Number.isNaN(Number(f)) && !(f in numbers)));
-      if (!match || fields.length !== width || wrong) {
+      const data = Float32Array.from(fields, (f) => numbers[f] ?? Number(f));
+      if (!match || fields.length !== width || !fields.every((f) => isNumber.test(f))) {
         throw new UserError(
           `${path} is no features file: a line has not ${width} numbers.`,
           "It may have been cut off.",

@@ -8,12 +8,13 @@ import { sizeOf } from "../../tensor.ts";
 import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
 import { piecesOf } from "./batches.ts";
-import { dtypeWidth, type FeatureDtype, type FeatureFormat, type FeatureRow } from "./table.ts";
+import { dtypeWidth, type FeatureDtype, type FeatureFormat } from "./table.ts";
 
 /** Half precision is widened: the library writes it only where the runtime has a Float16Array. */
 const names: Readonly<Record<FeatureDtype, string>> = { float32: "<f", float16: "<f", int8: "<b" };
 
-async function library() {
+/** The library, which is loaded only where a file of it is written or read. */
+export async function hdf5Library() {
   const hdf5 = await import("h5wasm/node");
   const { activate_throwing_error_handler } = await hdf5.ready;
   // Errors are thrown then, and not printed.
@@ -44,7 +45,7 @@ export const hdf5: FeatureFormat = {
   description: "HDF5 with the datasets features and paths (f16 is widened to f32); for h5py, MATLAB, R",
   pathsBeside: false,
   async write(table, file) {
-    const { File } = await library();
+    const { File } = await hdf5Library();
     const { paths, shape, dtype, scale, metadata } = table;
     // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
     const sheet = told(file.path, () => new File(file.temporary, "w"));
@@ -88,12 +89,7 @@ export const hdf5: FeatureFormat = {
 };
 
 interface Dataset {
-  readonly shape: number[] | null;
-  readonly dtype: unknown;
-  readonly value: unknown;
-  readonly attrs: Record<string, { readonly value: unknown }>;
   resize(shape: number[]): number;
-  slice(ranges: [number, number][]): unknown;
   write_slice(ranges: [number, number][], data: unknown): void;
   create_attribute(name: string, data: number, shape: null, dtype: string): void;
 }
@@ -102,38 +98,4 @@ function datasetOf(entity: unknown): Dataset {
   if (typeof entity === "object" && entity !== null && "write_slice" in entity)
     return entity as unknown as Dataset;
   throw new UserError("A dataset is missing.");
-}
-
-/** The rows of an HDF5 file with the datasets `features` and `paths`. @throws UserError */
-export async function* readHdf5(path: string): AsyncGenerator<FeatureRow> {
-  const { File } = await library();
-  let sheet: InstanceType<typeof File> | undefined;
-  try {
-    sheet = new File(path, "r");
-    const features = datasetOf(sheet.get("features"));
-    const paths = datasetOf(sheet.get("paths")).value as string[];
-    const [rows, ...shape] = features.shape ?? [0];
-    const scale = features.attrs.scale === undefined ? 1 : Number(features.attrs.scale.value);
-    const whole = shape.map((d): [number, number] => [0, d]);
-    const each = Math.max(1, Math.floor(2 ** 20 / sizeOf(shape)));
-    for (let first = 0; first < rows; first += each) {
-      const last = Math.min(rows, first + each);
-      const values = features.slice([[first, last], ...whole]) as ArrayLike<number>;
-      const width = sizeOf(shape);
-      if (values.length !== (last - first) * width) throw new Error("its numbers are not all there");
-      for (let i = first; i < last; i++) {
-        const start = (i - first) * width;
-        const data = Float32Array.from({ length: width }, (_, k) => values[start + k] * scale);
-        yield { path: paths[i], shape, data };
-      }
-    }
-  } catch (cause) {
-    throw new UserError(
-      `${path} is no features file: ${(cause as Error).message}.`,
-      "It may have been cut off.",
-      { cause },
-    );
-  } finally {
-    sheet?.close();
-  }
 }

@@ -3,7 +3,7 @@
  * The paths of its rows are in the list `paths` of the metadata file beside it, in the order of the rows.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
-import type { Shape } from "../../tensor.ts";
+import { isShape, type Shape } from "../../tensor.ts";
 import type { FeatureDtype, FeatureFormat } from "./table.ts";
 
 const alignment = 64;
@@ -26,6 +26,25 @@ export function npyHeader(descr: string, shape: Shape): Uint8Array {
   bytes.write(text, preamble, "latin1");
   bytes[length - 1] = 0x0a;
   return bytes;
+}
+
+/**
+ * What a header's text says. Undefined where it says no shape, or one that nothing can have. An array of no dimensions is
+ * given as one row.
+ */
+export function parseNpyHeader(
+  header: Buffer,
+): { readonly descr: string; readonly fortran: boolean; readonly shape: readonly number[] } | undefined {
+  const text = header.toString("latin1");
+  const dimensions = /'shape':\s*\(([\d,\s]*)\)/.exec(text)?.[1];
+  const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
+  const shape = dimensions
+    ?.split(",")
+    .filter((d) => d.trim() !== "")
+    .map(Number);
+  if (!isShape(shape) || fortran === undefined) return undefined;
+  const descr = /'descr':\s*'([^']*)'/.exec(text)?.[1] ?? "of no name";
+  return { descr, fortran: fortran === "True", shape: shape.length === 0 ? [1] : shape };
 }
 
 export const npy: FeatureFormat = {

@@ -3,6 +3,7 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 import { UserError } from "../../errors.ts";
+import { sizeOf } from "../../tensor.ts";
 import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
@@ -60,8 +61,12 @@ export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
     for (const group of metadata.row_groups) {
       const last = first + Number(group.num_rows);
       const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
-      for (const { path: name, feature } of rows as { path: string; feature: number[] }[]) {
-        yield { path: name, shape: about.shape ?? [feature.length], data: Float32Array.from(feature) };
+      for (const { path: name, feature } of rows as { path?: unknown; feature?: unknown }[]) {
+        if (typeof name !== "string" || !isNumbers(feature))
+          throw new Error("it has no columns path and feature");
+        const shape = about.shape ?? [feature.length];
+        if (sizeOf(shape) !== feature.length) throw new Error("its rows do not fit their shape");
+        yield { path: name, shape, data: Float32Array.from(feature) };
       }
       first = last;
     }
@@ -73,3 +78,6 @@ export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
     );
   }
 }
+
+const isNumbers = (list: unknown): list is number[] =>
+  Array.isArray(list) && list.every((x) => typeof x === "number");

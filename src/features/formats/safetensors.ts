@@ -4,7 +4,7 @@
  */
 import { open } from "node:fs/promises";
 import { UserError } from "../../errors.ts";
-import { sizeOf } from "../../tensor.ts";
+import { isShape, sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { dtypeWidth, type FeatureDtype, type FeatureFormat, type FeatureRow } from "./table.ts";
 
@@ -35,12 +35,20 @@ export const safetensors: FeatureFormat = {
 };
 
 interface Header {
-  readonly __metadata__?: { readonly paths?: string; readonly scale?: string };
-  readonly features?: {
-    readonly dtype: string;
-    readonly shape: number[];
-    readonly data_offsets: [number, number];
-  };
+  readonly __metadata__?: { readonly paths?: unknown; readonly scale?: unknown };
+  readonly features?: { readonly dtype?: unknown; readonly shape?: unknown; readonly data_offsets?: unknown };
+}
+
+/** The library's own limit. */
+const mostHeader = 100_000_000;
+
+/** JSON of a file; undefined where it is none. */
+function parsed(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The rows of a safetensors file that has the tensor `features`. @throws UserError */
@@ -53,28 +61,33 @@ export async function* readSafetensors(path: string): AsyncGenerator<FeatureRow>
     const start = Buffer.alloc(8);
     await file.read(start, 0, 8, 0);
     const length = Number(start.readBigUInt64LE());
-    if (length > size - 8) throw damaged("its header is longer than the file");
+    if (length > Math.min(size - 8, mostHeader)) throw damaged("its header is longer than the file");
     const text = Buffer.alloc(length);
     await file.read(text, 0, length, 8);
-    let header: Header;
-    try {
-      header = JSON.parse(text.toString("utf8")) as Header;
-    } catch {
-      throw damaged("its header is not JSON");
-    }
-    const dtype = (Object.keys(names) as FeatureDtype[]).find((d) => names[d] === header.features?.dtype);
-    if (!header.features || !dtype) throw damaged("it has no tensor features of a type that is read");
-    const [rows, ...shape] = header.features.shape;
+    const { __metadata__: about, features } = (parsed(text) ?? {}) as Header;
+    if (!features) throw damaged("its header is not JSON with a tensor features");
+    const dtype = (Object.keys(names) as FeatureDtype[]).find((d) => names[d] === features.dtype);
+    if (!dtype || !isShape(features.shape) || features.shape.length === 0)
+      throw damaged("its tensor features is of no type and shape that are read");
+    const [rows, ...shape] = features.shape;
     const rowBytes = sizeOf(shape) * dtypeWidth[dtype];
-    if (8 + length + rows * rowBytes > size) throw damaged("its numbers are not all there");
-    const paths = JSON.parse(header.__metadata__?.paths ?? "null") as string[] | null;
-    const scale = header.__metadata__?.scale === undefined ? undefined : Number(header.__metadata__.scale);
+    if (rowBytes === 0) throw damaged("its rows hold no numbers");
+    const [from, to] = isShape(features.data_offsets) ? features.data_offsets : [];
+    if (to - from !== rows * rowBytes || 8 + length + to > size)
+      throw damaged("its numbers are not all there");
+    const paths = about?.paths === undefined ? undefined : parsed(about.paths);
+    if (paths !== undefined && !isTexts(paths, rows)) throw damaged("its paths are not one a row");
+    const scale = about?.scale === undefined ? undefined : Number(about.scale);
     const bytes = Buffer.alloc(rowBytes);
     for (let i = 0; i < rows; i++) {
-      await file.read(bytes, 0, rowBytes, 8 + length + i * rowBytes);
+      const { bytesRead } = await file.read(bytes, 0, rowBytes, 8 + length + from + i * rowBytes);
+      if (bytesRead !== rowBytes) throw damaged("it became shorter while it was read");
       yield { path: paths?.[i] ?? `row ${i}`, shape, data: numbersOf({ dtype, scale }, bytes) };
     }
   } finally {
     await file.close();
   }
 }
+
+const isTexts = (list: unknown, length: number): list is string[] =>
+  Array.isArray(list) && list.length === length && list.every((text) => typeof text === "string");

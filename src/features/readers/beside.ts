@@ -12,16 +12,18 @@ export interface Beside {
 
 /** Nothing for a file that came from elsewhere. @throws UserError when the metadata is damaged. */
 export function readBeside(path: string): Beside {
+  const damaged = (why: string, cause?: unknown) =>
+    new UserError(`${metadataPath(path)} cannot be read: ${why}`, undefined, { cause });
+  let found: { paths?: unknown; dtype?: { scale?: unknown } } | null;
   try {
-    const { paths, dtype } = JSON.parse(readFileSync(metadataPath(path), "utf8")) as {
-      paths?: string[];
-      dtype?: { scale?: number };
-    };
-    return { paths: Array.isArray(paths) ? paths : undefined, scale: dtype?.scale };
+    found = JSON.parse(readFileSync(metadataPath(path), "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
-    throw new UserError(`${metadataPath(path)} cannot be read: ${(error as Error).message}`, undefined, {
-      cause: error,
-    });
+    throw damaged((error as Error).message, error);
   }
+  const { paths, dtype } = found ?? {};
+  const scale = dtype?.scale;
+  if (Array.isArray(paths) && !paths.every((p) => typeof p === "string")) throw damaged("a path is no text.");
+  if (scale !== undefined && typeof scale !== "number") throw damaged("its scale is no number.");
+  return { ...(Array.isArray(paths) && { paths }), ...(scale !== undefined && { scale }) };
 }

@@ -71,7 +71,9 @@ export function openBytes(path: string): ByteReader {
           return line;
         }
         seen = window.length - at;
-        if (!fill(seen + 1)) return seen === 0 ? undefined : advance(seen);
+        // Twice as much each time, so that a long line is not copied over and over.
+        fill(2 * seen + 1);
+        if (window.length - at === seen) return seen === 0 ? undefined : advance(seen);
       }
     },
     close: () => closeSync(file),

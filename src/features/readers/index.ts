@@ -2,12 +2,12 @@
 import { UserError } from "../../errors.ts";
 import { readArrow } from "../formats/arrow.ts";
 import { readCsv } from "../formats/csv.ts";
-import { readHdf5 } from "../formats/hdf5.ts";
 import { readNpz } from "../formats/npz.ts";
 import { readParquet } from "../formats/parquet.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import type { FeatureRow } from "../formats/table.ts";
 import { type ByteReader, openBytes } from "./bytes.ts";
+import { readHdf5 } from "./hdf5.ts";
 import { readJsonl } from "./jsonl.ts";
 import { readNpy } from "./npy.ts";
 import { readPickle } from "./pickle.ts";

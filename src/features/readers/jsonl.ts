@@ -1,5 +1,6 @@
 /** Reads JSON lines of features. */
 import { UserError } from "../../errors.ts";
+import { isShape, sizeOf } from "../../tensor.ts";
 import type { FeatureRow } from "./array.ts";
 import type { ByteReader } from "./bytes.ts";
 
@@ -29,11 +30,19 @@ export function* readJsonl(path: string, bytes: ByteReader): Generator<FeatureRo
   }
 }
 
+/** A line with as many numbers as its shape says; undefined for any other. */
 function parse(text: string): Line | undefined {
+  let line: Partial<Record<keyof Line, unknown>> | null;
   try {
-    const line = JSON.parse(text) as Partial<Line> | null;
-    return typeof line?.path === "string" && Array.isArray(line.feature) ? (line as Line) : undefined;
+    line = JSON.parse(text);
   } catch {
     return undefined;
   }
+  const { path, feature, shape } = line ?? {};
+  const sound =
+    typeof path === "string" &&
+    Array.isArray(feature) &&
+    feature.every((x) => x === null || typeof x === "number") &&
+    (shape === undefined || (isShape(shape) && sizeOf(shape) === feature.length));
+  return sound ? (line as Line) : undefined;
 }

@@ -2,6 +2,7 @@
 import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
 import { metadataPath } from "../formats/index.ts";
+import { parseNpyHeader } from "../formats/npy.ts";
 import { type FeatureRow, findDtype, readFloats } from "./array.ts";
 import { readBeside } from "./beside.ts";
 import type { ByteReader } from "./bytes.ts";
@@ -14,17 +15,13 @@ export function* readNpy(path: string, bytes: ByteReader): Generator<FeatureRow>
   const version = start[6];
   const length = version === 1 ? bytes.take(2).readUInt16LE() : bytes.take(4).readUInt32LE();
   if (length > 1 << 20) throw damaged("its header is too long");
-  const header = bytes.take(length).toString("latin1");
-  const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? "of no name";
-  const dtype = findDtype(descr);
-  if (!dtype) throw damaged(`its numbers are ${descr}, not floats`);
-  if (!/'fortran_order':\s*False/.test(header)) throw damaged("its array is in Fortran order");
-  const dimensions = /'shape':\s*\(([\d,\s]*)\)/.exec(header)?.[1];
-  if (dimensions === undefined) throw damaged("its header has no shape");
-  const [rows, ...shape] = dimensions
-    .split(",")
-    .filter((d) => d.trim() !== "")
-    .map(Number);
+  const header = parseNpyHeader(bytes.take(length));
+  if (!header) throw damaged("its header has no shape");
+  const dtype = findDtype(header.descr);
+  if (!dtype) throw damaged(`its numbers are ${header.descr}, not floats`);
+  if (header.fortran) throw damaged("its array is in Fortran order");
+  const [rows, ...shape] = header.shape;
+  if (sizeOf(shape) === 0) throw damaged("its rows hold no numbers");
   const { paths, scale } = readBeside(path);
   if (paths && paths.length !== rows) {
     throw damaged(`it has ${rows} rows, but ${metadataPath(path)} has ${paths.length} paths`);

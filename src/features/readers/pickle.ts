@@ -52,6 +52,9 @@ interface Machine {
 
 class Refused extends Error {}
 
+/** numpy's own pickles remember three values an image; this is as many as a map holds without trouble. */
+const mostValues = 2 ** 23;
+
 /** The rows of the dictionary, in the order of the file. @throws UserError for anything but a dictionary of arrays. */
 export function* readPickle(path: string, bytes: ByteReader): Generator<FeatureRow> {
   const machine: Machine = { bytes, stack: [], memo: new Map(), rows: [], scale: readBeside(path).scale };
@@ -62,6 +65,8 @@ export function* readPickle(path: string, bytes: ByteReader): Generator<FeatureR
       const step = opcodes[opcode];
       if (!step) throw new Refused(`it uses the pickle opcode ${JSON.stringify(opcode)}`);
       step(machine);
+      if (machine.stack.length > mostValues || machine.memo.size > mostValues)
+        throw new Refused("it keeps more values than any file of features needs");
       if (machine.rows.length > 0) yield* machine.rows.splice(0);
     }
     if (!(machine.stack.pop() instanceof Dict)) throw new Refused("it holds no dictionary");
