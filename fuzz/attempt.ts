@@ -20,23 +20,30 @@ export interface Attempt {
 
 export const limits = { cpu: 2000, memory: 256 * 2 ** 20 } as const;
 
-/** A target with its seeds read, and what these give unharmed. */
+/** A target with its seeds read, and what each of these gives unharmed, once that is asked for. */
 export interface Prepared {
   readonly target: Target;
   readonly seeds: readonly Seed[];
-  readonly expected: ReadonlyMap<string, Reading["values"]>;
+  readonly expected: Map<string, Reading["values"]>;
 }
 
-/** Reads the seeds of `target` unharmed in `folder`. @throws Error when one of them is refused */
-export async function prepare(target: Target, folder: string): Promise<Prepared> {
-  const seeds = await target.seeds();
-  const expected = new Map<string, Reading["values"]>();
-  for (const { name, files, open } of seeds) {
-    const { values, refusal } = await target.read(write(folder, { files, open }));
-    if (refusal) throw new Error(`the whole ${name} is refused: ${refusal.message}`);
-    expected.set(name, values);
-  }
-  return { target, seeds, expected };
+export async function prepare(target: Target): Promise<Prepared> {
+  return { target, seeds: await target.seeds(), expected: new Map() };
+}
+
+/** What the whole seed called `name` gives. @throws Error when it is refused */
+async function expectedOf(
+  { target, seeds, expected }: Prepared,
+  name: string,
+  folder: string,
+): Promise<Reading["values"]> {
+  const known = expected.get(name);
+  if (known) return known;
+  const seed = seeds.find((s) => s.name === name) as Seed;
+  const { values, refusal } = await target.read(write(folder, seed));
+  if (refusal) throw new Error(`the whole ${name} is refused: ${refusal.message}`);
+  expected.set(name, values);
+  return values;
 }
 
 /** The mutant that follows from the fuzzer's seed and a number. */
@@ -62,6 +69,7 @@ export async function attempt(
   folder: string,
 ): Promise<Attempt> {
   const mutant = await mutantOf(prepared, seed, index);
+  const expected = await expectedOf(prepared, mutant.seed, folder);
   const path = write(folder, mutant);
   const size = [...mutant.files.values()].reduce((n, b) => n + b.length, 0);
   const handles = openHandles();
@@ -70,7 +78,7 @@ export async function attempt(
   let words: string;
   try {
     const reading = await prepared.target.read(path);
-    const fault = faultOf(mutant, reading, prepared.expected.get(mutant.seed) ?? new Map());
+    const fault = faultOf(mutant, reading, expected);
     outcome = fault ? "finding" : reading.refusal ? "refused" : "accepted";
     words = fault ?? (reading.refusal ? kindOf(reading.refusal) : "");
   } catch (error) {

@@ -38,8 +38,8 @@ export interface Tally {
   largest: { index: number; memory: number };
 }
 
-/** Memory of a process beyond which it is stopped, so that a bomb does not take the machine with it. */
-const mostResident = 2 ** 30;
+/** What a process may grow by in one mutant before it is stopped: a bomb does not take the machine with it. */
+const mostGrowth = 2 ** 30;
 /** Mutants that are handed over at once, and after how many a process is replaced. */
 const piece = 100;
 const life = 3000;
@@ -204,10 +204,12 @@ function startWorker({
       new Promise((resolve) => {
         let index: number | undefined;
         let since = Date.now();
+        let resident = 0;
         const watch = setInterval(() => {
           if (index !== undefined && Date.now() - since > patience)
             kill(`it hung: no end in ${patience / 1000} s`);
-          if (residentOf(child.pid) > mostResident) kill("it took more than 1 GiB of memory");
+          if (index !== undefined && residentOf(child.pid) > resident + mostGrowth)
+            kill("it took more than 1 GiB of memory");
         }, 100);
         const settle = (death?: Death) => {
           clearInterval(watch);
@@ -215,7 +217,8 @@ function startWorker({
         };
         lost = (why) => settle({ index, why });
         hear = (said) => {
-          if ("begins" in said) [index, since] = [said.begins, Date.now()];
+          if ("begins" in said)
+            [index, since, resident] = [said.begins, Date.now(), Math.max(resident, residentOf(child.pid))];
           else if ("done" in said) {
             index = undefined;
             take(said.done);

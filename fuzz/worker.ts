@@ -45,7 +45,7 @@ async function preparedFor(name: string): Promise<Prepared> {
   if (known) return known;
   const target = targets.find((t) => t.name === name);
   if (!target) throw new Error(`there is no target ${name}`);
-  const made = await prepare(target, folder);
+  const made = await prepare(target);
   prepared.set(name, made);
   return made;
 }

@@ -20,6 +20,9 @@ export interface TarHeader {
   readonly statedSum: number;
 }
 
+/** The type of GNU's old sparse files, behind whose header there may be more of it. */
+export const sparseType = "S";
+
 /** A field's bytes up to the first zero. */
 export function untilZero(bytes: Buffer): Buffer {
   const end = bytes.indexOf(0);
@@ -48,12 +51,21 @@ export function readTarHeader(header: Buffer): TarHeader {
   };
 }
 
-/** What a pax header says of the next member, or undefined where its records ("length key=value\n") are damaged. */
-export function readPax(bytes: Buffer): { name?: Buffer; size?: number } | undefined {
-  const found: { name?: Buffer; size?: number } = {};
+/** What a pax header says of the next member. */
+export interface PaxRecords {
+  name?: Buffer;
+  size?: number;
+  /** The member's data are a map and the pieces that are no holes. */
+  sparse?: true;
+}
+
+/** The records ("length key=value\n") of a pax header; undefined where they are damaged. */
+export function readPax(bytes: Buffer): PaxRecords | undefined {
+  const found: PaxRecords = {};
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);
-    const length = Number(bytes.toString("latin1", at, Math.max(space, at)));
+    if (space < 0) return undefined;
+    const length = Number(bytes.toString("latin1", at, space));
     if (!Number.isInteger(length) || length <= space - at || at + length > bytes.length) return undefined;
     const record = bytes.subarray(space + 1, at + length - 1);
     const equals = record.indexOf(0x3d);
@@ -61,6 +73,7 @@ export function readPax(bytes: Buffer): { name?: Buffer; size?: number } | undef
     const key = record.toString("latin1", 0, Math.max(equals, 0));
     if (key === "path") found.name = value;
     if (key === "size") found.size = Number(value.toString("latin1"));
+    if (key.startsWith("GNU.sparse.")) found.sparse = true;
     at += length;
   }
   return found;

@@ -1,4 +1,4 @@
-/** Files of features, in every format that is read. Pickles are a target of their own. */
+/** Files of features, in every format that is read. Pickles are a target of their own, and HDF5, which takes longer. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,13 +41,7 @@ async function written(format: string, shape: Shape, dtype: FeatureDtype): Promi
     const open = `f.${format}`;
     await writeTable(join(folder, open), findFormat(format), table(shape, dtype));
     const files = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
-    // HDF5 is read in a worker, which takes a hundred times as long to start as another file to read.
-    return {
-      name: `${format} ${dtype} ${shape.join("x")}`,
-      files,
-      open,
-      weight: format === "hdf5" ? 0.05 : 1,
-    };
+    return { name: `${format} ${dtype} ${shape.join("x")}`, files, open };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -119,9 +113,10 @@ const tokens = [...words.map((w) => Buffer.from(w)), deep];
 
 const put = (files: Files, name: string, bytes: Buffer): Files => new Map([...files, [name, bytes]]);
 
-export const features: Target = {
-  name: "features",
-  seeds: () => writtenAs(formats.map((f) => f.name).filter((name) => name !== "pkl")),
+/** A target of the files that `names` write. */
+const targetOf = (name: string, formatNames: readonly string[]): Target => ({
+  name,
+  seeds: () => writtenAs(formatNames),
   mutate({ files, open }, dice, seeds) {
     const whole = files.get(open) as Buffer;
     const zip = open.endsWith(".npz");
@@ -143,7 +138,13 @@ export const features: Target = {
     return { files: put(files, open, bytes), open, how: bent.how, promise: "any" };
   },
   read: readRows,
-};
+});
+
+export const hdf5 = targetOf("hdf5", ["hdf5"]);
+export const features = targetOf(
+  "features",
+  formats.map((f) => f.name).filter((name) => name !== "pkl" && name !== "hdf5"),
+);
 
 /** Pieces of pickles that run code in Python, and ones that cost much. */
 const exploits = [

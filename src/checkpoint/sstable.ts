@@ -14,6 +14,9 @@ export const tableMagic = Buffer.from("57fb808b247547db", "hex");
 /** Type byte and checksum behind each block. */
 const trailerSize = 5;
 
+/** Keys share prefixes, so that few bytes can make many and long ones; real files hold well under a megabyte of names. */
+const mostKeyBytes = 2 ** 26;
+
 export interface Entry {
   readonly key: Buffer;
   /** A view into the block. */
@@ -70,11 +73,14 @@ function* entriesOf(block: Buffer, what: string): Generator<Entry> {
   const c = new Cursor(block, what, 0, block.length - 4 * (restarts + 1));
   let key: Buffer = Buffer.alloc(0);
   let first = true;
+  let keyBytes = 0;
   while (c.left > 0) {
     const shared = c.varint32();
     const unshared = c.varint32();
     const length = c.varint32();
     if (shared > key.length) throw damaged(what, "a key shares more than its predecessor has");
+    keyBytes += shared + unshared;
+    if (keyBytes > mostKeyBytes) throw damaged(what, "its keys are longer than any names are");
     const next = Buffer.concat([key.subarray(0, shared), c.slice(unshared)]);
     if (!first && Buffer.compare(next, key) <= 0) throw damaged(what, "its keys are out of order");
     const value = c.slice(length);
@@ -136,7 +142,14 @@ export async function openTable(file: ByteFile): Promise<Table> {
       return (await block(low)).find((e) => e.key.equals(key))?.value;
     },
     async *entries() {
-      for (const at of index.keys()) yield* await block(at);
+      let keyBytes = 0;
+      for (const at of index.keys()) {
+        for (const entry of await block(at)) {
+          keyBytes += entry.key.length;
+          if (keyBytes > mostKeyBytes) throw damaged(what, "its keys are longer than any names are");
+          yield entry;
+        }
+      }
     },
   };
 }

@@ -13,12 +13,18 @@ import {
   mostExtended,
   readPax,
   readTarHeader,
+  sparseType,
   untilZero,
 } from "../tar-header.ts";
 import { damaged } from "./bytes.ts";
 
-/** A published archive holds under a gigabyte; this stops a bomb before it fills the disk. */
+/**
+ * A published archive holds under a gigabyte, and weights hardly get smaller when they are packed. These stop a bomb
+ * before it fills the disk: a size, and how many times its own size an archive may hold beyond a first piece.
+ */
 const mostBytes = 16 * 2 ** 30;
+const mostExpansion = 100;
+const unquestioned = 64 * 2 ** 20;
 
 interface Member {
   readonly name: string;
@@ -27,7 +33,7 @@ interface Member {
 }
 
 /** Hands out a stream's bytes in the pieces that are asked for. */
-function createFeed(stream: AsyncIterable<Buffer>, path: string) {
+function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number) {
   const source = stream[Symbol.asyncIterator]();
   let held: Buffer = Buffer.alloc(0);
   let total = 0;
@@ -40,6 +46,8 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string) {
       held = next.value;
       total += held.length;
       if (total > mostBytes) throw damaged(path, `it unpacks to more than ${mostBytes / 2 ** 30} GiB`);
+      if (total > unquestioned && total > mostExpansion * packed)
+        throw damaged(path, `it unpacks to more than ${mostExpansion} times its size`);
     }
     const piece = held.subarray(0, most);
     held = held.subarray(piece.length);
@@ -93,13 +101,20 @@ function parseHeader(block: Buffer, path: string): Member {
   return { name: name.toString("utf8"), size, type };
 }
 
-/** The path and size records of a pax header. */
-function parsePax(bytes: Buffer, path: string): { name?: string; size?: number } {
+/** What is told of a member before its own header. */
+interface Announced {
+  readonly name?: string;
+  readonly size?: number;
+  readonly sparse?: true;
+}
+
+/** The records of a pax header that matter here. */
+function parsePax(bytes: Buffer, path: string): Announced {
   const found = readPax(bytes);
-  if (!found) throw damaged(path, "an extended header of the archive");
-  const { name, size } = found;
-  if (size !== undefined) checkSize(size, path);
-  return { ...(name && { name: name.toString("utf8") }), ...(size !== undefined && { size }) };
+  if (!found) throw damaged(path, "an extended header of the archive cannot be read");
+  const { name, ...rest } = found;
+  if (rest.size !== undefined) checkSize(rest.size, path);
+  return { ...rest, ...(name && { name: name.toString("utf8") }) };
 }
 
 /**
@@ -112,12 +127,12 @@ export async function unpack(
   wanted: (name: string) => boolean,
 ): Promise<string[]> {
   const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
-  const first = await readStart(path);
+  const { first, size } = await readStart(path);
   const zipped = first[0] === 0x1f && first[1] === 0x8b;
-  const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path);
+  const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path, size);
   const unpacked: string[] = [];
   try {
-    let override: { name?: string; size?: number } = {};
+    let override: Announced = {};
     for (;;) {
       const h = await feed.header();
       if (!h || h.every((b) => b === 0)) break;
@@ -131,6 +146,12 @@ export async function unpack(
         if (plain.type === "x") override = { ...override, ...parsePax(bytes, path) };
         if (plain.type === "L") override = { ...override, name: untilZero(bytes).toString("utf8") };
         continue;
+      }
+      if (override.sparse || member.type === sparseType) {
+        throw new CheckpointError(
+          `${path} holds ${member.name} as a sparse file.`,
+          "Unpack it with tar, or pack it again without --sparse.",
+        );
       }
       override = {};
       const parts = member.name.split("/");
@@ -156,11 +177,11 @@ export async function unpack(
   return unpacked;
 }
 
-async function readStart(path: string): Promise<Buffer> {
+async function readStart(path: string): Promise<{ first: Buffer; size: number }> {
   const handle = await open(path, "r");
   try {
     const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-    return buffer;
+    return { first: buffer, size: (await handle.stat()).size };
   } finally {
     await handle.close();
   }

@@ -11,13 +11,14 @@ import {
   bytesOf,
   checkVersion,
   type Extent,
+  type Field,
   fieldsOf,
   int64,
   tensorShape,
   tensorSlice,
   text,
 } from "./proto.ts";
-import { joinSlices, resolveSlice, sliceSize } from "./slices.ts";
+import { checkCover, joinSlices, resolveSlice, sliceSize } from "./slices.ts";
 import { openTable, type Table } from "./sstable.ts";
 import {
   type Checkpoint,
@@ -72,52 +73,44 @@ function parseTensorMeta(message: Uint8Array, what: string, table: Table, into: 
 
 /** The values of a TensorProto, which must be exactly `count`. Packed, single and mixed fields are taken alike. */
 function parseValues(message: Uint8Array, dtype: DType, count: number, what: string): TensorData {
-  const v1 = dtype.v1;
-  if (!v1) throw damaged(what, `a value of type ${dtype.name}`);
-  const parts: Uint8Array[] = [];
-  let stored = 0;
-  const numbers: bigint[] = [];
-  for (const field of fieldsOf(message, what)) {
-    if (field.number !== v1.field) continue;
-    if (v1.kind === "bytes") {
-      parts.push(bytesOf(field, what));
-    } else if (v1.kind === "raw") {
-      const bytes =
-        field.wire === "fixed32"
-          ? fixed32Bytes(field.fixed32)
-          : field.wire === "varint"
-            ? undefined
-            : field.bytes;
-      if (!bytes) throw damaged(what, "its values are of the wrong kind");
-      parts.push(bytes);
-      stored += bytes.length;
+  const { v1, width, decode } = dtype;
+  if (!v1 || (!decode && v1.kind !== "bytes")) throw damaged(what, `a value of type ${dtype.name}`);
+  const fail = (found: number | string) => damaged(what, `${found} values are stored where ${count} belong`);
+  const fields = valuesOf(message, v1.field, what);
+  if (v1.kind === "bytes") {
+    const strings: Uint8Array[] = [];
+    for (const field of fields) strings.push(new Uint8Array(bytesOf(field, what)));
+    if (strings.length !== count) throw fail(strings.length);
+    return strings;
+  }
+  // A value takes a byte at least, as a varint: room is made for what the record can hold, whatever it should hold.
+  const room = Math.min(count, Math.floor(message.length / (v1.kind === "raw" ? width : 1)));
+  const bytes = new Uint8Array(room * width);
+  const view = new DataView(bytes.buffer);
+  let found = 0;
+  const put = (value: bigint) => {
+    if (found < room) writeInteger(view, found * width, width, value);
+    found++;
+  };
+  for (const field of fields) {
+    if (v1.kind === "raw") {
+      if (field.wire === "varint") throw damaged(what, "its values are of the wrong kind");
+      const part = field.wire === "fixed32" ? fixed32Bytes(field.fixed32) : field.bytes;
+      if (found * width + part.length <= bytes.length) bytes.set(part, found * width);
+      found += part.length / width;
     } else if (field.wire === "varint") {
-      numbers.push(field.varint);
+      put(field.varint);
     } else {
       const c = new Cursor(bytesOf(field, what), what);
-      while (c.left > 0) numbers.push(c.varint64());
+      while (c.left > 0) put(c.varint64());
     }
-    if (Math.max(parts.length, numbers.length) > count && v1.kind !== "raw") break;
   }
-  const found =
-    v1.kind === "raw" ? stored / dtype.width : v1.kind === "bytes" ? parts.length : numbers.length;
-  if (found !== count) throw damaged(what, `${found} values are stored where ${count} belong`);
-  if (v1.kind === "bytes") return parts.map((p) => new Uint8Array(p));
-  if (!dtype.decode) throw damaged(what, `a value of type ${dtype.name}`);
-  const bytes = new Uint8Array(count * dtype.width);
-  if (v1.kind === "raw") {
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-  } else {
-    const view = new DataView(bytes.buffer);
-    numbers.forEach((n, i) => {
-      writeInteger(view, i * dtype.width, dtype.width, n);
-    });
-  }
-  return dtype.decode(bytes);
+  if (found !== count || !decode) throw fail(found);
+  return decode(bytes);
+}
+
+function* valuesOf(message: Uint8Array, number: number, what: string): Generator<Field> {
+  for (const field of fieldsOf(message, what)) if (field.number === number) yield field;
 }
 
 function fixed32Bytes(value: number): Uint8Array {
@@ -198,6 +191,7 @@ export async function openV1(paths: readonly string[], shown: string): Promise<O
       throw unreadable(shown, describe(name, meta));
     if (sizeOf(shape) > mostElements) throw damaged(what, `${sizeOf(shape)} values do not fit its file`);
     const slices = meta.slices.map(({ slice }) => resolveSlice(slice, shape, what));
+    checkCover(slices, shape, what);
     const data = await joinSlices(shape, slices, what, (i) =>
       readSlice(name, meta.slices[i].table, meta.slices[i].slice, dtype, sliceSize(slices[i])),
     );

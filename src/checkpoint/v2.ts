@@ -16,7 +16,7 @@ import {
   tensorSlice,
   text,
 } from "./proto.ts";
-import { joinSlices, resolveSlice, sliceSize } from "./slices.ts";
+import { checkCover, joinSlices, resolveSlice, sliceSize } from "./slices.ts";
 import { openTable } from "./sstable.ts";
 import {
   type Checkpoint,
@@ -62,7 +62,8 @@ function parseHeader(message: Uint8Array, what: string): Header {
 }
 
 function parseEntry(message: Uint8Array, what: string): BundleEntry {
-  let entry: BundleEntry = { dtype: 0, shape: [], shard: 0, offset: 0, size: 0, crc: 0, slices: [] };
+  const slices: (readonly Extent[])[] = [];
+  let entry: BundleEntry = { dtype: 0, shape: [], shard: 0, offset: 0, size: 0, crc: 0, slices };
   for (const field of fieldsOf(message, what)) {
     switch (field.number) {
       case 1:
@@ -85,7 +86,7 @@ function parseEntry(message: Uint8Array, what: string): BundleEntry {
         entry = { ...entry, crc: field.fixed32 };
         break;
       case 7:
-        entry = { ...entry, slices: [...entry.slices, tensorSlice(bytesOf(field, what), what)] };
+        slices.push(tensorSlice(bytesOf(field, what), what));
         break;
     }
   }
@@ -205,6 +206,13 @@ export async function openV2(
       return { part, resolved };
     });
     const slices = found.map((f) => f.resolved);
+    checkCover(slices, shape, what);
+    // Slices of one tensor lie beside each other: those that share bytes would make a tensor of any size from a small file.
+    const shardNumbers = [...new Set(found.map((f) => f.part.shard))];
+    let room = 0;
+    for (const shard of shardNumbers) room += (await shardFile(shard, what)).size;
+    if (found.reduce((n, { part }) => n + part.size, 0) > room)
+      throw damaged(what, "its slices hold more bytes than their files");
     const data = await joinSlices(shape, slices, what, (i) => readStored(found[i].part, described, what));
     return { dtype, shape, data };
   }

@@ -8,17 +8,13 @@ import {
   tarBlock as block,
   isTarSize,
   mostExtended,
+  type PaxRecords,
   readPax,
   readTarHeader,
+  sparseType,
   untilZero,
 } from "../tar-header.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
-
-/** What is told of a member before its own header. */
-interface Announced {
-  name?: Buffer;
-  size?: number;
-}
 
 /**
  * The files in the archive `path` by their names, sorted by the bytes of these. Of two of one name the later counts, as
@@ -35,7 +31,7 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
   });
   try {
     const { size: whole } = await file.stat();
-    let announced: Announced = {};
+    let announced: PaxRecords = {};
     let ended = false;
     for (let at = 0; at < whole; ) {
       const header = await read(file, at, block);
@@ -69,6 +65,8 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
         continue;
       }
       if (type === "g") continue;
+      if (announced.sparse || type === sparseType)
+        throw refuse("holds a sparse file", "Pack it again without --sparse, or name a folder of images.");
       const key = nameOf(announced.name ?? name).replace(/^(\.\/)+/, "");
       announced = {};
       const hidden = key.split("/").some((part) => part.startsWith("."));

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { ownReference } from "../support/reference.ts";
-import { tar } from "./support.ts";
+import { type TarMember, tar } from "./support.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -104,12 +104,18 @@ describe("an archive", () => {
 
   it("cut off anywhere is called truncated", async () => {
     const bytes = gzipSync(tar([{ name: "m.ckpt", data: v1 }]));
-    for (const part of [0.1, 0.5, 0.9, 0.999]) {
-      expect(await refusal(archive(bytes.subarray(0, Math.floor(bytes.length * part))))).toMatch(/truncated/);
+    for (let length = 20; length < bytes.length; length += 331) {
+      expect(await refusal(archive(bytes.subarray(0, length))), `${length}`).toMatch(/truncated/);
     }
-    expect(await refusal(archive(tar([{ name: "m.ckpt", data: v1 }]).subarray(0, 5000)))).toMatch(
-      /truncated/,
-    );
+    expect(await refusal(archive(bytes.subarray(0, bytes.length - 1)))).toMatch(/truncated/);
+  });
+
+  it("that is not compressed, cut off anywhere inside a member, is refused", async () => {
+    const bytes = tar([{ name: "m.ckpt", data: v1 }], false);
+    const content = 512 + v1.length;
+    for (let length = 300; length < content; length += 997) {
+      expect(await refusal(archive(bytes.subarray(0, length))), `${length}`).toMatch(/truncated/);
+    }
   });
 
   it("with a flipped bit is called damaged", async () => {
@@ -123,9 +129,60 @@ describe("an archive", () => {
     expect(existsSync("/etc/m.ckpt")).toBe(false);
   });
 
-  it("of links holds no checkpoint", async () => {
-    const links = ["1", "2", "3", "6"].map((type) => ({ name: "m.ckpt", type }));
+  it("of links and devices holds no checkpoint", async () => {
+    const links = ["1", "2", "3", "4", "5", "6"].map((type) => ({ name: "m.ckpt", type }));
     expect(await refusal(archive(gzipSync(tar(links))))).toMatch(/holds no checkpoint/);
+  });
+
+  it("with a link before the file of its name writes the file, not through the link", async () => {
+    const members = [
+      { name: "m.ckpt", type: "2" },
+      { name: "m.ckpt", data: v1 },
+    ];
+    expect(await scalarOf(archive(gzipSync(tar(members))))).toBe(3.25);
+  });
+
+  it.each<[string, TarMember[]]>([
+    ["GNU's old kind", [{ name: "m.ckpt", type: "S", data: v1 }]],
+    [
+      "the kind of pax",
+      [
+        { name: "pax", type: "x", data: Buffer.from("22 GNU.sparse.major=1\n") },
+        { name: "m.ckpt", data: v1 },
+      ],
+    ],
+  ])("with a sparse file of %s is refused with what to do", async (_, members) => {
+    expect(await refusal(archive(gzipSync(tar(members))))).toMatch(/holds m\.ckpt as a sparse file/);
+  });
+
+  it.each(["m.ckpt", "other.txt"])("that unpacks %s a thousandfold is refused", async (name) => {
+    const bomb = gzipSync(tar([{ name, data: Buffer.alloc(80 * 2 ** 20) }]), { level: 9 });
+    expect(bomb.length).toBeLessThan(2 ** 17);
+    expect(await refusal(archive(bomb))).toMatch(/unpacks to more than 100 times its size/);
+  });
+
+  it("inside another is refused", async () => {
+    const inner = gzipSync(tar([{ name: "m.ckpt", data: v1 }]));
+    expect(await refusal(archive(gzipSync(tar([{ name: "m.ckpt", data: inner }]))))).toMatch(
+      /another archive/,
+    );
+    expect(await refusal(archive(gzipSync(inner)))).toMatch(/damaged/);
+  });
+
+  it.each(["15 path=m.ckpt\nrest", "x", "0 path=m.ckpt\n", "-5 a=b\n", "1e9 a=b\n"])(
+    "with the pax records %j is refused, and reading them ends",
+    async (records) => {
+      const members = [
+        { name: "pax", type: "x", data: Buffer.from(records) },
+        { name: "m.ckpt", data: v1 },
+      ];
+      expect(await refusal(archive(gzipSync(tar(members))))).toMatch(/extended header .* cannot be read/);
+    },
+  );
+
+  it("with two files of one name is refused", async () => {
+    const twice = ["a/m.ckpt", "b/m.ckpt"].map((name) => ({ name, data: v1 }));
+    expect(await refusal(archive(gzipSync(tar(twice))))).toMatch(/two files called m\.ckpt/);
   });
 
   it("of several checkpoints lists them", async () => {
