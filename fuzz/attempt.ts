@@ -89,7 +89,7 @@ export async function attempt(
   const memory = grown - size;
   if (outcome !== "finding") {
     const over =
-      cpu > limits.cpu
+      cpu > (prepared.target.patience ?? limits.cpu)
         ? `${Math.round(cpu)} ms of processor time`
         : memory > limits.memory
           ? `${Math.round(memory / 2 ** 20)} MiB above the files' size`

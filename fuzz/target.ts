@@ -27,6 +27,8 @@ export interface Reading {
 
 export interface Target {
   readonly name: string;
+  /** In milliseconds of processor time, where it is not the limit of all. */
+  readonly patience?: number;
   /** The whole files, each with what it must give; read once, before anything is damaged. */
   readonly seeds: () => Promise<readonly Seed[]>;
   mutate(

@@ -1,4 +1,4 @@
-/** Files of features, in every format that is read. Pickles are a target of their own, and HDF5, which takes longer. */
+/** Files of features, in every format that is read. Pickles are a target of their own, and what libraries read, which takes longer. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,11 +140,15 @@ const targetOf = (name: string, formatNames: readonly string[]): Target => ({
   read: readRows,
 });
 
-export const hdf5 = targetOf("hdf5", ["hdf5"]);
+const ofLibraries = ["arrow", "parquet", "hdf5"];
+
 export const features = targetOf(
   "features",
-  formats.map((f) => f.name).filter((name) => name !== "pkl" && name !== "hdf5"),
+  formats.map((f) => f.name).filter((name) => name !== "pkl" && !ofLibraries.includes(name)),
 );
+
+/** A library that does not end is given up after a while, and its processor time is spent until then. */
+export const library: Target = { ...targetOf("library", ofLibraries), patience: 15_000 };
 
 /** Pieces of pickles that run code in Python, and ones that cost much. */
 const exploits = [

@@ -4,7 +4,6 @@
  */
 import { readFile } from "node:fs/promises";
 import type { DataType, Field, FixedSizeList, RecordBatch } from "apache-arrow";
-import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { type Description, describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
@@ -89,30 +88,21 @@ function numbersOfBatch(batch: RecordBatch, { storedAs }: Description) {
   return { dtype, paths, values, width: Number(width), rows: batch.numRows } as const;
 }
 
-/** The rows of an Arrow file of ours. @throws UserError */
+/** The rows of an Arrow file of ours. @throws what the library throws, and errors in words */
 export async function* readArrow(path: string): AsyncGenerator<FeatureRow> {
   const { tableFromIPC } = await import("apache-arrow");
-  // The library decodes what it is asked for, and throws what it likes where a file is damaged.
-  try {
-    const bytes = await readFile(path);
-    if (bytes.subarray(-6).toString("latin1") !== "ARROW1") throw new Error("its end is missing");
-    const table = tableFromIPC(bytes);
-    const about = readDescription(table.schema.metadata.get(descriptionKey));
-    for (const batch of table.batches) {
-      const { dtype, paths, values, width, rows } = numbersOfBatch(batch, about);
-      const shape = about.shape ?? [width];
-      if (sizeOf(shape) !== width) throw new Error("its rows do not fit their shape");
-      for (let i = 0; i < rows; i++) {
-        const part = values.subarray(i * width, (i + 1) * width);
-        const own = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
-        yield { path: String(paths.get(i)), shape, data: numbersOf({ dtype, scale: about.scale }, own) };
-      }
+  const bytes = await readFile(path);
+  if (bytes.subarray(-6).toString("latin1") !== "ARROW1") throw new Error("its end is missing");
+  const table = tableFromIPC(bytes);
+  const about = readDescription(table.schema.metadata.get(descriptionKey));
+  for (const batch of table.batches) {
+    const { dtype, paths, values, width, rows } = numbersOfBatch(batch, about);
+    const shape = about.shape ?? [width];
+    if (sizeOf(shape) !== width) throw new Error("its rows do not fit their shape");
+    for (let i = 0; i < rows; i++) {
+      const part = values.subarray(i * width, (i + 1) * width);
+      const own = new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+      yield { path: String(paths.get(i)), shape, data: numbersOf({ dtype, scale: about.scale }, own) };
     }
-  } catch (cause) {
-    throw new UserError(
-      `${path} is no features file: ${(cause as Error).message}.`,
-      "It may have been cut off.",
-      { cause },
-    );
   }
 }

@@ -8,13 +8,12 @@ import { sizeOf } from "../../tensor.ts";
 import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
 import { piecesOf } from "./batches.ts";
-import { dtypeWidth, type FeatureDtype, type FeatureFormat } from "./table.ts";
+import { dtypeWidth, type FeatureDtype, type FeatureFormat, type FeatureRow } from "./table.ts";
 
 /** Half precision is widened: the library writes it only where the runtime has a Float16Array. */
 const names: Readonly<Record<FeatureDtype, string>> = { float32: "<f", float16: "<f", int8: "<b" };
 
-/** The library, which is loaded only where a file of it is written or read. */
-export async function hdf5Library() {
+async function library() {
   const hdf5 = await import("h5wasm/node");
   const { activate_throwing_error_handler } = await hdf5.ready;
   // Errors are thrown then, and not printed.
@@ -45,7 +44,7 @@ export const hdf5: FeatureFormat = {
   description: "HDF5 with the datasets features and paths (f16 is widened to f32); for h5py, MATLAB, R",
   pathsBeside: false,
   async write(table, file) {
-    const { File } = await hdf5Library();
+    const { File } = await library();
     const { paths, shape, dtype, scale, metadata } = table;
     // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
     const sheet = told(file.path, () => new File(file.temporary, "w"));
@@ -98,4 +97,51 @@ function datasetOf(entity: unknown): Dataset {
   if (typeof entity === "object" && entity !== null && "write_slice" in entity)
     return entity as unknown as Dataset;
   throw new UserError("A dataset is missing.");
+}
+
+interface Readable {
+  readonly shape: number[] | null;
+  readonly value: unknown;
+  readonly attrs: Record<string, { readonly value: unknown }>;
+  slice(ranges: [number, number][]): unknown;
+}
+
+function readableOf(entity: unknown, name: string): Readable {
+  if (typeof entity === "object" && entity !== null && "slice" in entity)
+    return entity as unknown as Readable;
+  throw new Error(`it has no dataset ${name}`);
+}
+
+/**
+ * The rows of an HDF5 file with the datasets `features` and `paths`, about a megabyte at a time.
+ * @throws what the library throws, and errors in words
+ */
+export async function* readHdf5(path: string): AsyncGenerator<FeatureRow> {
+  const { File } = await library();
+  const sheet = new File(path, "r");
+  const features = readableOf(sheet.get("features"), "features");
+  const [rows = 0, ...shape] = features.shape ?? [];
+  const width = sizeOf(shape);
+  if (features.shape === null || features.shape.length === 0 || width < 1 || width > 2 ** 28)
+    throw new Error("its rows hold no numbers");
+  const names = readableOf(sheet.get("paths"), "paths");
+  if (names.shape?.length !== 1 || names.shape[0] !== rows) throw new Error("its paths are not one a row");
+  const paths = names.value;
+  if (!Array.isArray(paths) || paths.length !== rows || paths.some((p) => typeof p !== "string"))
+    throw new Error("its paths are not text");
+  const scale = features.attrs.scale === undefined ? 1 : Number(features.attrs.scale.value);
+  const whole = shape.map((d): [number, number] => [0, d]);
+  const each = Math.max(1, Math.floor(2 ** 18 / width));
+  for (let first = 0; first < rows; first += each) {
+    const last = Math.min(rows, first + each);
+    const values = features.slice([[first, last], ...whole]);
+    const known =
+      values instanceof Float32Array || values instanceof Float64Array || values instanceof Int8Array;
+    if (!known) throw new Error("its numbers are of no type that is read");
+    if (values.length !== (last - first) * width) throw new Error("its numbers are not all there");
+    for (let i = first; i < last; i++) {
+      const own = values.subarray((i - first) * width, (i - first + 1) * width);
+      yield { path: paths[i], shape, data: Float32Array.from(own, (v) => v * scale) };
+    }
+  }
 }

@@ -2,7 +2,6 @@
  * Parquet with the columns `path` and `feature`, a list of floats, which pandas, polars, DuckDB and Spark read as it is.
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
-import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
 import { outputError } from "../atomic.ts";
 import { numbersOf } from "../numbers.ts";
@@ -50,32 +49,24 @@ export const parquet: FeatureFormat = {
   },
 };
 
-/** The rows of a Parquet file of ours, a row group at a time. @throws UserError */
+/** The rows of a Parquet file of ours, a row group at a time. @throws what the library throws, and errors in words */
 export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
-  try {
-    const file = await asyncBufferFromFile(path);
-    const metadata = await parquetMetadataAsync(file);
-    const about = readDescription(metadata.key_value_metadata?.find((k) => k.key === descriptionKey)?.value);
-    let first = 0;
-    for (const group of metadata.row_groups) {
-      const last = first + Number(group.num_rows);
-      const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
-      for (const { path: name, feature } of rows as { path?: unknown; feature?: unknown }[]) {
-        if (typeof name !== "string" || !isNumbers(feature))
-          throw new Error("it has no columns path and feature");
-        const shape = about.shape ?? [feature.length];
-        if (sizeOf(shape) !== feature.length) throw new Error("its rows do not fit their shape");
-        yield { path: name, shape, data: Float32Array.from(feature) };
-      }
-      first = last;
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const about = readDescription(metadata.key_value_metadata?.find((k) => k.key === descriptionKey)?.value);
+  let first = 0;
+  for (const group of metadata.row_groups) {
+    const last = first + Number(group.num_rows);
+    const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
+    for (const { path: name, feature } of rows as { path?: unknown; feature?: unknown }[]) {
+      if (typeof name !== "string" || !isNumbers(feature))
+        throw new Error("it has no columns path and feature");
+      const shape = about.shape ?? [feature.length];
+      if (sizeOf(shape) !== feature.length) throw new Error("its rows do not fit their shape");
+      yield { path: name, shape, data: Float32Array.from(feature) };
     }
-  } catch (cause) {
-    throw new UserError(
-      `${path} is no features file: ${(cause as Error).message}.`,
-      "It may have been cut off.",
-      { cause },
-    );
+    first = last;
   }
 }
 

@@ -1,14 +1,12 @@
 /** Reads features files of every format, told apart by their first bytes. */
 import { UserError } from "../../errors.ts";
-import { readArrow } from "../formats/arrow.ts";
 import { readCsv } from "../formats/csv.ts";
 import { readNpz } from "../formats/npz.ts";
-import { readParquet } from "../formats/parquet.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import type { FeatureRow } from "../formats/table.ts";
 import { type ByteReader, openBytes } from "./bytes.ts";
-import { readHdf5 } from "./hdf5.ts";
 import { readJsonl } from "./jsonl.ts";
+import { readByLibrary } from "./library.ts";
 import { readNpy } from "./npy.ts";
 import { readPickle } from "./pickle.ts";
 
@@ -31,9 +29,9 @@ const streamed = (read: (path: string, bytes: ByteReader) => Generator<FeatureRo
 const readers: readonly { readonly begins: RegExp; readonly read: (path: string) => Rows }[] = [
   { begins: /^\x93NUMPY/, read: streamed(readNpy) },
   { begins: /^PK/, read: readNpz },
-  { begins: /^PAR1/, read: readParquet },
-  { begins: /^ARROW1/, read: readArrow },
-  { begins: /^\x89HDF/, read: readHdf5 },
+  { begins: /^PAR1/, read: readByLibrary("parquet") },
+  { begins: /^ARROW1/, read: readByLibrary("arrow") },
+  { begins: /^\x89HDF/, read: readByLibrary("hdf5") },
   { begins: /^[\s\S]{8}\{/, read: readSafetensors },
   { begins: /^path,/, read: readCsv },
   { begins: /^\{/, read: streamed(readJsonl) },
