@@ -32,6 +32,9 @@ interface Member {
   readonly type: string;
 }
 
+/** What file systems allow, in bytes. */
+const longestName = 255;
+
 /** Hands out a stream's bytes in the pieces that are asked for. */
 function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number) {
   const source = stream[Symbol.asyncIterator]();
@@ -159,6 +162,8 @@ export async function unpack(
         throw new CheckpointError(`${path} holds the name ${member.name}, which leads out of the archive.`);
       }
       const base = parts.at(-1) ?? "";
+      if (base.includes("\0") || Buffer.byteLength(base) > longestName)
+        throw damaged(path, `it holds a name that no file can have (${JSON.stringify(base.slice(0, 40))})`);
       if ((member.type !== "0" && member.type !== "7") || base === "" || !wanted(base)) {
         await feed.pass(member.size + padding);
         continue;
@@ -220,6 +225,14 @@ function explain(error: unknown, path: string): unknown {
       `There is no room to unpack ${path}.`,
       "Free some space, or set TMPDIR to a larger disk.",
       { cause: error },
+    );
+  if (code !== undefined)
+    return new CheckpointError(
+      `${path} cannot be unpacked (${code}).`,
+      "Set TMPDIR to a folder that can be written.",
+      {
+        cause: error,
+      },
     );
   return error;
 }

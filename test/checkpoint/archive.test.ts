@@ -180,6 +180,19 @@ describe("an archive", () => {
     },
   );
 
+  it.each([
+    ["a zero", "a\0b.ckpt"],
+    ["three hundred letters", `${"x".repeat(300)}.ckpt`],
+  ])("with a name of %s is refused", async (_, name) => {
+    const record = ` path=${name}\n`;
+    const length = record.length + String(record.length + 3).length;
+    const members = [
+      { name: "pax", type: "x", data: Buffer.from(`${length}${record}`) },
+      { name: "m.ckpt", data: v1 },
+    ];
+    expect(await refusal(archive(gzipSync(tar(members))))).toMatch(/a name that no file can have/);
+  });
+
   it("with two files of one name is refused", async () => {
     const twice = ["a/m.ckpt", "b/m.ckpt"].map((name) => ({ name, data: v1 }));
     expect(await refusal(archive(gzipSync(tar(twice))))).toMatch(/two files called m\.ckpt/);
