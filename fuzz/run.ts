@@ -41,7 +41,7 @@ export interface Tally {
 /** What a process may grow by in one mutant before it is stopped: a bomb does not take the machine with it. */
 const mostGrowth = 2 ** 30;
 /** Mutants that are handed over at once, and after how many a process is replaced. */
-const piece = 100;
+const piece = 40;
 const life = 3000;
 
 /** Tries mutants. Findings that are of time or memory are tried once more, alone in a fresh process, before they count. */
