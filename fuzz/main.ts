@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { limits } from "./attempt.ts";
-import { type FuzzOptions, fuzz, type Tally } from "./run.ts";
+import { type Counts, type FuzzOptions, fuzz, type Tally } from "./run.ts";
 import { targets } from "./targets/index.ts";
 
 const usage = `npm run fuzz -- [options]
@@ -65,19 +65,22 @@ const options: FuzzOptions = replay
   : { targets: names, seed, first: number("first", 0), count, until, workers, keep };
 
 const began = Date.now();
-const { tallies, findings } = await fuzz(options);
-const total = tallies.reduce((n, t) => n + t.mutants, 0);
-for (const tally of tallies.filter((t) => t.mutants > 0)) report(tally);
-console.log(
-  `${total} mutants in ${Math.round((Date.now() - began) / 1000)} s, seed ${seed}: ${findings.length} findings. ` +
-    `Limits: ${limits.cpu / 1000} s of processor time, ${limits.memory / 2 ** 20} MiB above the files' size.`,
-);
-for (const { target, index, words, how } of findings) {
+
+/** Prints the counts; whether there were findings. */
+function conclude({ tallies, findings }: Counts): boolean {
+  const total = tallies.reduce((n, t) => n + t.mutants, 0);
+  for (const tally of tallies.filter((t) => t.mutants > 0)) report(tally);
   console.log(
-    `\nFINDING in ${target}, ${how}\n${words}\n  npm run fuzz -- --target ${target} --replay ${seed}:${index} --keep DIR`,
+    `${total} mutants in ${Math.round((Date.now() - began) / 1000)} s, seed ${seed}: ${findings.length} findings. ` +
+      `Limits: ${limits.cpu / 1000} s of processor time, ${limits.memory / 2 ** 20} MiB above the files' size.`,
   );
+  for (const { target, index, words, how } of findings) {
+    console.log(
+      `\nFINDING in ${target}, ${how}\n${words}\n  npm run fuzz -- --target ${target} --replay ${seed}:${index} --keep DIR`,
+    );
+  }
+  return findings.length > 0;
 }
-process.exitCode = findings.length > 0 ? 1 : 0;
 
 function report({ target, mutants, accepted, refused, slowest, largest }: Tally): void {
   const refusals = [...refused.values()].reduce((a, b) => a + b, 0);
@@ -88,3 +91,14 @@ function report({ target, mutants, accepted, refused, slowest, largest }: Tally)
   const common = [...refused].sort((a, b) => b[1] - a[1]).slice(0, 8);
   for (const [words, times] of common) console.log(`  ${String(times).padStart(6)}  ${words}`);
 }
+
+/** What is stopped by a signal still says what it found. */
+const watch = (counts: Counts) => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      conclude(counts);
+      process.exit(130);
+    });
+  }
+};
+process.exitCode = conclude(await fuzz({ ...options, watch })) ? 1 : 0;

@@ -16,6 +16,8 @@ export interface FuzzOptions {
   readonly until?: number;
   readonly workers: number;
   readonly keep?: string;
+  /** Given the counts once, as they stand at any time: for whoever is stopped in the middle. */
+  readonly watch?: (counts: Counts) => void;
   /** A module whose `targets` are tried; the fuzzer's own by default. */
   readonly module?: string;
   /** A mutant that takes longer on the clock has hung. */
@@ -38,6 +40,11 @@ export interface Tally {
   largest: { index: number; memory: number };
 }
 
+export interface Counts {
+  readonly tallies: readonly Tally[];
+  readonly findings: readonly Finding[];
+}
+
 /** What a process may grow by in one mutant before it is stopped: a bomb does not take the machine with it. */
 const mostGrowth = 2 ** 30;
 /** Mutants that are handed over at once, and after how many a process is replaced. */
@@ -45,7 +52,7 @@ const piece = 40;
 const life = 3000;
 
 /** Tries mutants. Findings that are of time or memory are tried once more, alone in a fresh process, before they count. */
-export async function fuzz(options: FuzzOptions): Promise<{ tallies: Tally[]; findings: Finding[] }> {
+export async function fuzz(options: FuzzOptions): Promise<Counts> {
   const {
     targets,
     seed,
@@ -65,6 +72,7 @@ export async function fuzz(options: FuzzOptions): Promise<{ tallies: Tally[]; fi
     }),
   );
   const findings: Finding[] = [];
+  options.watch?.({ tallies, findings });
   const next = new Map(targets.map((t) => [t, first]));
   let given = 0;
 

@@ -2,7 +2,7 @@
  * A process that tries mutants as it is told. It says each number before it begins, with a write that is done when the
  * call returns, so that whatever ends the process ends it under a known name.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Attempt, attempt, mutantOf, type Prepared, prepare, write } from "./attempt.ts";
@@ -57,7 +57,14 @@ async function work({ target, seed, from, to, keep }: Job): Promise<void> {
     const done = await attempt(one, seed, index, folder);
     say({ done });
     if (keep && done.outcome !== "refused") {
-      write(join(keep, `${target}-${seed}-${index}`), await mutantOf(one, seed, index));
+      const mutant = await mutantOf(one, seed, index);
+      const place = join(keep, `${target}-${seed}-${index}`);
+      const path = write(place, mutant);
+      // Beside its files, what they gave: scripts/differential.py asks TensorFlow for the same.
+      const values =
+        done.outcome === "accepted" ? Object.fromEntries((await one.target.read(path)).values) : {};
+      const { open, how, promise } = mutant;
+      writeFileSync(`${place}.json`, JSON.stringify({ seed: mutant.seed, open, how, promise, values }));
     }
   }
   say({ ended: true });

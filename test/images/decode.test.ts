@@ -134,6 +134,24 @@ describe("a file", () => {
     await expect(refused).rejects.toThrow(name);
   });
 
+  it.each<[string, string]>([
+    [
+      "plain",
+      '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><rect width="4" height="4"/></svg>',
+    ],
+    [
+      "with other files in it",
+      '<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY e SYSTEM "file:///etc/hostname">]><svg xmlns="http://www.w3.org/2000/svg" width="99" height="99"><text y="20">&e;</text></svg>',
+    ],
+  ])("of SVG, %s, is refused, whatever its name says", async (_, svg) => {
+    await expect(decodeImage(write("drawing.png", svg))).rejects.toThrow(ImageError);
+  });
+
+  it("of AVIF is refused: what is read is what is promised", async () => {
+    const avif = await image().avif().toBuffer();
+    await expect(decodeImage(avif)).rejects.toThrow(/of no image format that can be read/);
+  });
+
   it.each(["jpeg", "png"] as const)("of %s cut off is refused, wherever", async (format) => {
     const noise = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) & 255));
     const bytes = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
