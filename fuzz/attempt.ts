@@ -93,7 +93,7 @@ export async function attempt(
         ? `${Math.round(cpu)} ms of processor time`
         : memory > limits.memory
           ? `${Math.round(memory / 2 ** 20)} MiB above the files' size`
-          : openHandles() > handles
+          : (await leftOpen(handles))
             ? "a file is left open"
             : undefined;
     if (over) [outcome, words] = ["finding", over];
@@ -152,6 +152,14 @@ function openHandles(): number {
   } catch {
     return 0;
   }
+}
+
+/** Whether more files are open than before, after a moment for those that are being closed. */
+async function leftOpen(before: number): Promise<boolean> {
+  for (let tries = 0; tries < 20 && openHandles() > before; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return openHandles() > before;
 }
 
 function residentSize(field: "VmRSS" | "VmHWM"): number {

@@ -117,8 +117,22 @@ function readableOf(entity: unknown, name: string): Readable {
  * @throws what the library throws, and errors in words
  */
 export async function* readHdf5(path: string): AsyncGenerator<FeatureRow> {
-  const { File } = await library();
-  const sheet = new File(path, "r");
+  const { File, ready } = await library();
+  const { FS } = (await ready) as unknown as { FS: FileSystem };
+  try {
+    yield* rowsOf(new File(path, "r"));
+  } finally {
+    // A file that the library could not open, or not to its end, is left open by it.
+    for (const stream of FS.streams) if (stream && stream.fd > 2) FS.close(stream);
+  }
+}
+
+interface FileSystem {
+  readonly streams: readonly ({ readonly fd: number } | null | undefined)[];
+  close(stream: { readonly fd: number }): void;
+}
+
+function* rowsOf(sheet: { get(name: string): unknown }): Generator<FeatureRow> {
   const features = readableOf(sheet.get("features"), "features");
   const [rows = 0, ...shape] = features.shape ?? [];
   const width = sizeOf(shape);

@@ -19,15 +19,22 @@ export type LibraryFormat = keyof typeof libraries;
 export type FromLibrary =
   | { readonly kind: "ready" }
   | { readonly kind: "rows"; readonly rows: readonly FeatureRow[] }
-  | { readonly kind: "refused"; readonly reason: string }
+  /** `spoiled`: the library did not throw this itself, and is in no state to read another file. */
+  | { readonly kind: "refused"; readonly reason: string; readonly spoiled: boolean }
   | { readonly kind: "end" };
 
+export type ToLibrary =
+  | {
+      readonly kind: "start";
+      readonly path: string;
+      /** In bytes, for WebAssembly, beyond which it is given no more. */
+      readonly memory: number;
+    }
+  | { readonly kind: "next" };
+
 export interface LibraryTask {
-  readonly path: string;
   readonly format: LibraryFormat;
   readonly package: string;
-  /** In bytes, for WebAssembly, beyond which it is given no more. */
-  readonly memory: number;
 }
 
 /** In milliseconds: how long starting may take, and how long a library may be silent where the file is small. */
@@ -35,44 +42,72 @@ const patience = { start: 120_000, rows: 10_000 } as const;
 /** Bytes that any disk gives in a millisecond: a library may read all before it gives a row. */
 const slowest = 10_000;
 
+/** Workers that have read a file to its end: starting one takes longer than reading most files. */
+const idle = new Map<LibraryFormat, Worker>();
+
+function takeWorker(format: LibraryFormat): Worker {
+  const known = idle.get(format);
+  idle.delete(format);
+  known?.ref();
+  if (known) return known;
+  const task: LibraryTask = { format, package: libraries[format] };
+  return new Worker(new URL("./start-library.mjs", import.meta.url), {
+    workerData: task,
+    // The worker registers what it needs itself.
+    execArgv: [],
+    // What a library prints as it gives up is told in the error.
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: 1024 },
+  });
+}
+
+/** Keeps a worker for the next file, without keeping the process for it. */
+async function giveBack(format: LibraryFormat, worker: Worker): Promise<void> {
+  if (idle.has(format)) {
+    await worker.terminate();
+    return;
+  }
+  worker.once("exit", () => idle.get(format) === worker && idle.delete(format));
+  worker.unref();
+  idle.set(format, worker);
+}
+
 /** A reader of files of `format`. @throws UserError */
 export const readByLibrary = (format: LibraryFormat) =>
   async function* (path: string): AsyncGenerator<FeatureRow> {
     const { size } = statSync(path);
-    const task: LibraryTask = { path, format, package: libraries[format], memory: size + 128 * 2 ** 20 };
-    const worker = new Worker(new URL("./start-library.mjs", import.meta.url), {
-      workerData: task,
-      // The worker registers what it needs itself.
-      execArgv: [],
-      // What a library prints as it gives up is told in the error.
-      stdout: true,
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: 512 + Math.ceil(size / 2 ** 20) },
-    });
+    const worker = takeWorker(format);
+    let sound = false;
     try {
-      let answer = await answerOf(worker, "start", patience.start);
+      const start = { kind: "start", path, memory: size + 128 * 2 ** 20 } as const;
+      let answer = await answerOf(worker, start, patience.start);
       while (answer.kind !== "end") {
         if (answer.kind === "refused") {
+          sound = !answer.spoiled;
           const hint = "It may have been cut off.";
           throw new UserError(`${path} is no features file: ${answer.reason}.`, hint);
         }
         if (answer.kind === "rows") yield* answer.rows;
-        answer = await answerOf(worker, "next", patience.rows + size / slowest);
+        answer = await answerOf(worker, { kind: "next" }, patience.rows + size / slowest);
       }
+      sound = true;
     } finally {
-      await worker.terminate();
+      // One that was left in the middle, or that broke, reads no other file.
+      if (sound) await giveBack(format, worker);
+      else await worker.terminate();
     }
   };
 
 /** Asks for the next rows. A worker that ends instead has met what its library cannot survive. */
-function answerOf(worker: Worker, question: "start" | "next", milliseconds: number): Promise<FromLibrary> {
+function answerOf(worker: Worker, question: ToLibrary, milliseconds: number): Promise<FromLibrary> {
   return new Promise((resolve) => {
     const settle = (message: FromLibrary) => {
       clearTimeout(timer);
       worker.off("message", settle).off("error", failed).off("exit", ended);
       resolve(message);
     };
-    const refuse = (reason: string) => settle({ kind: "refused", reason });
+    const refuse = (reason: string) => settle({ kind: "refused", reason, spoiled: true });
     const failed = (error: Error) => refuse(error.message.split("\n")[0]);
     const ended = () => refuse("its library gave up on it");
     const timer = setTimeout(() => refuse("reading it does not end"), milliseconds);
