@@ -1,5 +1,5 @@
 /** One mutant: made from its seed and number, written, read, and judged. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../src/errors.ts";
 import { createDice } from "./dice.ts";
@@ -72,7 +72,6 @@ export async function attempt(
   const expected = await expectedOf(prepared, mutant.seed, folder);
   const path = write(folder, mutant);
   const size = [...mutant.files.values()].reduce((n, b) => n + b.length, 0);
-  const handles = openHandles();
   const before = startMeasuring();
   let outcome: Attempt["outcome"];
   let words: string;
@@ -93,7 +92,7 @@ export async function attempt(
         ? `${Math.round(cpu)} ms of processor time`
         : memory > limits.memory
           ? `${Math.round(memory / 2 ** 20)} MiB above the files' size`
-          : (await leftOpen(handles))
+          : (await leftOpen(folder))
             ? "a file is left open"
             : undefined;
     if (over) [outcome, words] = ["finding", over];
@@ -146,20 +145,30 @@ function kindOf(error: Error): string {
 
 const self = "/proc/self";
 
-function openHandles(): number {
+/** How many files in `folder` this process has open. */
+function openFiles(folder: string): number {
   try {
-    return readdirSync(`${self}/fd`).length;
+    return readdirSync(`${self}/fd`).filter((fd) => linkOf(fd).startsWith(folder)).length;
   } catch {
     return 0;
   }
 }
 
-/** Whether more files are open than before, after a moment for those that are being closed. */
-async function leftOpen(before: number): Promise<boolean> {
-  for (let tries = 0; tries < 20 && openHandles() > before; tries++) {
+/** A file that was closed meanwhile is none. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`${self}/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
+
+/** Whether a file is still open after a moment for those that are being closed. */
+async function leftOpen(folder: string): Promise<boolean> {
+  for (let tries = 0; tries < 20 && openFiles(folder) > 0; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-  return openHandles() > before;
+  return openFiles(folder) > 0;
 }
 
 function residentSize(field: "VmRSS" | "VmHWM"): number {

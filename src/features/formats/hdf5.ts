@@ -119,10 +119,13 @@ function readableOf(entity: unknown, name: string): Readable {
 export async function* readHdf5(path: string): AsyncGenerator<FeatureRow> {
   const { File, ready } = await library();
   const { FS } = (await ready) as unknown as { FS: FileSystem };
+  let sheet: InstanceType<typeof File> | undefined;
   try {
-    yield* rowsOf(new File(path, "r"));
+    sheet = new File(path, "r");
+    yield* rowsOf(sheet);
   } finally {
-    // A file that the library could not open, or not to its end, is left open by it.
+    sheet?.close();
+    // A file that the library could not open is left open by it.
     for (const stream of FS.streams) if (stream && stream.fd > 2) FS.close(stream);
   }
 }

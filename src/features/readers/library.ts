@@ -51,7 +51,7 @@ function takeWorker(format: LibraryFormat): Worker {
   known?.ref();
   if (known) return known;
   const task: LibraryTask = { format, package: libraries[format] };
-  return new Worker(new URL("./start-library.mjs", import.meta.url), {
+  const worker = new Worker(new URL("./start-library.mjs", import.meta.url), {
     workerData: task,
     // The worker registers what it needs itself.
     execArgv: [],
@@ -60,6 +60,8 @@ function takeWorker(format: LibraryFormat): Worker {
     stderr: true,
     resourceLimits: { maxOldGenerationSizeMb: 1024 },
   });
+  worker.once("exit", () => idle.get(format) === worker && idle.delete(format));
+  return worker;
 }
 
 /** Keeps a worker for the next file, without keeping the process for it. */
@@ -68,7 +70,6 @@ async function giveBack(format: LibraryFormat, worker: Worker): Promise<void> {
     await worker.terminate();
     return;
   }
-  worker.once("exit", () => idle.get(format) === worker && idle.delete(format));
   worker.unref();
   idle.set(format, worker);
 }
