@@ -13,7 +13,7 @@ const usage = `npm run fuzz -- [options]
   --count N         how many mutants instead, of all targets together
   --seed S          which mutants (default 1); the same seed gives the same ones
   --first N         the number of the first (default 0)
-  --target NAME     one of ${targets.map((t) => t.name).join(", ")} (default: all in turn)
+  --target NAME     one of ${targets.map((t) => t.name).join(", ")} (default: all in turn but library, which is slow)
   --workers N       processes (default: one a core)
   --replay S:INDEX  one mutant again, with --target
   --keep DIR        keeps the mutants that are accepted, and the findings, in this folder`;
@@ -49,7 +49,9 @@ if (values.help) {
   console.log(usage);
   process.exit(0);
 }
-const chosen = values.target === undefined ? targets : targets.filter((t) => t.name === values.target);
+const chosen = targets.filter((t) =>
+  values.target === undefined ? t.patience === undefined : t.name === values.target,
+);
 if (chosen.length === 0) refuse(`There is no target ${values.target}.`);
 const names = chosen.map((t) => t.name);
 const { keep } = values;

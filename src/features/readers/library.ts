@@ -45,11 +45,16 @@ const slowest = 10_000;
 /** Workers that have read a file to its end: starting one takes longer than reading most files. */
 const idle = new Map<LibraryFormat, Worker>();
 
-function takeWorker(format: LibraryFormat): Worker {
-  const known = idle.get(format);
-  idle.delete(format);
-  known?.ref();
-  if (known) return known;
+/** Files up to this size share workers and need little; a larger one gets a worker with room for it. */
+const small = 2 ** 26;
+
+function takeWorker(format: LibraryFormat, size: number): Worker {
+  const known = size <= small ? idle.get(format) : undefined;
+  if (known) {
+    idle.delete(format);
+    known.ref();
+    return known;
+  }
   const task: LibraryTask = { format, package: libraries[format] };
   const worker = new Worker(new URL("./start-library.mjs", import.meta.url), {
     workerData: task,
@@ -58,15 +63,15 @@ function takeWorker(format: LibraryFormat): Worker {
     // What a library prints as it gives up is told in the error.
     stdout: true,
     stderr: true,
-    resourceLimits: { maxOldGenerationSizeMb: 1024 },
+    resourceLimits: { maxOldGenerationSizeMb: 64 + Math.ceil((2 * Math.max(small, size)) / 2 ** 20) },
   });
   worker.once("exit", () => idle.get(format) === worker && idle.delete(format));
   return worker;
 }
 
 /** Keeps a worker for the next file, without keeping the process for it. */
-async function giveBack(format: LibraryFormat, worker: Worker): Promise<void> {
-  if (idle.has(format)) {
+async function giveBack(format: LibraryFormat, worker: Worker, size: number): Promise<void> {
+  if (size > small || idle.has(format)) {
     await worker.terminate();
     return;
   }
@@ -78,7 +83,7 @@ async function giveBack(format: LibraryFormat, worker: Worker): Promise<void> {
 export const readByLibrary = (format: LibraryFormat) =>
   async function* (path: string): AsyncGenerator<FeatureRow> {
     const { size } = statSync(path);
-    const worker = takeWorker(format);
+    const worker = takeWorker(format, size);
     let sound = false;
     try {
       const start = { kind: "start", path, memory: size + 128 * 2 ** 20 } as const;
@@ -95,7 +100,7 @@ export const readByLibrary = (format: LibraryFormat) =>
       sound = true;
     } finally {
       // One that was left in the middle, or that broke, reads no other file.
-      if (sound) await giveBack(format, worker);
+      if (sound) await giveBack(format, worker, size);
       else await worker.terminate();
     }
   };
