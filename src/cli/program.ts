@@ -38,7 +38,8 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     }).parseAsync(args, { from: "user" });
     return code;
   } catch (error) {
-    return explain(error, io);
+    // A reader that has gone is no mistake, and does not hide what went before.
+    return isBrokenPipe(error) ? code : explain(error, io);
   }
 }
 
@@ -72,7 +73,6 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
 
 /** Says what went wrong, in the user's words where it is the user's to mend. Gives the exit code. */
 function explain(error: unknown, io: Io): number {
-  if (isBrokenPipe(error)) return ExitCode.ok;
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   if (error instanceof Stopped) {
     const kept = error.progress ? ` ${error.progress.done} images computed by this run are kept;` : "";

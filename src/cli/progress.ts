@@ -23,7 +23,10 @@ const barInterval = 100;
 const lineInterval = 10_000;
 const barWidth = 24;
 
-export function makeProgress(io: Io, { unit, show = String, now = Date.now }: ProgressOptions): Progress {
+export function makeProgress(
+  io: Io,
+  { unit, show = String, now = () => performance.now() }: ProgressOptions,
+): Progress {
   let began: number | undefined;
   let base = 0;
   let last = Number.NEGATIVE_INFINITY;

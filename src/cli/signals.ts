@@ -12,10 +12,10 @@ export async function stoppable<T>(io: Io, work: (signal: AbortSignal) => Promis
   let first = 0;
   const listener = (name: NodeJS.Signals) => {
     if (!controller.signal.aborted) {
-      first = Date.now();
+      first = performance.now();
       io.err("\nStopping; once more to stop at once.\n");
       controller.abort(name);
-    } else if (Date.now() - first > echo) {
+    } else if (performance.now() - first > echo) {
       removeUnfinished();
       process.exit(signalExitCode[name]);
     }
