@@ -1,5 +1,6 @@
 /** The choice of a variant, and the making of packed weights, shared by both executors. */
 import type { Caps, Packing, Variant } from "../kernels/op.ts";
+import { checkFinite } from "./finite.ts";
 import type { Program, Weight } from "./program.ts";
 import type { WeightSource } from "./weights.ts";
 
@@ -33,9 +34,15 @@ export function chooseVariant<G, K>(
 export const layoutKey = (weight: Weight, packing: Packing | undefined): string =>
   `${weight.key} ${packing?.layout ?? "plain"}`;
 
-/** Reads a weight's variables and makes its value. */
+/** Reads a weight's variables and makes its value. @throws CheckpointError where a number is none. */
 export async function makeWeight(weight: Weight, source: WeightSource): Promise<Float32Array> {
   const values: Float32Array[] = [];
-  for (const name of weight.variables) values.push(await source.read(name));
-  return weight.make(values);
+  for (const name of weight.variables) {
+    const variable = await source.read(name);
+    checkFinite(variable, `${source.name}: ${name} holds`);
+    values.push(variable);
+  }
+  const made = weight.make(values);
+  checkFinite(made, `${source.name}: what is made of ${weight.variables.join(", ")} holds`);
+  return made;
 }

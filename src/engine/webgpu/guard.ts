@@ -1,4 +1,5 @@
 /** WebGPU reports faults beside the call that made them; a guard brings them back as exceptions. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { DeviceError } from "../../errors.ts";
 
 const filters: readonly GPUErrorFilter[] = ["internal", "out-of-memory", "validation"];
@@ -14,15 +15,32 @@ export interface Guard {
   unlessLost<T>(promise: Promise<T>): Promise<T>;
 }
 
+const outOfMemory = (message: string, doing: string): DeviceError =>
+  new DeviceError(
+    `The GPU is out of memory while ${doing}: ${message}`,
+    "Use a smaller --batch-size, or --device cpu.",
+  );
+
 function faultOf(error: GPUError, doing: string): DeviceError {
   const kind = error.constructor.name;
-  if (kind === "GPUOutOfMemoryError") {
-    return new DeviceError(
-      `The GPU is out of memory while ${doing}: ${error.message}`,
-      "Use a smaller --batch-size, or --device cpu.",
-    );
-  }
+  if (kind === "GPUOutOfMemoryError") return outOfMemory(error.message, doing);
   return new DeviceError(`WebGPU reports a fault while ${doing} (${kind}): ${error.message}`);
+}
+
+/**
+ * What the library throws for a fault of the device, as an error for the user: a buffer that cannot be mapped where it
+ * is made throws a RangeError, a mapping that a loss ends a DOMException. Anything else is a mistake of ours and stays.
+ */
+function thrownFault(error: unknown, doing: string): unknown {
+  if (error instanceof RangeError && error.message.startsWith("createBuffer")) {
+    return outOfMemory(error.message, doing);
+  }
+  if (!(error instanceof DOMException)) return error;
+  return new DeviceError(
+    `WebGPU reports a fault while ${doing} (${error.name}): ${error.message || "no reason given"}`,
+    undefined,
+    { cause: error },
+  );
 }
 
 export function createGuard(device: GPUDevice): Guard {
@@ -43,17 +61,27 @@ export function createGuard(device: GPUDevice): Guard {
       for (const filter of filters) device.pushErrorScope(filter);
       const scopes = () => filters.map(() => device.popErrorScope());
       let result: ReturnType<typeof body>;
-      let popped: Promise<GPUError | null>[];
       try {
         result = body();
-      } finally {
-        popped = scopes();
+      } catch (error) {
+        // What the scopes hold is about the same fault.
+        for (const scope of scopes()) scope.catch(() => {});
+        throw thrownFault(error, doing);
       }
+      const popped = scopes();
       const errors = await Promise.race([Promise.all(popped), lost]);
       const fault = errors.find((e) => e !== null) ?? uncaptured;
       if (fault) throw faultOf(fault, doing);
       return result;
     },
-    unlessLost: (promise) => Promise.race([promise, lost]),
+    async unlessLost(promise) {
+      try {
+        return await Promise.race([promise, lost]);
+      } catch (error) {
+        // A loss rejects what is under way as well; the loss itself says more, and is told a moment later.
+        if (error instanceof DOMException) await Promise.race([lost, nextTurn()]);
+        throw thrownFault(error, "waiting for the GPU");
+      }
+    },
   };
 }

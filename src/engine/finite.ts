@@ -1,0 +1,70 @@
+/** NaN and infinity: found where they come in, or where they are first made. */
+import { CheckpointError } from "../errors.ts";
+import type { Device } from "./device.ts";
+import type { Program, Step } from "./program.ts";
+import type { WeightSource } from "./weights.ts";
+
+/** What of an array is no number, in words, such as "NaN at 3 of its 1024 values, first at 17"; undefined where all is well. */
+export function notFinite(values: Float32Array): string | undefined {
+  const first = values.findIndex((v) => !Number.isFinite(v));
+  if (first < 0) return undefined;
+  let count = 0;
+  for (const v of values) if (!Number.isFinite(v)) count++;
+  const what = Number.isNaN(values[first]) ? "NaN" : "infinity";
+  return `${what} at ${count} of its ${values.length} values, first at ${first}`;
+}
+
+/** @throws CheckpointError that begins with `where`, when a weight's value is no number. */
+export function checkFinite(values: Float32Array, where: string): void {
+  const found = notFinite(values);
+  if (found === undefined) return;
+  throw new CheckpointError(
+    `${where} ${found}.`,
+    "Every feature would be made of it: the training went wrong, or the file was damaged before it was written.",
+  );
+}
+
+/** Bytes of outputs that a run may keep at once while a fault is looked for. */
+const keptBytes = 128 * 2 ** 20;
+
+/** The steps in pieces whose outputs are not more than `keptBytes` together. */
+function piecesOf(steps: readonly Step[], sizeOf: (step: Step) => number): Step[][] {
+  const pieces: Step[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const step of steps) {
+    bytes += 4 * sizeOf(step);
+    if (bytes > keptBytes) {
+      pieces.push([]);
+      bytes = 4 * sizeOf(step);
+    }
+    pieces[pieces.length - 1].push(step);
+  }
+  return pieces;
+}
+
+/**
+ * The first step of `program` that makes something else than numbers of these inputs. The same kernels run in the same
+ * order, with every step's output kept.
+ * @throws DeviceError
+ */
+export async function firstNotFinite(
+  device: Device,
+  program: Program,
+  weights: WeightSource,
+  inputs: readonly Float32Array[],
+): Promise<{ readonly step: Step; readonly found: string } | undefined> {
+  for (const steps of piecesOf(program.steps, (step) => program.sizes.get(step.output) ?? 0)) {
+    const kept = steps.map(({ scope, output, shape }) => ({ name: scope, value: output, shape }));
+    const session = await device.load({ ...program, outputs: kept }, weights);
+    try {
+      const outputs = await session.run(inputs);
+      for (const [i, values] of outputs.entries()) {
+        const found = notFinite(values);
+        if (found !== undefined) return { step: steps[i], found };
+      }
+    } finally {
+      session.close();
+    }
+  }
+  return undefined;
+}
