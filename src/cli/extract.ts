@@ -148,9 +148,9 @@ export const addExtract: AddCommand = (program, io, exit) => {
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
     const report = await run(request, quiet);
     const { failed, skipped } = report.files[0].metadata.images;
+    if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
     if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
     else for (const path of pathsOf(report)) await io.out(`${path}\n`);
-    if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
   });
 };
 
@@ -277,6 +277,9 @@ function summary(report: ExtractReport): string {
         ["feature", `${m.endPoint} ${formatShape(m.featureShape)} ${loss(m.dtype)}`] as const,
     ),
     ["computed by", `${metadata.backend} (${metadata.adapter})`],
+    ...Object.entries(metadata.otherDevices ?? {}).map(
+      ([device, rows]) => ["and by", `${device}: ${rows} rows`] as const,
+    ),
     ["speed", `${(computed / Math.max(times.wall / 1000, 1e-9)).toPrecision(3)} images a second`],
     ["bottleneck", bottleneck(times)],
     ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],

@@ -2,9 +2,9 @@
  * Files that appear whole or not at all: written under a temporary name in the folder of the target, flushed to the
  * disk, then renamed. A reader never meets half a file, and an old result stays until the new one is complete.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
-import { type FileHandle, mkdir, open, realpath, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { OutputError } from "../errors.ts";
 
@@ -38,10 +38,24 @@ export function removeUnfinished(): void {
   unfinished.clear();
 }
 
+/** What the temporary names of files for `target` begin with: the leftovers of a killed process are known by it. */
+const prefixOf = (target: string): string =>
+  `.partial-${createHash("sha256").update(target).digest("hex").slice(0, 12)}-`;
+
+/** Removes what killed processes left of `paths`. Only for whoever alone writes them. */
+export async function removeLeftovers(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const target = await realpath(path).catch(() => resolve(path));
+    for (const name of await readdir(dirname(target)).catch(() => [])) {
+      if (name.startsWith(prefixOf(target))) await unlink(join(dirname(target), name)).catch(() => {});
+    }
+  }
+}
+
 /** Makes the folder of `path` and opens a temporary file in it. @throws OutputError */
 export async function openAtomic(path: string): Promise<AtomicFile> {
   const target = await writableTarget(path);
-  const temporary = join(dirname(target), `.partial-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = join(dirname(target), `${prefixOf(target)}${randomBytes(6).toString("hex")}.tmp`);
   const handle = await told(path, async () => {
     await mkdir(dirname(target), { recursive: true });
     return open(temporary, "wx");

@@ -1,5 +1,5 @@
 /** Images gathered into batches, computed, pooled and put into the store. */
-import { DeviceError } from "../errors.ts";
+import { notFinite } from "../engine/finite.ts";
 import type { ImageFacts } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import type { Network } from "./network.ts";
@@ -8,6 +8,8 @@ import type { KeptEndPoint } from "./request.ts";
 import type { Store } from "./store.ts";
 
 interface Waiting {
+  /** Of the image, for messages. */
+  readonly path: string;
   readonly hash: string;
   readonly facts: ImageFacts;
 }
@@ -30,7 +32,8 @@ export interface BatcherOptions {
   readonly endPoints: readonly KeptEndPoint[];
   readonly pool: Pool;
   readonly batchSize: number;
-  readonly notice?: (sentence: string) => void;
+  /** Is told of an image whose features cannot be kept. */
+  readonly failed?: (path: string, reason: string) => void;
 }
 
 export function createBatcher({
@@ -39,52 +42,54 @@ export function createBatcher({
   endPoints,
   pool,
   batchSize,
-  notice,
+  failed,
 }: BatcherOptions): Batcher {
   const pixels = sizeOf(network.inputShape);
   const batch = new Float32Array(batchSize * pixels);
   let waiting: Waiting[] = [];
-  let most = batchSize;
   let computed = 0;
   let computeMilliseconds = 0;
   let writeMilliseconds = 0;
 
-  /** Runs `count` images from `first` on; where the device cannot take so many at once, fewer, and from then on. */
-  async function compute(first: number, count: number): Promise<Float32Array[][]> {
-    try {
-      const results = await network.run(batch.subarray(first * pixels, (first + count) * pixels), count);
-      return Array.from({ length: count }, (_, i) =>
-        results.map((values) => {
-          const width = values.length / count;
-          return values.subarray(i * width, (i + 1) * width);
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof DeviceError) || count === 1) throw error;
-      const half = Math.ceil(count / 2);
-      most = Math.min(most, half);
-      notice?.(`A batch of ${count} is too large for this device (${error.message}); going on with ${half}.`);
-      return [...(await compute(first, half)), ...(await compute(first + half, count - half))];
+  /** Keeps an image's features; where they are not all numbers, the reason, with the layer that is to blame. */
+  async function keep(
+    image: Waiting,
+    at: number,
+    row: readonly Float32Array[],
+    device: string,
+  ): Promise<void> {
+    const features = row.map((values, k) => poolMap(values, endPoints[k].networkShape, pool));
+    if (row.every((values) => notFinite(values) === undefined)) {
+      const lost = features.findIndex((values) => notFinite(values) !== undefined);
+      if (lost < 0) return store.add(image.hash, image.facts, features, device);
+      return refuse(image, `${pool} pooling of ${endPoints[lost].name} gives ${notFinite(features[lost])}`);
     }
+    const input = batch.slice(at * pixels, (at + 1) * pixels);
+    return refuse(image, `its features are not all numbers: ${await network.explain(input)}`);
+  }
+
+  function refuse({ path, hash }: Waiting, reason: string): void {
+    store.addFailure(hash, reason);
+    failed?.(path, reason);
   }
 
   async function flush(): Promise<void> {
     const images = waiting;
     waiting = [];
-    for (let first = 0; first < images.length; ) {
-      const count = Math.min(most, images.length - first);
-      const began = performance.now();
-      const rows = await compute(first, count);
-      const ended = performance.now();
-      for (const [i, row] of rows.entries()) {
-        const features = row.map((values, k) => poolMap(values, endPoints[k].networkShape, pool));
-        await store.add(images[first + i].hash, images[first + i].facts, features);
-      }
-      computeMilliseconds += ended - began;
-      writeMilliseconds += performance.now() - ended;
-      computed += count;
-      first += count;
+    if (images.length === 0) return;
+    const began = performance.now();
+    const { outputs, device } = await network.run(batch.subarray(0, images.length * pixels), images.length);
+    const ended = performance.now();
+    for (const [i, image] of images.entries()) {
+      const row = outputs.map((values) => {
+        const width = values.length / images.length;
+        return values.subarray(i * width, (i + 1) * width);
+      });
+      await keep(image, i, row, device);
     }
+    computeMilliseconds += ended - began;
+    writeMilliseconds += performance.now() - ended;
+    computed += images.length;
   }
 
   return {
@@ -100,10 +105,10 @@ export function createBatcher({
     get writeMilliseconds() {
       return writeMilliseconds;
     },
-    async add({ hash, facts, input }) {
+    async add({ path, hash, facts, input }) {
       if (store.find(hash) || waiting.some((w) => w.hash === hash)) return;
       batch.set(input, waiting.length * pixels);
-      waiting.push({ hash, facts });
+      waiting.push({ path, hash, facts });
       if (waiting.length === batchSize) await flush();
     },
     flush,

@@ -4,14 +4,15 @@ import { NothingToDoError } from "../errors.ts";
 import { hasFastJpeg, type ImageInput, type Outcome, type ReadRecipe } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
-import { openAtomic } from "./atomic.ts";
+import { openAtomic, removeLeftovers } from "./atomic.ts";
 import { createBatcher } from "./batches.ts";
 import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
-import { type ExtractedFile, logitsIndex, writeOutputs } from "./output.ts";
+import { type ExtractedFile, logitsIndex, outputPaths, writeOutputs } from "./output.ts";
 import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
 import { checkLabels, type LabelNames, readLabels } from "./predictions.ts";
+import { labelOf } from "./recovery.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { Stopped, throwIfStopped } from "./stopped.ts";
@@ -52,7 +53,7 @@ export interface ExtractReport {
 
 const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
-/** All that decides the bits of a stored feature. */
+/** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
   request: ExtractRequest,
@@ -75,7 +76,6 @@ function settingsOf(
     icc: recipe.decode.icc ?? false,
     background: recipe.decode.background ?? null,
     maxPixels: recipe.decode.maxPixels ?? null,
-    device: `${network.backend} ${network.adapter}`,
   };
 }
 
@@ -114,16 +114,21 @@ export async function extract(
     };
     const description = rooms.describePreprocess(recipe.preprocess);
     // What cannot be written is told before hours of work, not after.
-    await (await openAtomic(out)).abandon();
+    const paths = outputPaths(request, endPoints, out);
+    for (const path of paths) await (await openAtomic(path)).abandon();
     store = await openStore({
       folder: `${out}.run`,
       settings: settingsOf(network, request, recipe, description, endPoints),
+      device: labelOf(network),
+      anyDevice: request.device === "auto",
+      notice: events.notice,
       widths: endPoints.map((e) => sizeOf(e.shape)),
       overwrite: request.overwrite ?? false,
       retryFailed: request.retryFailed ?? false,
       patience: 1000 * (request.commitEvery ?? 2),
     });
     if (planned.decode.jpeg === "accurate" && !hasFastJpeg) events.notice?.(noFastJpeg);
+    await removeLeftovers(paths);
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
     const rows = run.records.filter((r) => r.status === "ok").length;
@@ -177,7 +182,10 @@ async function pump(run: Pump): Promise<Pumped> {
     endPoints: run.endPoints,
     pool: request.pool ?? "none",
     batchSize: Math.min(batchSize, inputs.length),
-    notice: events.notice,
+    failed: (path, reason) => {
+      failed++;
+      events.failed?.({ path, reason });
+    },
   });
   const records: ManifestRecord[] = [];
   let failed = 0;
@@ -193,7 +201,7 @@ async function pump(run: Pump): Promise<Pumped> {
       const record = recordOf(input.key, outcome, store);
       records.push(record);
       if (outcome.status === "ok") {
-        await batcher.add(outcome);
+        await batcher.add({ path: input.key, ...outcome });
         pool.giveBack(outcome.input);
       }
       if (record.status === "failed") {
@@ -208,7 +216,7 @@ async function pump(run: Pump): Promise<Pumped> {
     if (signal?.aborted) throw new Stopped(signal.reason, { done: batcher.computed, total: inputs.length });
     events.progressed?.(records.length, failed);
     return {
-      records,
+      records: records.map((record) => settled(record, store)),
       computed: batcher.computed,
       times: {
         wall: performance.now() - began,
@@ -244,13 +252,20 @@ function recordOf(path: string, outcome: Outcome, store: Store): ManifestRecord 
   }
 }
 
+/** A record of an image whose features turned out to be none after it was read. */
+function settled(record: ManifestRecord, store: Store): ManifestRecord {
+  const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
+  if (record.status !== "ok" || known?.kind !== "failed") return record;
+  return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };
+}
+
 function noRows(from: string, records: readonly ManifestRecord[]): NothingToDoError {
   const failures = records.filter((r) => r.status === "failed");
   if (failures.length === 0)
     return new NothingToDoError(`There are no images in ${from} or the folders in it.`, lookedFor);
   const all = failures.length === 1 ? "the only image" : `all ${failures.length} images`;
   return new NothingToDoError(
-    `Nothing was written: ${all} in ${from} could not be read.`,
+    `Nothing was written: ${all} in ${from} gave no feature.`,
     `The first was ${failures[0].path}: ${failures[0].reason}`,
   );
 }

@@ -1,5 +1,6 @@
 /** The library's extractor: images in, features out, in memory. Files of features are `extract`'s work. */
 import type { DeviceName } from "../engine/devices.ts";
+import { ImageError } from "../errors.ts";
 import {
   type DecodeOptions,
   decodeImage,
@@ -83,12 +84,20 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
           batch.set(preprocess(await decodeImage(image, decode), recipe), i * pixels),
         ),
       );
-      const results = await network.run(batch, images.length);
+      const { outputs } = await network.run(batch, images.length);
+      for (const [k, { name }] of network.endPoints.entries()) {
+        const width = outputs[k].length / images.length;
+        const bad = Math.floor(outputs[k].findIndex((v) => !Number.isFinite(v)) / width);
+        if (bad < 0) continue;
+        const what = typeof images[bad] === "string" ? images[bad] : `image ${bad}`;
+        const why = await network.explain(batch.slice(bad * pixels, (bad + 1) * pixels));
+        throw new ImageError(`${name} of ${what} is not all numbers: ${why}.`);
+      }
       return images.map((_, i) =>
         Object.fromEntries(
           network.endPoints.map(({ name, shape }, k) => {
             const width = sizeOf(shape);
-            return [name, results[k].slice(i * width, (i + 1) * width)];
+            return [name, outputs[k].slice(i * width, (i + 1) * width)];
           }),
         ),
       );

@@ -23,6 +23,8 @@ export interface ManifestRecord {
   readonly row?: number;
   /** The shard of the run's folder that holds it. */
   readonly shard?: number;
+  /** What computed the row, where that is another device than the one the metadata name. */
+  readonly device?: string;
 }
 
 /** Writes the manifest whole. @throws OutputError */

@@ -36,8 +36,11 @@ export interface Metadata {
   readonly format: string;
   readonly weights: WeightsNote;
   readonly preprocess: PreprocessNote;
-  readonly backend: Network["backend"];
+  /** What the run was begun on: webgpu or cpu, and the adapter's or processor's name. */
+  readonly backend: string;
   readonly adapter: string;
+  /** Other devices that computed some rows, by their number of rows; each such row names its device in the manifest. */
+  readonly otherDevices?: Readonly<Record<string, number>>;
   readonly dataDir: string;
   readonly images: {
     readonly found: number;
@@ -85,6 +88,8 @@ export const untrainedWarning =
 
 export function describeRun(run: {
   readonly network: Network;
+  /** The label of the device that the run was begun on. */
+  readonly device: string;
   readonly endPoint: string;
   readonly shape: Shape;
   readonly request: ExtractRequest;
@@ -96,6 +101,9 @@ export function describeRun(run: {
   readonly records: readonly ManifestRecord[];
 }): Metadata {
   const { network, request, records } = run;
+  const [backend, ...adapter] = run.device.split(" ");
+  const others: Record<string, number> = {};
+  for (const { device } of records) if (device !== undefined) others[device] = (others[device] ?? 0) + 1;
   const count = (status: ManifestRecord["status"]) => records.filter((r) => r.status === status).length;
   return {
     tool: toolName,
@@ -115,8 +123,9 @@ export function describeRun(run: {
         ? { kind: "seeded", trained: false, warning: untrainedWarning }
         : { trained: true, ...network.weights },
     preprocess: run.preprocess,
-    backend: network.backend,
-    adapter: network.adapter,
+    backend,
+    adapter: adapter.join(" "),
+    otherDevices: Object.keys(others).length > 0 ? others : undefined,
     dataDir: run.from,
     images: {
       found: records.length,

@@ -1,7 +1,6 @@
 /** A network ready to run: graph, weights and device behind one small face. */
 import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
 import { compile } from "../engine/compile.ts";
-import type { Device } from "../engine/device.ts";
 import { type DeviceName, openDevice } from "../engine/devices.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
@@ -12,6 +11,7 @@ import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts"
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
 import type { Shape } from "../tensor.ts";
+import { type Computed, largestBatch, openRunner } from "./recovery.ts";
 
 /** Where the weights came from. Untrained weights are called so wherever they are used. */
 export type WeightOrigin =
@@ -44,6 +44,8 @@ export interface NetworkOptions {
   readonly ema?: ShadowRule;
   /** Receives sentences that the user should see (the device chosen and why). */
   readonly notice?: (sentence: string) => void;
+  /** How devices are opened; the engine's own way when left out. Tests give devices that fail. */
+  readonly openDevice?: typeof openDevice;
 }
 
 /** A value that the network gives for each image. */
@@ -62,6 +64,7 @@ export interface Network {
   readonly inputShape: Shape;
   /** The most images that the device's limits allow in one run. */
   readonly largestBatch: number;
+  /** What computes now. It changes when a device fails, see recovery.ts. */
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
@@ -69,8 +72,11 @@ export interface Network {
   /**
    * The end points of `count` images that lie back to back in `images`, one array each, in order; image i's bits do not
    * depend on the others.
+   * @throws DeviceError when the device fails, and all that may be tried instead.
    */
-  run(images: Float32Array, count: number): Promise<Float32Array[]>;
+  run(images: Float32Array, count: number): Promise<Computed>;
+  /** Why an image's end points are not all numbers: the layer that makes the first of them that is none, in words. */
+  explain(image: Float32Array): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -186,47 +192,37 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const model = findModel(options.model);
   const loaded = await loadWeights(model, options);
   const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), loaded.endPoints);
-  const single = programOf(1);
-
-  let device: Device | undefined;
   try {
-    device = await openDevice(options.device, {
-      notice: options.notice,
+    const runner = await openRunner({
+      device: options.device,
+      openDevice: options.openDevice ?? openDevice,
+      source: loaded.source,
+      programOf,
+      notice: options.notice ?? (() => {}),
       threads: options.threads,
-      program: single,
     });
-    const opened = device;
-    /** One session a batch size; they share the device's weights. The last batch of a run is often a smaller one. */
-    const sessions = new Map([[1, await opened.load(single, loaded.source)]]);
-
+    const { program } = runner;
     return {
       model: model.name,
-      endPoints: single.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
+      endPoints: program.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
       logits: logitsOf(buildNetwork(model, 1, loaded.options)),
-      inputShape: single.inputs[0].shape.slice(1),
-      largestBatch: Math.max(
-        1,
-        Math.floor(opened.caps.maxBindingBytes / (4 * Math.max(...single.sizes.values()))),
-      ),
-      backend: opened.backend,
-      adapter: opened.adapter,
-      weights: loaded.origin,
-      async run(images, count) {
-        let session = sessions.get(count);
-        if (!session) {
-          session = await opened.load(programOf(count), loaded.source);
-          sessions.set(count, session);
-        }
-        return session.run([images]);
+      inputShape: program.inputs[0].shape.slice(1),
+      largestBatch: largestBatch(program, runner.device.caps),
+      get backend() {
+        return runner.device.backend;
       },
+      get adapter() {
+        return runner.device.adapter;
+      },
+      weights: loaded.origin,
+      run: runner.run,
+      explain: runner.explain,
       async close() {
-        for (const session of sessions.values()) session.close();
-        await opened.close();
+        await runner.close();
         await loaded.close();
       },
     };
   } catch (error) {
-    await device?.close();
     await loaded.close();
     throw error;
   }

@@ -44,6 +44,27 @@ function withLayer(path: string, endPoint: string): string {
   return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
 }
 
+/** The end points that get a file: without the logits that only predictions need. */
+const askedOf = (request: ExtractRequest, endPoints: readonly KeptEndPoint[]): readonly KeptEndPoint[] =>
+  request.topk && !isAsked(request, endPoints) ? endPoints.slice(0, -1) : endPoints;
+
+/** Every file that a run writes beside its folder. */
+export function outputPaths(
+  request: ExtractRequest,
+  endPoints: readonly KeptEndPoint[],
+  out: string,
+): string[] {
+  const asked = askedOf(request, endPoints);
+  return [
+    ...asked.flatMap(({ name }) => {
+      const path = asked.length === 1 ? out : withLayer(out, name);
+      return [path, `${path}.json`, ...(request.pca === undefined ? [] : [`${path}.pca.json`])];
+    }),
+    `${out}.manifest.jsonl`,
+    ...(request.topk ? [`${out}.predictions.jsonl`] : []),
+  ];
+}
+
 /** A row of the store as float32, for the caller to keep. */
 const rowOf = async (store: Store, row: Row, endPoint: number): Promise<Float32Array> =>
   numbersOf({ dtype: "float32" }, await store.readRow(row, endPoint));
@@ -60,10 +81,11 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
     if (record.status !== "ok" || known?.kind !== "row") return record;
     rows.push(known);
-    return { ...record, row: rows.length - 1, shard: known.shard };
+    const { shard, device } = known;
+    return { ...record, row: rows.length - 1, shard, ...(device === undefined ? {} : { device }) };
   });
   const paths = records.flatMap((r) => (r.status === "ok" ? [r.path] : []));
-  const asked = request.topk && !isAsked(request, endPoints) ? endPoints.slice(0, -1) : endPoints;
+  const asked = askedOf(request, endPoints);
   const dtype: FeatureDtype = request.dtype ?? "float32";
   const files: ExtractedFile[] = [];
   for (const [k, { name, shape: keptShape }] of asked.entries()) {
@@ -82,6 +104,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     const encoder = await encoderFor(dtype, values);
     const metadata = describeRun({
       network,
+      device: store.device,
       endPoint: name,
       shape,
       request,

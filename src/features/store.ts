@@ -18,19 +18,28 @@ import { bytesOf } from "./numbers.ts";
 
 /** What is known of one content. */
 export type Known =
-  | { readonly kind: "row"; readonly shard: number; readonly row: number; readonly facts: ImageFacts }
+  | {
+      readonly kind: "row";
+      readonly shard: number;
+      readonly row: number;
+      readonly facts: ImageFacts;
+      /** What computed it, where that is not the device that the run was begun on. */
+      readonly device?: string;
+    }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Settings by name: all that decides a feature. Another value in one of them means other features. */
+/** Settings by name: all that decides a feature but the device. Another value in one of them means other features. */
 export type Settings = Readonly<Record<string, unknown>>;
 
 export interface Store {
   readonly folder: string;
+  /** The device that the run was begun on, by its label. */
+  readonly device: string;
   /** Contents that an earlier run computed. */
   readonly resumed: number;
   find(hash: string): Known | undefined;
   /** Adds a content's features, one array an end point. They are committed with their shard. */
-  add(hash: string, facts: ImageFacts, features: readonly Float32Array[]): Promise<void>;
+  add(hash: string, facts: ImageFacts, features: readonly Float32Array[], device: string): Promise<void>;
   addFailure(hash: string, reason: string): void;
   /** Writes what is not on the disk yet. */
   commit(): Promise<void>;
@@ -42,6 +51,14 @@ export interface Store {
 export interface StoreOptions {
   readonly folder: string;
   readonly settings: Settings;
+  /** The label of the device that computes. Bits differ from device to device. */
+  readonly device: string;
+  /**
+   * Whether rows of several devices may stand together, each with its device: where nobody asked for a certain one.
+   * Otherwise a run that was begun on another device is refused, and rows of other devices are computed again.
+   */
+  readonly anyDevice: boolean;
+  readonly notice?: (sentence: string) => void;
   /** Floats of a row, by end point. */
   readonly widths: readonly number[];
   /** Forget what an earlier run left. */
@@ -56,6 +73,7 @@ interface RowRecord {
   readonly row: number;
   readonly hash: string;
   readonly facts: ImageFacts;
+  readonly device?: string;
 }
 
 interface FailureRecord {
@@ -78,26 +96,55 @@ async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<v
   }
 }
 
-/** Compares the settings of an earlier run with this one's. @throws UsageError that names the differences. */
-async function checkSettings(folder: string, settings: Settings): Promise<void> {
-  const text = await readFile(join(folder, "run.json"), "utf8").catch(() => undefined);
-  if (text === undefined) return;
+/**
+ * Compares the settings of an earlier run with this one's, the device among them where a certain one was asked for.
+ * Gives the device that the run was begun on. @throws UsageError that names the differences.
+ */
+async function checkSettings({
+  folder,
+  settings: wanted,
+  device,
+  anyDevice,
+  notice,
+}: StoreOptions): Promise<string> {
+  const text = await readFile(join(folder, "run.json"), "utf8").catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw outputError(folder, error);
+  });
+  if (text === undefined) return device;
   let earlier: Settings;
   try {
     earlier = JSON.parse(text) as Settings;
   } catch (cause) {
     throw new UsageError(`${folder}/run.json is damaged.`, "Start again with --overwrite.", { cause });
   }
+  const begunOn = String(earlier.device);
+  const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device };
   const show = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const differences = [...new Set([...Object.keys(earlier), ...Object.keys(settings)])]
     .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(settings[name]))
     .map((name) => `\n  ${name}: it was ${show(earlier[name])}, now it is ${show(settings[name])}`);
-  if (differences.length === 0) return;
+  if (differences.length === 0) {
+    if (begunOn !== device) {
+      notice?.(
+        `The run in ${folder} was begun on ${begunOn} and goes on on ${device}: their numbers differ in the last bits, and the manifest tells which rows are whose.`,
+      );
+    }
+    return begunOn;
+  }
   throw new UsageError(
     `The run in ${folder} was made with other settings, and its features cannot be mixed with these:${differences.join("")}`,
     "Choose another --out, or forget the earlier run with --overwrite.",
   );
 }
+
+const rowOf = (shard: number, { row, facts, device }: RowRecord): Known => ({
+  kind: "row",
+  shard,
+  row,
+  facts,
+  ...(device === undefined ? {} : { device }),
+});
 
 interface Shards {
   readonly known: Map<string, Known>;
@@ -109,7 +156,7 @@ interface Shards {
 
 /** Reads what is committed. The last shard comes whole, to be filled up. */
 async function readShards(options: StoreOptions, perShard: number): Promise<Shards> {
-  const { folder, widths, retryFailed } = options;
+  const { folder, widths, retryFailed, device, anyDevice } = options;
   const numbers = (await readdir(folder))
     .flatMap((name) => /^(\d{5,})\.jsonl$/.exec(name)?.[1] ?? [])
     .map(Number)
@@ -121,12 +168,10 @@ async function readShards(options: StoreOptions, perShard: number): Promise<Shar
     last = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as ShardRecord);
     if (retryFailed) last = last.filter((record) => "row" in record);
     for (const record of last) {
-      known.set(
-        record.hash,
-        "row" in record
-          ? { kind: "row", shard, row: record.row, facts: record.facts }
-          : { kind: "failed", reason: record.failed },
-      );
+      if ("failed" in record) known.set(record.hash, { kind: "failed", reason: record.failed });
+      else if (anyDevice || record.device === undefined || record.device === device) {
+        known.set(record.hash, rowOf(shard, record));
+      }
     }
   }
   const shard = numbers.at(-1) ?? 0;
@@ -156,32 +201,35 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw outputError(folder, error);
   });
-  const unlock = await takeLock(folder);
+  const lock = await takeLock(folder);
   try {
-    if (overwrite) {
-      for (const name of await readdir(folder)) {
-        if (/^(run\.json|\d{5,}\..*)$/.test(name)) await rm(join(folder, name));
-      }
-    }
-    await checkSettings(folder, settings);
-    await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(settings, null, 2)}\n`)]);
+    // Temporary files are those of a process that was killed: nobody else writes here now.
+    const forgotten = overwrite
+      ? /^(\.partial-.*\.tmp|lock\..*|run\.json|\d{5,}\..*)$/
+      : /^(\.partial-.*\.tmp|lock\..*)$/;
+    for (const name of await readdir(folder)) if (forgotten.test(name)) await rm(join(folder, name));
+    const begunOn = await checkSettings(options);
+    const run = { ...settings, device: begunOn };
+    await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(run, null, 2)}\n`)]);
     const rowBytes = 4 * widths.reduce((a, b) => a + b, 0);
     const perShard = Math.max(1, Math.min(1024, Math.floor(shardBytes / rowBytes)));
     const { known, ...start } = await readShards(options, perShard);
     let { current, records, rows } = start;
     const resumed = known.size;
     let committed = records.length;
-    let last = Date.now();
+    // The wall clock may jump; this one does not.
+    let last = performance.now();
     let open_: { shard: number; endPoint: number; bytes: Buffer } | undefined;
 
     async function commit(): Promise<void> {
       if (records.length === committed) return;
+      await lock.check();
       const name = join(folder, numbered(current));
       for (const [i, parts] of rows.entries())
         if (parts.length > 0) await writeWhole(`${name}.${i}.f32`, parts);
       await writeWhole(`${name}.jsonl`, [Buffer.from(records.map((r) => `${JSON.stringify(r)}\n`).join(""))]);
       committed = records.length;
-      last = Date.now();
+      last = performance.now();
       if (rows[0].length < perShard) return;
       current++;
       committed = 0;
@@ -191,14 +239,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
     return {
       folder,
+      device: begunOn,
       resumed,
       find: (hash) => known.get(hash),
-      async add(hash, facts, features) {
-        const row = rows[0].length;
-        known.set(hash, { kind: "row", shard: current, row, facts });
-        records.push({ row, hash, facts });
+      async add(hash, facts, features, device) {
+        const elsewhere = device === begunOn ? {} : { device };
+        const record: RowRecord = { row: rows[0].length, hash, facts, ...elsewhere };
+        known.set(hash, rowOf(current, record));
+        records.push(record);
         features.forEach((values, i) => void rows[i].push(Buffer.from(bytesOf(values))));
-        if (rows[0].length === perShard || Date.now() - last > patience) await commit();
+        if (rows[0].length === perShard || performance.now() - last > patience) await commit();
       },
       addFailure(hash, reason) {
         if (known.has(hash)) return;
@@ -214,10 +264,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         }
         return open_.bytes.subarray(size * row, size * (row + 1));
       },
-      close: unlock,
+      close: lock.release,
     };
   } catch (error) {
-    await unlock();
+    await lock.release();
     throw error;
   }
 }

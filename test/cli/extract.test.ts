@@ -98,7 +98,7 @@ describe("extract", () => {
       {
         run: async (_images, count) => {
           process.emit(name, name);
-          return [new Float32Array(count * 3)];
+          return { outputs: [new Float32Array(count * 3)], device: "cpu a fake processor" };
         },
       },
     );

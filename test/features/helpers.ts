@@ -88,8 +88,9 @@ export function fakeRooms(
           const feature = Float32Array.from({ length: count * width }, (_, i) => {
             return images[Math.floor(i / width) * size] + (i % width) / 10;
           });
-          return namesOf(options.layers).map(() => feature);
+          return { outputs: namesOf(options.layers).map(() => feature), device: "cpu a fake processor" };
         },
+        explain: async () => "a fake layer gives NaN",
         close: async () => {
           open--;
         },

@@ -1,0 +1,218 @@
+/**
+ * A network on a device, and what is done when the device fails: the work is tried again on a new device, then in
+ * smaller batches, then, where the device was left to us ("auto"), on the CPU. Each step is told.
+ */
+import type { Device, Session } from "../engine/device.ts";
+import type { DeviceName, openDevice } from "../engine/devices.ts";
+import { firstNotFinite } from "../engine/finite.ts";
+import type { Program } from "../engine/program.ts";
+import type { WeightSource } from "../engine/weights.ts";
+import { DeviceError } from "../errors.ts";
+
+/** The results of a run, and what computed them. */
+export interface Computed {
+  /** One array an end point, the images' values back to back. */
+  readonly outputs: Float32Array[];
+  /** The one device that computed all of them; see `labelOf`. */
+  readonly device: string;
+}
+
+/** A device in a word and its name, such as "webgpu llvmpipe": equal labels give equal bits. */
+export const labelOf = ({ backend, adapter }: Pick<Device, "backend" | "adapter">): string =>
+  `${backend} ${adapter}`;
+
+export interface Runner {
+  /** The network compiled for one image. */
+  readonly program: Program;
+  /** The device that computes now. */
+  readonly device: Pick<Device, "backend" | "adapter" | "caps">;
+  /** Runs `count` images that lie back to back. @throws DeviceError when nothing more can be tried. */
+  run(images: Float32Array, count: number): Promise<Computed>;
+  /** Where an image's result stops being numbers, in words. */
+  explain(image: Float32Array): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface RunnerOptions {
+  readonly device: DeviceName;
+  readonly openDevice: typeof openDevice;
+  readonly source: WeightSource;
+  /** The network compiled for a batch size. */
+  readonly programOf: (batch: number) => Program;
+  readonly notice: (sentence: string) => void;
+  /** Threads of the CPU; one a core when left out. */
+  readonly threads?: number;
+}
+
+/** A device with one session a batch size; they share its weights. The last batch of a run is often a smaller one. */
+interface Place {
+  readonly device: Device;
+  readonly sessions: Map<number, Promise<Session>>;
+}
+
+/** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
+export const largestBatch = (single: Program, { maxBindingBytes }: Device["caps"]): number =>
+  Math.max(1, Math.floor(maxBindingBytes / (4 * Math.max(...single.sizes.values()))));
+
+/** @throws DeviceError, and what the weights' source throws. */
+export async function openRunner(options: RunnerOptions): Promise<Runner> {
+  const { openDevice, programOf, source, notice, threads } = options;
+  const single = programOf(1);
+  const wishes = { notice, threads, program: single };
+  /** Faults since the last success. */
+  let faults = 0;
+  /** Images at once; it only falls. */
+  let most = Number.POSITIVE_INFINITY;
+  /** Set when nothing more can be tried. */
+  let given: DeviceError | undefined;
+  let climbing: Promise<void> | undefined;
+  let place: Place = { device: await openDevice(options.device, wishes), sessions: new Map() };
+
+  async function sessionOf({ device, sessions }: Place, batch: number): Promise<Session> {
+    let session = sessions.get(batch);
+    if (!session) {
+      session = device.load(batch === 1 ? single : programOf(batch), source);
+      sessions.set(batch, session);
+      session.catch(() => sessions.delete(batch));
+    }
+    return session;
+  }
+
+  async function leave({ device, sessions }: Place): Promise<void> {
+    for (const session of await Promise.allSettled(sessions.values())) {
+      if (session.status === "fulfilled") session.value.close();
+    }
+    sessions.clear();
+    await device.close();
+  }
+
+  /** The last thing to try. */
+  async function goToCpu(error: DeviceError): Promise<void> {
+    if (options.device !== "auto") {
+      given = new DeviceError(
+        `The GPU failed, and trying again did not help. ${error.message}`,
+        "What was computed is kept. Give the same command again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
+        { cause: error },
+      );
+      throw given;
+    }
+    notice(
+      `${error.message} Going on on the CPU: its numbers differ from the GPU's in their last bits, and the manifest tells which rows are whose.`,
+    );
+    place = { device: await openDevice("cpu", wishes), sessions: new Map() };
+    await sessionOf(place, 1);
+  }
+
+  /** Leaves the device that failed with `first` on a batch of `size` images, and finds another way. */
+  async function climb(first: DeviceError, size: number): Promise<void> {
+    let error = first;
+    let batch = size;
+    while (place.device.backend === "webgpu") {
+      await leave(place);
+      faults++;
+      if (faults > 1 && batch === 1) return goToCpu(error);
+      if (faults > 1) most = batch = Math.ceil(batch / 2);
+      const smaller = faults > 1 ? `, with ${batch === 1 ? "one image" : `${batch} images`} at once` : "";
+      notice(`${error.message} Trying again on a new device${smaller}.`);
+      let device: Device;
+      try {
+        device = await openDevice("webgpu", wishes);
+      } catch (cause) {
+        if (!(cause instanceof DeviceError)) throw cause;
+        return goToCpu(cause);
+      }
+      place = { device, sessions: new Map() };
+      try {
+        await sessionOf(place, 1);
+        return;
+      } catch (cause) {
+        if (!(cause instanceof DeviceError)) throw cause;
+        error = cause;
+      }
+    }
+    throw error;
+  }
+
+  /** What `work` gives on the device; where that fails, on what takes its place. Several may be under way at once. */
+  async function attempt<T>(size: number, work: (at: Place) => Promise<T>): Promise<T> {
+    for (;;) {
+      if (given) throw given;
+      await climbing;
+      const at = place;
+      try {
+        const result = await work(at);
+        if (at === place) faults = 0;
+        return result;
+      } catch (error) {
+        if (!(error instanceof DeviceError) || at.device.backend === "cpu") throw error;
+        // Another run may have met the same fault, and found another way already.
+        if (at !== place) continue;
+        climbing ??= climb(error, Math.min(size, most)).finally(() => {
+          climbing = undefined;
+        });
+        await climbing;
+      }
+    }
+  }
+
+  /** Whether the user knows that batches are split. */
+  let told = false;
+
+  function batchOn({ device }: Place, count: number): number {
+    const allowed = largestBatch(single, device.caps);
+    if (count > allowed && !told) {
+      told = true;
+      notice(`The device's limits allow batches of ${allowed}, not of ${count}; larger ones are divided.`);
+    }
+    return Math.min(count, allowed, most);
+  }
+
+  /** `count` images in as many runs as the device needs for them. */
+  async function compute(at: Place, images: Float32Array, count: number): Promise<Computed> {
+    const batch = batchOn(at, count);
+    const pixels = images.length / count;
+    const runs: Float32Array[][] = [];
+    for (let first = 0; first < count; first += batch) {
+      const some = Math.min(batch, count - first);
+      const session = await sessionOf(at, some);
+      runs.push(await session.run([images.subarray(first * pixels, (first + some) * pixels)]));
+    }
+    const outputs = runs.length === 1 ? runs[0] : single.outputs.map((_, i) => joined(runs.map((r) => r[i])));
+    return { outputs, device: labelOf(at.device) };
+  }
+
+  try {
+    await attempt(1, (at) => sessionOf(at, 1));
+  } catch (error) {
+    await leave(place);
+    throw error;
+  }
+
+  return {
+    program: single,
+    get device() {
+      return place.device;
+    },
+    run: (images, count) => attempt(count, (at) => compute(at, images, count)),
+    async explain(image) {
+      const first = await attempt(1, (at) => firstNotFinite(at.device, single, source, [image]));
+      if (!first)
+        return `${place.device.adapter} gave other numbers when it was asked again; do not trust it`;
+      return `${first.step.scope} (${first.step.op}) gives ${first.found}`;
+    },
+    async close() {
+      await climbing?.catch(() => {});
+      await leave(place);
+    },
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
