@@ -51,8 +51,11 @@ interface Place {
 }
 
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
-export const largestBatch = (single: Program, { maxBindingBytes }: Device["caps"]): number =>
-  Math.max(1, Math.floor(maxBindingBytes / (4 * Math.max(...single.sizes.values()))));
+export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
+  const values = [...inputs.map((i) => i.value), ...steps.map((s) => s.output)];
+  const largest = Math.max(...values.map((value) => sizes.get(value) ?? 0));
+  return Math.max(1, Math.floor(maxBindingBytes / (4 * largest)));
+}
 
 /** @throws DeviceError, and what the weights' source throws. */
 export async function openRunner(options: RunnerOptions): Promise<Runner> {

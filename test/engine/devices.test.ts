@@ -1,4 +1,6 @@
 /** What every device promises: the same bits at every place of a batch, shared weights, errors that are errors. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import { openDevice } from "../../src/engine/devices.ts";
@@ -138,6 +140,21 @@ describe("the choice of a device", () => {
     await device.close();
   });
 });
+const mapped = (gpu: GPUDevice, size: number) =>
+  gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE, mappedAtCreation: true });
+
+const plain = (gpu: GPUDevice) =>
+  gpu.createBuffer({ size: gpu.limits.maxBufferSize, usage: GPUBufferUsage.STORAGE });
+
+/** Two collections, with turns between them for what they set free. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  for (let i = 0; i < 2; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 describe("WebGPU faults", () => {
   it("end a run with an error when the device is lost", async () => {
@@ -154,6 +171,44 @@ describe("WebGPU faults", () => {
     await expect(loading).rejects.toThrow(/output takes 1 MiB/);
     await expect(loading).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
     await device.close();
+  });
+
+  it.each([
+    ["a buffer larger than any memory", (gpu: GPUDevice) => [mapped(gpu, 2 ** 40)]],
+    ["buffers that are too many", (gpu: GPUDevice) => Array.from({ length: 64 }, () => plain(gpu))],
+  ])("say that memory ran out, and what to do: %s", async (_name, allocate) => {
+    const adapter = await openAdapter();
+    const made: GPUBuffer[] = [];
+    const doing = createGuard(adapter.device).guarded("asking for too much", () => {
+      made.push(...allocate(adapter.device));
+    });
+    await expect(doing).rejects.toThrow(DeviceError);
+    await expect(doing).rejects.toThrow(/^The GPU is out of memory while asking for too much/);
+    await expect(doing).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    for (const buffer of made) buffer.destroy();
+    adapter.close();
+  });
+
+  it("do not hide a mistake of ours", async () => {
+    const adapter = await openAdapter();
+    const doing = createGuard(adapter.device).guarded("working", () => {
+      throw new TypeError("a mistake");
+    });
+    await expect(doing).rejects.toThrow(TypeError);
+    adapter.close();
+  });
+
+  it("do not end the process when devices are destroyed at work and collected afterwards", async () => {
+    for (let i = 0; i < 4; i++) {
+      const device = await openWebGpu();
+      const session = await device.load(small(64), smallWeights);
+      const running = session.run([new Float32Array(64 * 48)]);
+      device.lose();
+      await expect(running).rejects.toThrow(DeviceError);
+      session.close();
+      await device.close();
+      await collectGarbage();
+    }
   });
 
   it("show the numbered source of a kernel that does not compile", async () => {

@@ -9,9 +9,15 @@ export interface OpenAdapter {
   readonly software: boolean;
   readonly caps: Caps;
   readonly timestamps: boolean;
-  /** Destroys the device and drops every reference: Dawn may hang or crash at exit otherwise (node-webgpu#18). */
+  /** Destroys the device and drops the references to it: Dawn may hang or crash at exit otherwise (node-webgpu#18). */
   close(): void;
 }
+
+/**
+ * Dawn's entry, one for the whole process and never dropped: work that is pending when a device is destroyed (a mapping,
+ * a kernel that still compiles) is looked after through it, and the process crashes where it was collected before.
+ */
+let gpu: GPU | undefined;
 
 const noAdapter = new DeviceError(
   "No WebGPU adapter was found on this machine.",
@@ -41,7 +47,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
     );
   });
   Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
-  let gpu: GPU | undefined = create(["disable-dawn-features=timestamp_quantization"]);
+  gpu ??= create(["disable-dawn-features=timestamp_quantization"]);
   let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw noAdapter;
   const { features, limits, info } = adapter;
@@ -77,7 +83,6 @@ export async function openAdapter(): Promise<OpenAdapter> {
       device?.destroy();
       device = undefined;
       adapter = null;
-      gpu = undefined;
     },
   };
 }
