@@ -8,7 +8,7 @@
  *     00000.jsonl         one record a line: a row with its hash and facts, or a hash that failed and why
  *     00000.0.f32 ...     the rows of each end point, little-endian
  */
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../errors.ts";
 import type { ImageFacts } from "../images/index.ts";
@@ -154,6 +154,29 @@ interface Shards {
   readonly rows: Buffer[][];
 }
 
+/** @throws UsageError */
+async function readRecords(path: string): Promise<ShardRecord[]> {
+  const lines = (await readFile(path, "utf8")).split("\n").filter((line) => line !== "");
+  try {
+    return lines.map((line) => JSON.parse(line) as ShardRecord);
+  } catch (cause) {
+    throw new UsageError(`${path} is damaged.`, "Start again with --overwrite.", { cause });
+  }
+}
+
+/** @throws UsageError where a shard's files are shorter than its `count` rows. */
+async function checkRows({ folder, widths }: StoreOptions, shard: number, count: number): Promise<void> {
+  for (const [i, width] of widths.entries()) {
+    const path = join(folder, `${numbered(shard)}.${i}.f32`);
+    const size = await stat(path).then(
+      (s) => s.size,
+      () => 0,
+    );
+    if (size >= 4 * width * count) continue;
+    throw new UsageError(`${path} is cut off.`, "Start again with --overwrite.");
+  }
+}
+
 /** Reads what is committed. The last shard comes whole, to be filled up. */
 async function readShards(options: StoreOptions, perShard: number): Promise<Shards> {
   const { folder, widths, retryFailed, device, anyDevice } = options;
@@ -164,8 +187,8 @@ async function readShards(options: StoreOptions, perShard: number): Promise<Shar
   const known = new Map<string, Known>();
   let last: ShardRecord[] = [];
   for (const shard of numbers) {
-    const lines = (await readFile(join(folder, `${numbered(shard)}.jsonl`), "utf8")).split("\n");
-    last = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as ShardRecord);
+    last = await readRecords(join(folder, `${numbered(shard)}.jsonl`));
+    await checkRows(options, shard, last.filter((record) => "row" in record).length);
     if (retryFailed) last = last.filter((record) => "row" in record);
     for (const record of last) {
       if ("failed" in record) known.set(record.hash, { kind: "failed", reason: record.failed });
@@ -181,12 +204,6 @@ async function readShards(options: StoreOptions, perShard: number): Promise<Shar
     widths.map(async (width, i): Promise<Buffer[]> => {
       if (count === 0) return [];
       const bytes = await readFile(join(folder, `${numbered(shard)}.${i}.f32`));
-      if (bytes.length < 4 * width * count) {
-        throw new UsageError(
-          `${folder}/${numbered(shard)}.${i}.f32 is cut off.`,
-          "Start again with --overwrite.",
-        );
-      }
       return Array.from({ length: count }, (_, row) =>
         bytes.subarray(4 * width * row, 4 * width * (row + 1)),
       );

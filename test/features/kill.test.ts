@@ -1,85 +1,30 @@
 /** Runs that are killed, stopped, changed and repeated, as processes. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import sharp from "sharp";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { seededUnits } from "../../src/seeded.ts";
+import { contentOf, drawFolder, drawJpeg, type Ended, leftovers, startExtract } from "../support/runs.ts";
 import { temporaryFolder } from "./helpers.ts";
 
-const root = resolve(import.meta.dirname, "../..");
 const count = 500;
-const names = Array.from({ length: count }, (_, i) => `${String(i % 7)}/image ${i}.jpg`);
-
 let images = "";
-
-async function draw(path: string, seed: string): Promise<void> {
-  const units = seededUnits(seed, 24 * 24 * 3);
-  const data = Uint8Array.from(units, (u) => 127.5 * (u + 1));
-  const raw = { width: 24, height: 24, channels: 3 } as const;
-  writeFileSync(path, await sharp(data, { raw }).resize(64, 48).jpeg().toBuffer());
-}
 
 beforeAll(async () => {
   images = join(temporaryFolder(), "images");
-  for (let i = 0; i < 7; i++) mkdirSync(join(images, `${i}`), { recursive: true });
-  await Promise.all(names.map((name, i) => draw(join(images, name), `image ${i}`)));
-  writeFileSync(join(images, "0/broken.jpg"), "no image at all, but named like one");
+  await drawFolder(images, count);
 });
-
-interface Run {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly err: string;
-}
 
 /** Extracts into `out`; sends `signal` after `after` milliseconds. */
 async function extract(
   out: string,
   options: { kill?: [NodeJS.Signals, number]; args?: string[]; from?: string } = {},
-): Promise<Run> {
-  const { kill, args = [], from = images } = options;
-  const common = [
-    "--weights",
-    "seeded",
-    "--device",
-    "cpu",
-    "--format",
-    "npy",
-    "--out",
-    out,
-    "--data-dir",
-    from,
-  ];
-  const child = spawn(
-    process.execPath,
-    [
-      "--import",
-      "tsx",
-      join(root, "src/cli/main.ts"),
-      "extract",
-      "--model",
-      "mobilenet_v1_025",
-      "--image-size",
-      "64",
-      ...common,
-      ...args,
-    ],
-    { cwd: root, stdio: ["ignore", "ignore", "pipe"] },
-  );
-  let err = "";
-  child.stderr.on("data", (piece: Buffer) => {
-    err += piece.toString();
-  });
+): Promise<Ended> {
+  const { kill, args, from = images } = options;
+  const { child, ended } = startExtract({ out, from, imageSize: 64, args });
   const timer = kill && setTimeout(() => child.kill(kill[0]), kill[1]);
-  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  const result = await ended;
   clearTimeout(timer);
-  return { code, signal, err };
+  return result;
 }
-
-const files = ["", ".json", ".manifest.jsonl"];
-const contentOf = (out: string) => files.map((end) => readFileSync(`${out}${end}`, "utf8"));
 
 describe("a run of 500 images", () => {
   let whole: string[] = [];
@@ -108,6 +53,7 @@ describe("a run of 500 images", () => {
     const { code, err } = await extract(out);
     expect(code, err).toBe(3);
     expect(contentOf(out)).toEqual(whole);
+    expect(leftovers(out)).toEqual([]);
   });
 
   it("stopped by SIGTERM keeps what it computed, says how to go on, and gives the same bytes then", async () => {
@@ -129,7 +75,7 @@ describe("a run of 500 images", () => {
     await extract(out, { from });
     renameSync(join(from, "1/image 1.jpg"), join(from, "6/renamed.jpg"));
     cpSync(join(from, "2/image 2.jpg"), join(from, "6/copy.jpg"));
-    await draw(join(from, "6/new.jpg"), "something new");
+    await drawJpeg(join(from, "6/new.jpg"), "something new");
     rmSync(join(from, "3/image 3.jpg"));
     const { err } = await extract(out, { from });
     expect(err).toMatch(/images: +501 done, 1 failed, 0 skipped; 1 computed now/);
@@ -157,13 +103,13 @@ describe("a run of 500 images", () => {
     expect(contentOf(out)).toEqual(whole);
     const fresh = await extract(out, { args: ["--preprocess", "resize", "--overwrite"] });
     expect(fresh.code).toBe(3);
-    expect(readFileSync(out, "utf8")).not.toBe(whole[0]);
+    expect(readFileSync(out, "latin1")).not.toBe(whole[0]);
   });
 
   it("tries failures again only when told", async () => {
     const from = join(folder, "mended");
     mkdirSync(from);
-    await draw(join(from, "good.jpg"), "good");
+    await drawJpeg(join(from, "good.jpg"), "good");
     writeFileSync(join(from, "bad.jpg"), "bad");
     const out = join(folder, "mended.npy");
     expect((await extract(out, { from })).code).toBe(3);
