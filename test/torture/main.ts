@@ -39,6 +39,7 @@ async function torture({ rounds, minutes, seed, exits }: Options): Promise<numbe
 
     const play = async (name: string, scenario: Scenario, round: number) => {
       const own = mkdtempSync(join(folder, "round-"));
+      console.error(`round ${round}: ${name}`);
       try {
         const found = await scenario({ random: randomFrom(seed * 100_003 + round), figures, folder: own });
         went[name] = (went[name] ?? 0) + 1;
