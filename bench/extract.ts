@@ -66,7 +66,8 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     backend: "cpu",
     adapter: "none",
     weights: { kind: "seeded" },
-    run: async (_, count) => [new Float32Array(count * widths)],
+    run: async (_, count) => ({ outputs: [new Float32Array(count * widths)], device: "cpu none" }),
+    explain: async () => "nothing was computed",
     close: async () => {},
   });
 };

@@ -42,6 +42,18 @@ function piecesOf(steps: readonly Step[], sizeOf: (step: Step) => number): Step[
   return pieces;
 }
 
+/** What a step wrote: the whole value, or its channels of a joint one. */
+function ownPart({ shape, epilogue: { placement } }: Step, values: Float32Array): Float32Array {
+  if (!placement) return values;
+  const own = shape[shape.length - 1];
+  const part = new Float32Array((values.length / placement.of) * own);
+  for (let row = 0; row * own < part.length; row++) {
+    const from = row * placement.of + placement.channel;
+    part.set(values.subarray(from, from + own), row * own);
+  }
+  return part;
+}
+
 /**
  * The first step of `program` that makes something else than numbers of these inputs. The same kernels run in the same
  * order, with every step's output kept.
@@ -54,13 +66,19 @@ export async function firstNotFinite(
   inputs: readonly Float32Array[],
 ): Promise<{ readonly step: Step; readonly found: string } | undefined> {
   for (const steps of piecesOf(program.steps, (step) => program.sizes.get(step.output) ?? 0)) {
-    const kept = steps.map(({ scope, output, shape }) => ({ name: scope, value: output, shape }));
-    const session = await device.load({ ...program, outputs: kept }, weights);
+    // Several steps may write into one value.
+    const kept = [...new Set(steps.map((step) => step.output))];
+    const outputs = kept.map((value) => ({
+      name: `${value}`,
+      value,
+      shape: [program.sizes.get(value) ?? 0],
+    }));
+    const session = await device.load({ ...program, outputs }, weights);
     try {
-      const outputs = await session.run(inputs);
-      for (const [i, values] of outputs.entries()) {
-        const found = notFinite(values);
-        if (found !== undefined) return { step: steps[i], found };
+      const results = await session.run(inputs);
+      for (const step of steps) {
+        const found = notFinite(ownPart(step, results[kept.indexOf(step.output)]));
+        if (found !== undefined) return { step, found };
       }
     } finally {
       session.close();

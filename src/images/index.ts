@@ -17,4 +17,4 @@ export {
   preprocess,
   preprocessModes,
 } from "./preprocess.ts";
-export { imageExtensions, type Outcome, type ReadRecipe } from "./read.ts";
+export { imageExtensions, type Outcome, type ReadRecipe, readImage } from "./read.ts";

@@ -115,14 +115,14 @@ export function faultyDevices(faults: readonly Fault[], limits: Partial<Caps> = 
     get opened() {
       return opened;
     },
-    async open(name, notice = () => {}) {
-      if (name === "cpu") return counted(await openDevice("cpu", notice));
+    async open(name, wishes = {}) {
+      if (name === "cpu") return counted(await openDevice("cpu", wishes));
       try {
         return counted(await openGpu());
       } catch (error) {
         if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
-        notice(`${error.message} Using the CPU.`);
-        return counted(await openDevice("cpu", notice));
+        wishes.notice?.(`${error.message} Using the CPU.`);
+        return counted(await openDevice("cpu", wishes));
       }
     },
   };
