@@ -17,4 +17,11 @@ export {
   preprocess,
   preprocessModes,
 } from "./preprocess.ts";
-export { imageExtensions, type Outcome, type ReadRecipe, readImage } from "./read.ts";
+export {
+  decodeContent,
+  imageExtensions,
+  inputBytes,
+  type Outcome,
+  type ReadRecipe,
+  readContent,
+} from "./read.ts";
