@@ -16,13 +16,7 @@ import { func, i32, store } from "../../src/wasm/code.ts";
 import { encodeModule } from "../../src/wasm/module.ts";
 import { disassemble } from "../wasm/disassemble.ts";
 
-const caps = {
-  maxBindingBytes: Number.POSITIVE_INFINITY,
-  maxWorkgroupSize: 1,
-  maxWorkgroupsPerDimension: 1,
-  subgroupSize: 0,
-  roundsFreely: true,
-};
+const { caps } = openCpu();
 
 describe("threads", () => {
   for (const [name, imageSize, endPoint] of [
