@@ -5,7 +5,7 @@
  * In float32 it would cost an order of magnitude of exactness. Here transforms, products and sums are float64, and only the
  * transformed filter is rounded to float32: errors stay below those of a plain float32 sum.
  *
- * A task takes up to 32 tiles and 16 panels of four output channels. For each block of up to 64 input channels it transforms
+ * A task takes up to 32 tiles and 16 panels of four output channels. For each block of input channels it transforms
  * its tiles and multiplies the 36 positions; at the end it transforms the sums back. These sizes were fastest of the halves
  * and doubles of each: what a position needs is in the first cache while its panels are gone through.
  */
@@ -58,13 +58,17 @@ import { filterPacking, positions, reach, side } from "./winograd-filter.ts";
 
 const mostTiles = 32;
 const mostPanels = 16;
-const mostSteps = 64;
+/** Input channels at once: so many for the most tiles, and more for fewer, as long as a panel fits the first cache. */
+const tileSteps = mostTiles * 64;
+const mostSteps = 256;
+/** Channels of a tile that are transformed at once. */
+const halfSteps = 64;
 
 /** Bytes from position to position; an odd number of cache lines, so that positions do not compete for one place. */
-const tilesStep = (mostTiles / rows) * mostSteps * rows * 8 + 64;
+const tilesStep = tileSteps * 8 + 64;
 const sumsStep = (mostTiles / rows) * mostPanels * blockBytes + 64;
 /** The half-transformed tile, [row][column][channel]. */
-const halfStep = mostSteps * 8;
+const halfStep = halfSteps * 8;
 
 const halfAt = positions * tilesStep;
 const columnsAt = halfAt + positions * halfStep;
@@ -262,7 +266,7 @@ const convolve = once((e: BakedEpilogue): Fn => {
   return func("winograd", 3, ([params, task, scratch], scope) => {
     const fields = readerOf(e, params);
     const [tile, tileEnd, panel, panelEnd, t, p, channel, channelEnd, k, to] = scope.some("i32");
-    const [pairs, position, sums, sumsEnd, sumStep, taken, w] = scope.some("i32");
+    const [pairs, position, sums, sumsEnd, sumStep, taken, w, part, partEnd] = scope.some("i32");
     const limited = (value: Expr<"i32">, limit: Expr<"i32">) => select(less(limit, value), limit, value);
     return [
       set(tile, mul(divU(task, fields("groups")), fields("taskTiles"))),
@@ -283,7 +287,11 @@ const convolve = once((e: BakedEpilogue): Fn => {
           set(taken, limited(add(tile, t), sub(tileEnd, i32(1)))),
           set(to, add(scratch, mul(mul(shiftRight(t, i32(1)), k), i32(8 * rows)))),
           set(to, add(to, shiftLeft(and(t, i32(1)), i32(3)))),
-          call(transform, params, to, add(scratch, i32(halfAt)), taken, channel, channelEnd),
+          count(part, channel, channelEnd, i32(halfSteps), [
+            set(partEnd, limited(add(part, i32(halfSteps)), channelEnd)),
+            call(transform, params, to, add(scratch, i32(halfAt)), taken, part, partEnd),
+            increase(to, i32(halfSteps * 8 * rows)),
+          ]),
         ]),
         count(position, i32(0), i32(positions), i32(1), [
           set(to, add(scratch, mul(position, i32(tilesStep)))),
@@ -347,7 +355,7 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
     panels,
     taskPanels,
     groups,
-    stepsAtOnce: evenPart(g.inC, mostSteps, 1),
+    stepsAtOnce: evenPart(g.inC, Math.min(mostSteps, Math.floor(tileSteps / taskTiles)), 1),
   };
   return {
     packing: { 1: filterPacking(g.inC, g.outC) },
