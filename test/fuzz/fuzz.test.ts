@@ -23,7 +23,8 @@ async function find(name: string, count = 3) {
     count,
     workers: 1,
     module,
-    patience: 3000,
+    // Only what never ends is worth so little patience: a busy machine is slow.
+    patience: ["hang", "wait"].includes(name) ? 3000 : 60_000,
   });
 }
 
