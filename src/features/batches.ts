@@ -14,16 +14,26 @@ interface Waiting {
   readonly facts: ImageFacts;
 }
 
+/** A batch that the device has. */
+interface Launched {
+  readonly images: readonly Waiting[];
+  readonly input: Float32Array;
+  readonly ran: ReturnType<Network["run"]>;
+  readonly began: number;
+}
+
 export interface Batcher {
-  /** Images that wait for their batch to be full. */
+  /** Images that wait for their batch to be full, and those under way. */
   readonly waiting: number;
   readonly computed: number;
   readonly computeMilliseconds: number;
   readonly writeMilliseconds: number;
-  /** Adds an image, and computes when the batch is full. A content that is there already is left out. */
+  /** Adds an image, and starts to compute when the batch is full. A content that is there already is left out. */
   add(image: Waiting & { readonly input: Float32Array }): Promise<void>;
-  /** Computes what waits. */
+  /** Computes what waits, and keeps the results of all. */
   flush(): Promise<void>;
+  /** Keeps the results of what is under way, and leaves the rest. */
+  finish(): Promise<void>;
 }
 
 export interface BatcherOptions {
@@ -45,8 +55,12 @@ export function createBatcher({
   failed,
 }: BatcherOptions): Batcher {
   const pixels = sizeOf(network.inputShape);
-  const batch = new Float32Array(batchSize * pixels);
+  /** One gathers the next images while the other is computed. */
+  let batch = new Float32Array(batchSize * pixels);
+  let spare = new Float32Array(batchSize * pixels);
   let waiting: Waiting[] = [];
+  let underWay: Launched | undefined;
+  let computedUntil = 0;
   let computed = 0;
   let computeMilliseconds = 0;
   let writeMilliseconds = 0;
@@ -54,7 +68,7 @@ export function createBatcher({
   /** Keeps an image's features; where they are not all numbers, the reason, with the layer that is to blame. */
   async function keep(
     image: Waiting,
-    at: number,
+    input: Float32Array,
     row: readonly Float32Array[],
     device: string,
   ): Promise<void> {
@@ -64,8 +78,7 @@ export function createBatcher({
       if (lost < 0) return store.add(image.hash, image.facts, features, device);
       return refuse(image, `${pool} pooling of ${endPoints[lost].name} gives ${notFinite(features[lost])}`);
     }
-    const input = batch.slice(at * pixels, (at + 1) * pixels);
-    return refuse(image, `its features are not all numbers: ${await network.explain(input)}`);
+    return refuse(image, `its features are not all numbers: ${await network.explain(input.slice())}`);
   }
 
   function refuse({ path, hash }: Waiting, reason: string): void {
@@ -73,28 +86,45 @@ export function createBatcher({
     failed?.(path, reason);
   }
 
-  async function flush(): Promise<void> {
+  /** Starts the batch that waits, and keeps the results of the one before: the device goes from one to the next. */
+  async function next(): Promise<void> {
     const images = waiting;
-    waiting = [];
-    if (images.length === 0) return;
+    const input = batch;
     const began = performance.now();
-    const { outputs, device } = await network.run(batch.subarray(0, images.length * pixels), images.length);
+    const ran = network.run(input.subarray(0, images.length * pixels), images.length);
+    ran.catch(() => {}); // What went wrong is told when the results are asked for.
+    const last = underWay;
+    underWay = { images, input, ran, began };
+    waiting = [];
+    [batch, spare] = [spare, batch];
+    if (last) await settle(last);
+  }
+
+  async function settle({ images, input, ran, began }: Launched): Promise<void> {
+    const { outputs, device } = await ran;
     const ended = performance.now();
+    computeMilliseconds += ended - Math.max(began, computedUntil);
+    computedUntil = ended;
     for (const [i, image] of images.entries()) {
       const row = outputs.map((values) => {
         const width = values.length / images.length;
         return values.subarray(i * width, (i + 1) * width);
       });
-      await keep(image, i, row, device);
+      await keep(image, input.subarray(i * pixels, (i + 1) * pixels), row, device);
     }
-    computeMilliseconds += ended - began;
     writeMilliseconds += performance.now() - ended;
     computed += images.length;
   }
 
+  async function finish(): Promise<void> {
+    const last = underWay;
+    underWay = undefined;
+    if (last) await settle(last);
+  }
+
   return {
     get waiting() {
-      return waiting.length;
+      return waiting.length + (underWay?.images.length ?? 0);
     },
     get computed() {
       return computed;
@@ -106,11 +136,16 @@ export function createBatcher({
       return writeMilliseconds;
     },
     async add({ path, hash, facts, input }) {
-      if (store.find(hash) || waiting.some((w) => w.hash === hash)) return;
+      const isSame = (w: Waiting) => w.hash === hash;
+      if (store.find(hash) || waiting.some(isSame) || underWay?.images.some(isSame)) return;
       batch.set(input, waiting.length * pixels);
       waiting.push({ path, hash, facts });
-      if (waiting.length === batchSize) await flush();
+      if (waiting.length === batchSize) await next();
     },
-    flush,
+    finish,
+    async flush() {
+      if (waiting.length > 0) await next();
+      await finish();
+    },
   };
 }

@@ -211,7 +211,7 @@ async function pump(run: Pump): Promise<Pumped> {
       }
       events.progressed?.(records.length - batcher.waiting, failed);
     }
-    if (!signal?.aborted) await batcher.flush();
+    await (signal?.aborted ? batcher.finish() : batcher.flush());
     await store.commit();
     if (signal?.aborted) throw new Stopped(signal.reason, { done: batcher.computed, total: inputs.length });
     events.progressed?.(records.length, failed);
@@ -228,6 +228,7 @@ async function pump(run: Pump): Promise<Pumped> {
     };
   } catch (error) {
     // What was computed before the fault is kept; the fault is what is told.
+    await batcher.finish().catch(() => {});
     await store.commit().catch(() => {});
     throw error;
   } finally {

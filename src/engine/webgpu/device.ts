@@ -143,6 +143,9 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
         });
         return {
           ...session,
+          get stagingBytes() {
+            return session.stagingBytes;
+          },
           close() {
             session.close();
             weights.release();

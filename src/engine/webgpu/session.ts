@@ -114,17 +114,24 @@ export async function createSession(recording: Recording): Promise<Session> {
         }),
       );
     });
-    const results = program.outputs.map(({ name, value, shape }) => {
-      const size = 4 * sizeOf(shape);
-      const staging = gpu.createBuffer({
-        label: `read ${name}`,
-        size,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-      return { source: slotOf(value), staging, size };
-    });
+    const results = program.outputs.map(({ value, shape }) => ({
+      source: slotOf(value),
+      size: 4 * sizeOf(shape),
+    }));
     return { slots, slotOf, params, steps, results };
   });
+
+  /** Buffers that results are read through: a set for each run that is under way, so that runs may overlap. */
+  const stagings: GPUBuffer[] = [];
+  const idle: GPUBuffer[][] = [];
+  const takeStaging = (): GPUBuffer[] =>
+    idle.pop() ??
+    recorded.results.map(({ size }) => {
+      const buffer = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+      stagings.push(buffer);
+      return buffer;
+    });
+  idle.push(await guard.guarded("preparing the network's buffers", takeStaging));
 
   const write = (inputs: readonly Float32Array[]) => {
     if (sentinels)
@@ -173,18 +180,21 @@ export async function createSession(recording: Recording): Promise<Session> {
   };
 
   const run: Session["run"] = async (inputs) => {
-    await guard.guarded("running the network", () => {
+    const staging = await guard.guarded("running the network", () => {
+      const staging = takeStaging();
       write(inputs);
       const encoder = gpu.createCommandEncoder();
       const pass = encoder.beginComputePass();
       for (const i of prepared.keys()) encodeStep(pass, i);
       pass.end();
-      for (const { source, staging, size } of recorded.results) {
-        encoder.copyBufferToBuffer(source, 0, staging, 0, size);
-      }
+      recorded.results.forEach(({ source, size }, i) => {
+        encoder.copyBufferToBuffer(source, 0, staging[i], 0, size);
+      });
       gpu.queue.submit([encoder.finish()]);
+      return staging;
     });
-    const results = await Promise.all(recorded.results.map((r) => readBack(r.staging)));
+    const results = await Promise.all(staging.map(readBack));
+    idle.push(staging);
     if (sentinels) await checkGuards();
     return results;
   };
@@ -248,7 +258,9 @@ export async function createSession(recording: Recording): Promise<Session> {
 
   return {
     activationBytes: recorded.slots.reduce((sum, b) => sum + b.size, 0),
-    stagingBytes: recorded.results.reduce((sum, r) => sum + r.staging.size, recorded.params.size),
+    get stagingBytes() {
+      return stagings.reduce((sum, b) => sum + b.size, recorded.params.size);
+    },
     run,
     async time(inputs) {
       await guard.guarded("writing the input", () => write(inputs));
@@ -263,7 +275,7 @@ export async function createSession(recording: Recording): Promise<Session> {
       );
     },
     close() {
-      for (const buffer of [...recorded.slots, recorded.params, ...recorded.results.map((r) => r.staging)]) {
+      for (const buffer of [...recorded.slots, recorded.params, ...stagings]) {
         buffer.destroy();
       }
     },
