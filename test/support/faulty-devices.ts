@@ -61,11 +61,18 @@ export function faultyDevices(faults: readonly Fault[], limits: Partial<Caps> = 
     return working;
   }
 
+  /** Runs of any session that have not ended. */
+  const underWay = new Set<Promise<unknown>>();
+
   const faultySession = (session: Session, device: WebGpuDevice, images: number): Session => ({
     ...session,
     async run(inputs) {
       const kind = strikes("run", images);
-      const outputs = await under(kind, device, () => session.run(inputs));
+      // Runs overlap; a fault strikes its own and none before it, so that a plan says which results there are.
+      if (kind !== undefined) await Promise.allSettled(underWay);
+      const running = under(kind, device, () => session.run(inputs));
+      underWay.add(running);
+      const outputs = await running.finally(() => underWay.delete(running));
       if (kind === "nan") outputs[0][0] = Number.NaN;
       return outputs;
     },
