@@ -30,7 +30,9 @@ const shift = i32(0x7f_ffff);
 const orderOf = (bits: Expr<"i32">) => sub(turned(bits), shift);
 const least = i32(-0x8000_0000);
 
-const largest = walkWindows<never>("max_pool", [], (scope) => {
+const widths = [4, 1];
+
+const largest = walkWindows<never>("max_pool", [], widths, (scope) => {
   const peaks = scope.locals("i32", 4);
   const [value, found] = scope.some("i32");
   return {
@@ -50,7 +52,7 @@ const largest = walkWindows<never>("max_pool", [], (scope) => {
   };
 });
 
-const average = walkWindows<never>("avg_pool", [], (scope) => {
+const average = walkWindows<never>("avg_pool", [], widths, (scope) => {
   const sums = scope.locals("f64", 4);
   const cells = scope.local("f64");
   return {

@@ -4,7 +4,6 @@
  */
 import {
   add,
-  and,
   count,
   divU,
   type Expr,
@@ -52,15 +51,14 @@ const numbers = [
 type Numbers = Record<(typeof numbers)[number], number>;
 export type WindowField<N extends string> = "out" | "x" | N | keyof Numbers;
 
-/** Four channels: with their values and weights they fill V8's registers. */
-const width = 4;
-
 /** What is done with the channels of an output; all addresses are those of the first of `count` channels. */
 export interface WindowBody<N extends string> {
   /** Before the first cell. `channel` is the first output channel, `pixel` the output pixel. */
   start(count: number, fields: Fields<WindowField<N>>, at: Position): Stmt[];
-  /** For each cell inside the image: its values at `x`, and the window's cell as an index, row by row. */
-  take(count: number, x: Expr<"i32">, cell: Expr<"i32">, fields: Fields<WindowField<N>>): Stmt[];
+  /** Before the cells of a row of the window, of which `cell` is the first inside, counted row by row. */
+  row?(cell: Expr<"i32">, fields: Fields<WindowField<N>>): Stmt[];
+  /** For each cell inside the image, one after the other: its values are at `x`. */
+  take(count: number, x: Expr<"i32">): Stmt[];
   finish(count: number, out: Expr<"i32">, at: Position, fields: Fields<WindowField<N>>): Stmt[];
 }
 
@@ -71,17 +69,21 @@ export interface Position {
   readonly cells: Expr<"i32">;
 }
 
-/** The function `name` for operands called `operands` behind the input. */
+/**
+ * The function `name` for operands called `operands` behind the input. So many channels are taken together as `widths`
+ * say, the widest as long as there are enough; the last is 1.
+ */
 export function walkWindows<N extends string>(
   name: string,
   operands: readonly N[],
+  widths: readonly number[],
   body: (scope: Scope) => WindowBody<N>,
 ): Fn {
   return func(name, 3, ([params, task], scope) => {
     const fields = fieldsOf<WindowField<N>>(params, ["x", ...operands], numbers);
     const [line, lineEnd, ox, top, left, image, ky, kx, kyStart, kxStart, kyEnd, kxEnd] = scope.some("i32");
-    const [channel, whole, x, row, cell, cells, pixel, out, cellStep, rowStep, source] = scope.some("i32");
-    const { start, take, finish } = body(scope);
+    const [channel, together, x, row, cells, pixel, out, cellStep, rowStep, source] = scope.some("i32");
+    const { start, row: startRow, take, finish } = body(scope);
 
     /** The range of window cells along one axis that lie inside. */
     const inside = (
@@ -109,12 +111,8 @@ export function walkWindows<N extends string>(
       set(row, add(source, shiftLeft(divU(channel, fields("multiplier")), i32(2)))),
       count(ky, kyStart, kyEnd, i32(1), [
         set(x, row),
-        set(cell, add(mul(ky, fields("kernelW")), kxStart)),
-        count(kx, kxStart, kxEnd, i32(1), [
-          ...take(count_, x, cell, fields),
-          increase(x, cellStep),
-          increase(cell, i32(1)),
-        ]),
+        ...(startRow?.(add(mul(ky, fields("kernelW")), kxStart), fields) ?? []),
+        count(kx, kxStart, kxEnd, i32(1), [...take(count_, x), increase(x, cellStep)]),
         increase(row, rowStep),
       ]),
       ...finish(count_, add(out, shiftLeft(channel, i32(2))), at, fields),
@@ -127,7 +125,7 @@ export function walkWindows<N extends string>(
       set(cellStep, shiftLeft(mul(fields("dilationW"), fields("inC")), i32(2))),
       set(rowStep, shiftLeft(mul(mul(fields("dilationH"), fields("inW")), fields("inC")), i32(2))),
       // Only where every output channel has an input channel of its own are neighbours taken together.
-      set(whole, select(lessSigned(i32(1), fields("multiplier")), i32(0), and(fields("outC"), i32(-width)))),
+      set(together, select(lessSigned(i32(1), fields("multiplier")), i32(0), fields("outC"))),
       count(line, line, lineEnd, i32(1), [
         set(image, divU(line, fields("outH"))),
         set(top, sub(mul(remU(line, fields("outH")), fields("strideH")), fields("padTop"))),
@@ -141,8 +139,12 @@ export function walkWindows<N extends string>(
           set(source, add(mul(image, fields("inH")), add(top, mul(kyStart, fields("dilationH"))))),
           set(source, add(mul(source, fields("inW")), add(left, mul(kxStart, fields("dilationW"))))),
           set(source, add(fields("x"), shiftLeft(mul(source, fields("inC")), i32(2)))),
-          count(channel, i32(0), whole, i32(width), channels(width)),
-          count(channel, whole, fields("outC"), i32(1), channels(1)),
+          set(channel, i32(0)),
+          ...widths.map((width) =>
+            count(channel, channel, width > 1 ? sub(together, i32(width - 1)) : fields("outC"), i32(width), [
+              ...channels(width),
+            ]),
+          ),
         ]),
       ]),
     ];
