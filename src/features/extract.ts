@@ -190,7 +190,7 @@ async function pump(run: Pump): Promise<Pumped> {
   const records: ManifestRecord[] = [];
   let failed = 0;
   try {
-    const limits = { atOnce: 2 * workers + 1, ahead: 2 * batchSize + workers };
+    const limits = { atOnce: 2 * workers + 1, ahead: batchSize + workers };
     const wanted = (hash: string) => store.find(hash) === undefined;
     const decoded = workAhead(inputs, limits, async (input) => ({
       input,

@@ -28,14 +28,22 @@ function typed(dtype: FeatureDtype, bytes: Uint8Array) {
   return dtype === "int8" ? new Int8Array(buffer) : numbersOf({ dtype }, bytes);
 }
 
-/** The library tells of a full disk in a trace of its own; the system's words are somewhere in it. */
+/**
+ * Calls the library. It tells of a full disk in a trace of its own; the system's words are somewhere in it. And it
+ * stamps what it makes with the time of day, while equal features are to give equal bytes: it is told the same time
+ * always, for as long as the call lasts.
+ */
 function told<T>(path: string, work: () => T): T {
+  const { now } = Date;
+  Date.now = () => 0;
   try {
     return work();
   } catch (error) {
     const trace = String((error as Error)?.message ?? error);
     const reason = /error message = '([^']*)'/.exec(trace)?.[1] ?? trace.split("\n")[0];
     throw outputError(path, new Error(reason, { cause: error }));
+  } finally {
+    Date.now = now;
   }
 }
 
@@ -49,7 +57,7 @@ export const hdf5: FeatureFormat = {
     // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
     const sheet = told(file.path, () => new File(file.temporary, "w"));
     try {
-      sheet.create_attribute("metadata", JSON.stringify(metadata));
+      told(file.path, () => sheet.create_attribute("metadata", JSON.stringify(metadata)));
       let first = 0;
       for await (const piece of piecesOf(table)) {
         const data = typed(dtype, piece.bytes);
@@ -80,7 +88,8 @@ export const hdf5: FeatureFormat = {
         first = last;
       }
       told(file.path, () => sheet.create_dataset({ name: "paths", data: [...paths] }));
-      if (scale !== undefined) datasetOf(sheet.get("features")).create_attribute("scale", scale, null, "<d");
+      if (scale !== undefined)
+        told(file.path, () => datasetOf(sheet.get("features")).create_attribute("scale", scale, null, "<d"));
     } finally {
       told(file.path, () => sheet.close());
     }
