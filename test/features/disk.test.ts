@@ -152,7 +152,8 @@ describe("a clock that jumps", () => {
     expect(committed).not.toContain(true);
     committed.length = 0;
     await extract({ ...request, commitEvery: 1e-6, overwrite: true }, { ...rooms, openNetwork });
-    expect(committed.slice(1)).not.toContain(false);
+    // A batch begins while the results of the one before it are still to come.
+    expect(committed.slice(2)).not.toContain(false);
     now.mockRestore();
   });
 });
