@@ -95,6 +95,71 @@ describe("compile", () => {
     expect(summary(p)).toEqual(["conv2d", "add"]);
   });
 
+  describe("a concat over channels", () => {
+    const places = (p: ReturnType<typeof program>) =>
+      p.steps.map(({ op, epilogue: { placement: at } }) => (at ? `${op} ${at.channel} of ${at.of}` : op));
+
+    it("copies nothing: its parts are written into their places, also through another concat", () => {
+      const p = program(
+        (b, x) => {
+          const inner = b.op("concat", { axis: 3 }, [conv(b, x, "a"), conv(b, x, "b", 8)]);
+          b.endPoint("out", b.op("concat", { axis: -1 }, [conv(b, x, "c"), inner]));
+        },
+        ["out"],
+      );
+      expect(places(p)).toEqual(["conv2d 4 of 16", "conv2d 8 of 16", "conv2d 0 of 16"]);
+      expect(new Set(p.steps.map((s) => s.output)).size).toBe(1);
+    });
+
+    it.each<[string, (b: GraphBuilder, x: Value) => void, string[]]>([
+      [
+        "an end point that is wanted",
+        (b, x) => {
+          const part = b.endPoint("part", conv(b, x, "a"));
+          b.endPoint("out", b.op("concat", { axis: 3 }, [part, conv(b, x, "b")]));
+        },
+        ["part", "out"],
+      ],
+      [
+        "read by others",
+        (b, x) => {
+          const part = conv(b, x, "a");
+          const other = b.op("relu", {}, [part]);
+          b.endPoint("out", b.op("concat", { axis: 3 }, [part, other]));
+        },
+        ["out"],
+      ],
+      [
+        "the input",
+        (b, x) => void b.endPoint("out", b.op("concat", { axis: 3 }, [conv(b, x, "a"), x])),
+        ["out"],
+      ],
+      [
+        "there twice",
+        (b, x) => {
+          const part = conv(b, x, "a");
+          b.endPoint("out", b.op("concat", { axis: 3 }, [part, part]));
+        },
+        ["out"],
+      ],
+      [
+        "not of whole vectors of channels",
+        (b, x) =>
+          void b.endPoint("out", b.op("concat", { axis: 3 }, [conv(b, x, "a", 6), conv(b, x, "b", 6)])),
+        ["out"],
+      ],
+      [
+        "joined along another axis",
+        (b, x) => void b.endPoint("out", b.op("concat", { axis: 1 }, [conv(b, x, "a"), conv(b, x, "b")])),
+        ["out"],
+      ],
+    ])("copies parts where one of them is %s", (_name, build, wanted) => {
+      const p = program(build, wanted);
+      expect(p.steps.at(-1)?.op).toBe("concat");
+      expect(places(p).join()).not.toContain(" of ");
+    });
+  });
+
   it("gives reshaped end points the storage of what they reshape", () => {
     const p = program(
       (b, x) => {

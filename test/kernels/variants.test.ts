@@ -99,6 +99,20 @@ const convolutions: Case[] = [
   { name: "an image of one pixel", input: [1, 1, 1, 30], build: conv([3, 3, 30, 10], 1, "SAME") },
   { name: "a window as large as the image", input: [2, 4, 4, 6], build: conv([4, 4, 6, 37], 1, "VALID") },
   { name: "many pixels", input: [2, 33, 31, 4], build: conv([1, 3, 4, 4], 1, "SAME") },
+  { name: "3x3, tiles over the edge", input: [2, 13, 11, 32], build: conv([3, 3, 32, 40], 1, "SAME") },
+  { name: "3x3, VALID", input: [1, 10, 9, 16], build: conv([3, 3, 16, 16], 1, "VALID") },
+  {
+    name: "3x3, uneven padding",
+    input: [1, 9, 8, 8],
+    build: conv([3, 3, 8, 12], 1, [
+      [2, 0],
+      [1, 3],
+    ]),
+  },
+  { name: "3x3, several groups of tiles", input: [1, 66, 64, 64], build: conv([3, 3, 64, 64], 1, "SAME") },
+  { name: "1x1 of a long sum", input: [1, 5, 5, 300], build: conv([1, 1, 300, 64], 1, "SAME") },
+  { name: "1x1 with stride 2", input: [2, 9, 7, 16], build: conv([1, 1, 16, 32], 2, "SAME") },
+  { name: "the whole image in one window", input: [3, 2, 3, 8], build: conv([2, 3, 8, 12], 1, "VALID") },
 ];
 
 const epilogues: Case[] = [
@@ -155,6 +169,34 @@ const epilogues: Case[] = [
           ...["mean", "variance", "beta", "gamma"].map((v) => b.variable(v, [6])),
         ]),
       ]),
+  },
+];
+
+const joint: Case[] = [
+  {
+    name: "parts of a concat, with epilogues, inside another",
+    input: [2, 9, 9, 16],
+    build(b, x) {
+      const wide = b.scope("wide", () => b.op("relu", {}, [conv([3, 3, 16, 24], 1, "SAME")(b, x)]));
+      const narrow = b.scope("narrow", () => b.op("add", {}, [x, conv([1, 1, 16, 16], 1, "SAME")(b, x)]));
+      const both = b.op("concat", { axis: 3 }, [wide, narrow]);
+      const pooled = b.op("max_pool", { ksize: [3, 3], strides: [1, 1], padding: "SAME" }, [x]);
+      const each = b.scope("each", () =>
+        b.op("depthwise_conv2d", { strides: [1, 1], padding: "SAME" }, [x, b.variable("w", [3, 3, 16, 1])]),
+      );
+      return b.op("concat", { axis: -1 }, [pooled, both, each, b.op("relu", {}, [pooled])]);
+    },
+  },
+  {
+    name: "a product of few rows and odd columns",
+    input: [3, 40],
+    build: (b, x) =>
+      b.op("bias_add", {}, [b.op("matmul", {}, [x, b.variable("w", [40, 101])]), b.variable("bias", [101])]),
+  },
+  {
+    name: "a product of more rows than a tile",
+    input: [11, 24],
+    build: (b, x) => b.op("matmul", {}, [x, b.variable("w", [24, 36])]),
   },
 ];
 
@@ -250,7 +292,7 @@ const variantNames = (backend: "webgpu" | "cpu") => [
 ];
 
 describeOnDevices("variants equal the reference loops", (device, backend) => {
-  for (const c of [...convolutions, ...epilogues, ...others]) {
+  for (const c of [...convolutions, ...epilogues, ...joint, ...others]) {
     it(c.name, async () => {
       const truth = await run(c, plainCpu, { variant: "reference" });
       for (const variant of variantNames(backend)) {
