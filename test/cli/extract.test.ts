@@ -41,7 +41,7 @@ describe("extract", () => {
       /^computed by: +cpu \(a fake processor\)$/m,
       /^speed: +\S+ images a second$/m,
       /^weights: +mine\.ckpt \(inception_v1\)$/m,
-      /^preprocess: +slim, EXIF auto: as it is$/m,
+      /^preprocess: +slim, EXIF auto, JPEG fast: as it is$/m,
     ]) {
       expect(run.err).toMatch(line);
     }
