@@ -15,6 +15,8 @@ export interface DeviceWishes {
   readonly threads?: number;
   /** What will run, for the choice between the CPU and an adapter that is the CPU too. */
   readonly program?: Program;
+  /** Under "auto": the device, as "backend adapter", that is taken without a trial where it is there. */
+  readonly keepTo?: string;
 }
 
 /**
@@ -25,9 +27,9 @@ export interface DeviceWishes {
  */
 export async function openDevice(
   name: DeviceName,
-  { notice = () => {}, threads, program }: DeviceWishes = {},
+  { notice = () => {}, threads, program, keepTo }: DeviceWishes = {},
 ): Promise<Device> {
-  if (name === "cpu") return openCpu({ threads });
+  if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
   const adapter = await openWebGpu().catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
@@ -35,7 +37,7 @@ export async function openDevice(
     return undefined;
   });
   if (!adapter) return openCpu({ threads });
-  if (name === "webgpu" || !adapter.software) return adapter;
+  if (name === "webgpu" || !adapter.software || keepTo === `webgpu ${adapter.adapter}`) return adapter;
 
   const cpu = openCpu({ threads });
   const isSoftware = `The adapter ${adapter.adapter} is software on the same cores`;

@@ -16,7 +16,7 @@ import { labelOf } from "./recovery.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { Stopped, throwIfStopped } from "./stopped.ts";
-import { openStore, type Settings, type Store } from "./store.ts";
+import { begunOn, openStore, type Settings, type Store } from "./store.ts";
 
 export type { ExtractRequest } from "./request.ts";
 
@@ -95,7 +95,9 @@ export async function extract(
   const { model, inputs, out } = planned;
   const labels: LabelNames = await readLabels(request.labels);
   throwIfStopped(signal);
-  const network = await openFor(request, rooms, model, events.notice);
+  // The bits of a run that goes on must not depend on which device is the faster today.
+  const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
+  const network = await openFor(request, rooms, model, events.notice, keepTo);
   let store: Store | undefined;
   try {
     throwIfStopped(signal);

@@ -37,6 +37,8 @@ export interface NetworkOptions {
   readonly device: DeviceName;
   /** Threads that compute on the CPU; one a core when left out. */
   readonly threads?: number;
+  /** The label of the device to keep to under "auto", where it is still there: that of the run that goes on. */
+  readonly keepTo?: string;
   readonly weights: WeightOrigin["kind"];
   /** The checkpoint (file, prefix, directory or archive) when `weights` is "checkpoint". */
   readonly checkpoint?: string;
@@ -200,6 +202,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       programOf,
       notice: options.notice ?? (() => {}),
       threads: options.threads,
+      keepTo: options.keepTo,
     });
     const { program } = runner;
     return {

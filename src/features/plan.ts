@@ -54,6 +54,7 @@ export async function openFor(
   rooms: ExtractRooms,
   model: Model,
   notice?: (sentence: string) => void,
+  keepTo?: string,
 ) {
   const weights = await chooseWeights(model, {
     checkpoint: request.checkpoint,
@@ -70,6 +71,7 @@ export async function openFor(
     ema: request.ema,
     device: request.device,
     threads: request.threads,
+    keepTo,
     ...weights,
     notice,
   });

@@ -42,6 +42,8 @@ export interface RunnerOptions {
   readonly notice: (sentence: string) => void;
   /** Threads of the CPU; one a core when left out. */
   readonly threads?: number;
+  /** See NetworkOptions. */
+  readonly keepTo?: string;
 }
 
 /** A device with one session a batch size; they share its weights. The last batch of a run is often a smaller one. */
@@ -59,9 +61,9 @@ export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingByte
 
 /** @throws DeviceError, and what the weights' source throws. */
 export async function openRunner(options: RunnerOptions): Promise<Runner> {
-  const { openDevice, programOf, source, notice, threads } = options;
+  const { openDevice, programOf, source, notice, threads, keepTo } = options;
   const single = programOf(1);
-  const wishes = { notice, threads, program: single };
+  const wishes = { notice, threads, program: single, keepTo };
   /** Faults since the last success. */
   let faults = 0;
   /** Images at once; it only falls. */

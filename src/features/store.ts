@@ -96,6 +96,17 @@ async function writeWhole(path: string, parts: readonly Uint8Array[]): Promise<v
   }
 }
 
+/** The label of the device that the run in `folder` was begun on, where there is one that can be read. */
+export async function begunOn(folder: string): Promise<string | undefined> {
+  const text = await readFile(join(folder, "run.json"), "utf8").catch(() => "{}");
+  try {
+    const { device } = JSON.parse(text) as Partial<Settings>;
+    return typeof device === "string" ? device : undefined;
+  } catch {
+    return undefined; // It is told as damaged when the store is opened.
+  }
+}
+
 /**
  * Compares the settings of an earlier run with this one's, the device among them where a certain one was asked for.
  * Gives the device that the run was begun on. @throws UsageError that names the differences.

@@ -131,6 +131,22 @@ describe("the choice of a device", () => {
     }
   });
 
+  it("keeps to the device that is named, without a trial", async () => {
+    const adapter = await openWebGpu();
+    const label = `webgpu ${adapter.adapter}`;
+    await adapter.close();
+    for (const keepTo of [label, "cpu some processor"]) {
+      const said: string[] = [];
+      const device = await openDevice("auto", {
+        notice: (s) => void said.push(s),
+        program: small(1),
+        keepTo,
+      });
+      expect([device.backend, ...said]).toEqual([keepTo.split(" ")[0]]);
+      await device.close();
+    }
+  });
+
   it("between the CPU and an adapter in software is the CPU, when nothing is known of the program", async () => {
     const adapter = await openWebGpu();
     const { software } = adapter;
