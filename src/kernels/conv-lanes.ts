@@ -5,9 +5,9 @@
  */
 import { epilogueInputs, finishWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
-import type { Caps, Epilogue, GpuKernel } from "./op.ts";
+import type { Caps, Epilogue, GpuKernel, GpuStage } from "./op.ts";
 import { blockLength, groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { encodeParams, wgslModule } from "./wgsl.ts";
+import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 /** What a lane computes. */
 export interface LaneTile {
@@ -33,9 +33,7 @@ const tileCost = ({ pixels, channels }: LaneTile, lanes: number) =>
 export function chooseLaneTile(g: WindowGeometry, lanes: number): LaneTile {
   const count = (t: LaneTile) => Math.ceil(pixelsOf(g) / (t.pixels * lanes)) * Math.ceil(g.outC / t.channels);
   const work = (t: LaneTile) => count(t) * tileCost(t, lanes);
-  return tiles
-    .filter((t) => stepsOf(g.inC, t, lanes) !== undefined)
-    .reduce((best, t) => (work(t) < work(best) ? t : best));
+  return tiles.filter((t) => fills(g.inC, t, lanes)).reduce((best, t) => (work(t) < work(best) ? t : best));
 }
 
 const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
@@ -43,18 +41,21 @@ const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
 export const each = (n: number, line: (i: number) => string) =>
   Array.from({ length: n }, (_, i) => line(i)).join("\n");
 
-/** Products of depth in one turn of the inner loop; undefined where no number of them fills the lanes' loads. */
-export function stepsOf(inC: number, tile: LaneTile, lanes: number): number | undefined {
-  const fills = (steps: number) => (steps * tile.channels) % (4 * lanes) === 0;
-  if (inC % 4 === 0) return fills(4) ? 4 : undefined;
-  return [inC, 1].find((steps) => steps <= 4 && fills(steps));
-}
+/** Products of depth in one turn of the inner loop: those of one vector of the input. */
+const stepsOf = (inC: number) => Math.min(inC, 4);
+
+/** Whether a turn's weights are whole loads of all lanes. */
+const fills = (inC: number, { channels }: LaneTile, lanes: number) =>
+  (stepsOf(inC) * channels) % (4 * lanes) === 0;
+
+/** Filter values of a tap for each output: channels beyond four are filled up to whole vectors by zeros. */
+const rowsOfTap = (inC: number) => (inC < 4 ? inC : 4 * Math.ceil(inC / 4));
 
 /** Whether `laneConvolution` can be had. */
 export const lanesFit = (g: WindowGeometry, caps: Caps): boolean =>
   (caps.subgroupSize === 4 || caps.subgroupSize === 8) &&
   g.outC % 4 === 0 &&
-  stepsOf(g.inC, tiles[0], caps.subgroupSize) !== undefined &&
+  fills(g.inC, tiles[0], caps.subgroupSize) &&
   Math.ceil(pixelsOf(g) / caps.subgroupSize) <= caps.maxWorkgroupsPerDimension;
 
 /**
@@ -84,13 +85,10 @@ export function laneWork(g: WindowGeometry, lanes: number): number {
 export function laneSums(g: WindowGeometry, tile: LaneTile, lanes: number): LaneSums {
   const { pixels } = tile;
   const vectors = tile.channels / 4;
-  const steps = stepsOf(g.inC, tile, lanes) ?? 1;
-  const depth = g.inC % 4 === 0 ? 4 : 1;
-  const input = depth === 4 ? "vec4f" : "f32";
+  const steps = stepsOf(g.inC);
   const longest = blockLength(g);
-  const turns = steps / depth;
-  /** In elements of the input's type. */
-  const block = Math.max(turns, Math.floor(Math.min(g.inC, longest) / steps) * turns);
+  /** In vectors of the input. */
+  const block = Math.max(1, Math.floor(Math.min(g.inC, longest) / 4));
   const products = g.kernelH * g.kernelW * g.inC;
   const prefixes = products <= longest ? ["s"] : ["s", "group", "total"];
   const levels = prefixes.length;
@@ -102,19 +100,32 @@ export function laneSums(g: WindowGeometry, tile: LaneTile, lanes: number): Lane
       .join("\n");
   const loads = (steps * tile.channels) / 4 / lanes;
   const weight = (vector: number) => `subgroupBroadcast(w${Math.floor(vector / lanes)}, ${vector % lanes}u)`;
-  const load = (j: number, turn: number) => {
-    const value = `x[at${j} + c + ${turn}u]`;
-    return `let x${j}_${turn} = ${g.padded ? `select(${input}(), ${value}, inside${j})` : value};`;
-  };
-  const factor = (j: number, step: number) =>
-    depth === 4 ? `x${j}_${Math.floor(step / 4)}.${"xyzw"[step % 4]}` : `x${j}_${step}`;
+  const load = (j: number) =>
+    `let x${j} = ${g.padded ? `select(vec4f(), x[at${j} + c], inside${j})` : `x[at${j} + c]`};`;
   const products4 = each(steps, (step) =>
     each(
       vectors,
       (v) => `{ let w = ${weight(step * vectors + v)};
-${each(pixels, (j) => `s${j}_${v} = fma(vec4f(${factor(j, step)}), w, s${j}_${v});`)} }`,
+${each(pixels, (j) => `s${j}_${v} = fma(vec4f(x${j}.${"xyzw"[step]}), w, s${j}_${v});`)} }`,
     ),
   );
+  /** A row of the window may itself be short enough for a block. */
+  const rowsAreBlocks = g.kernelW * g.inC <= longest;
+  const inner = (from: string, to: string) => `        for (var c = ${from}; c < ${to}; c++) {
+${each(loads, (l) => `let w${l} = filterPanels[w + ${l * lanes}u];`)}
+          w += ${loads * lanes}u;
+${each(pixels, load)}
+${products4}
+        }`;
+  const endOfBlock =
+    levels > 1
+      ? `${carry("s", "group")}
+        blocks++;
+        if (blocks == ${groupLength}u) {
+          blocks = 0u;
+${carry("group", "total")}
+        }`
+      : "";
   const code = `${prefixes
     .map((p) =>
       names(p)
@@ -134,26 +145,17 @@ ${each(pixels, (j) =>
       ? `let at${j} = start${j};`
       : `let at${j} = ((corner${j}.row + u32(corner${j}.y) + ky * p.dilationH) * p.inW + u32(corner${j}.x) + kx * p.dilationW) * p.depth;`,
 )}
-      for (var start = 0u; start < p.depth; start += p.block) {
-        let end = min(start + p.block, p.depth);
-        for (var c = start; c < end; c += ${turns}u) {
-${each(loads, (l) => `let w${l} = filterPanels[w + ${l * lanes}u];`)}
-          w += ${loads * lanes}u;
-${each(turns, (turn) => each(pixels, (j) => load(j, turn)))}
-${products4}
-        }
 ${
-  levels > 1
-    ? `${carry("s", "group")}
-        blocks++;
-        if (blocks == ${groupLength}u) {
-          blocks = 0u;
-${carry("group", "total")}
-        }`
-    : ""
+  rowsAreBlocks
+    ? inner("0u", "p.depth")
+    : `      for (var start = 0u; start < p.depth; start += p.block) {
+        let end = min(start + p.block, p.depth);
+${inner("start", "end")}
+${endOfBlock}
+      }`
 }
-      }
     }
+${rowsAreBlocks ? endOfBlock : ""}
   }
 ${levels > 1 ? carry("group", "total") : ""}`;
   return { code, block, sum: (j, v) => `${prefixes[levels - 1]}${j}_${v}` };
@@ -176,25 +178,77 @@ ${each(channels / 4, (v) => `      if (vector + ${v}u < p.vectors) { ${store(sum
 ${each(pixels - 1, (j) => each(channels / 4, (v) => `${sums.sum(j, v)} = ${sums.sum(j + 1, v)};`))}
   }`;
 
+/** The geometry on an input whose channels are whole vectors and whose edges are zeros, so that nothing is padded. */
+function filledUp(g: WindowGeometry): WindowGeometry {
+  const reach = (out: number, stride: number, kernel: number, dilation: number) =>
+    (out - 1) * stride + (kernel - 1) * dilation + 1;
+  return {
+    ...g,
+    inH: reach(g.outH, g.strideH, g.kernelH, g.dilationH),
+    inW: reach(g.outW, g.strideW, g.kernelW, g.dilationW),
+    padTop: 0,
+    padLeft: 0,
+    padded: false,
+  };
+}
+
+/** Writes the input `filledUp` wants, a lane a vector. */
+function fillStage(g: WindowGeometry, to: WindowGeometry, caps: Caps): GpuStage {
+  const vectors = Math.ceil(g.inC / 4);
+  const params = {
+    count: g.batch * to.inH * to.inW * vectors,
+    vectors,
+    inH: g.inH,
+    inW: g.inW,
+    inC: g.inC,
+    toH: to.inH,
+    toW: to.inW,
+    padTop: g.padTop,
+    padLeft: g.padLeft,
+  };
+  const code = wgslModule({
+    params,
+    inputs: [{ name: "x", type: "f32" }],
+    output: "vec4f",
+    workgroup: [flatWorkgroup, 1, 1],
+    // A coordinate before the input wraps to a huge u32, so one comparison guards both ends.
+    body: `${flatIndex}
+  let channel = (i % p.vectors) * 4u;
+  let pixel = i / p.vectors;
+  let line = pixel / p.toW;
+  let row = line % p.toH - p.padTop;
+  let col = pixel % p.toW - p.padLeft;
+  let inside = row < p.inH && col < p.inW;
+  let at = select(0u, (((line / p.toH) * p.inH + row) * p.inW + col) * p.inC + channel, inside);
+  var value = vec4f();
+  for (var c = 0u; c < min(4u, p.inC - channel); c++) { value[c] = x[at + c]; }
+  y[i] = select(vec4f(), value, inside);`,
+  });
+  return { code, dispatches: [{ ...flatDispatch(params, caps), writes: { scratch: 0 }, reads: [0] }] };
+}
+
 export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuKernel {
   const lanes = caps.subgroupSize;
   const pixels = pixelsOf(g);
+  // A few channels are filled up to whole vectors first, and the image's edges with them.
+  const widened = g.inC % 4 !== 0;
+  const from = widened ? filledUp(g) : g;
   const tile = chooseLaneTile(g, lanes);
   const vectors = tile.channels / 4;
-  const packing = panelPacking(g, tile.channels, caps);
-  const panel = panelSize(g, tile.channels);
+  const packing = panelPacking(g, tile.channels, caps, rowsOfTap(g.inC));
+  const panel = panelSize(g, tile.channels, rowsOfTap(g.inC));
   const { row, first } = rowOf(epilogue, g.outC, 4);
-  const sums = laneSums(g, tile, lanes);
-  const window = g.padded || g.kernelH * g.kernelW > 1;
+  const sums = laneSums(from, tile, lanes);
+  const window = from.padded || g.kernelH * g.kernelW > 1;
   const params = (firstPanel: number) => ({
     pixels,
     tile: tile.pixels,
     block: sums.block,
     /** Vectors of a panel. */
     panel: panel / 4,
-    inH: g.inH,
-    inW: g.inW,
-    depth: g.inC % 4 === 0 ? g.inC / 4 : g.inC,
+    inH: from.inH,
+    inW: from.inW,
+    depth: Math.ceil(g.inC / 4),
     outH: g.outH,
     outW: g.outW,
     vectors: g.outC / 4,
@@ -204,8 +258,8 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
     strideW: g.strideW,
     dilationH: g.dilationH,
     dilationW: g.dilationW,
-    padTop: { i32: g.padTop },
-    padLeft: { i32: g.padLeft },
+    padTop: { i32: from.padTop },
+    padLeft: { i32: from.padLeft },
     firstPanel,
   });
   /** Vectors of scale and bias, read by the lanes together. */
@@ -221,7 +275,7 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
   const code = wgslModule({
     params: params(0),
     inputs: [
-      { name: "x", type: g.inC % 4 === 0 ? "vec4f" : "f32" },
+      { name: "x", type: "vec4f" },
       { name: "filterPanels", type: "vec4f" },
       ...epilogueInputs(epilogue, "vec4f"),
     ],
@@ -255,15 +309,18 @@ ${laneStores(
     label,
     tile: `${tile.pixels}x${tile.channels}`,
     stages: [
+      ...(widened ? [fillStage(g, from, caps)] : []),
       {
         code,
         dispatches: panelDispatches(packing, panel, (firstPanel, panels, chunk) => ({
           params: encodeParams(params(firstPanel)),
           grid: [Math.ceil(pixels / (tile.pixels * lanes)), panels, 1],
+          reads: [widened ? { scratch: 0 } : 0, 1, ...epilogueInputs(epilogue, "vec4f").map((_, i) => 2 + i)],
           chunk,
         })),
       },
     ],
+    scratch: widened ? [4 * g.batch * from.inH * from.inW * Math.ceil(g.inC / 4)] : [],
     packing: { 1: packing },
   };
 }

@@ -14,10 +14,10 @@ import {
 } from "./conv-lanes.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage, type Packing } from "./op.ts";
+import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
 import { panelSize } from "./panels.ts";
 import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
-import { isMinimal, type Minimal, transformFilter, winogradMatrices } from "./winograd.ts";
+import { isMinimal, type Minimal, winogradMatrices, winogradPacking } from "./winograd.ts";
 
 /** Between the stages there are at most this many floats of transformed input and products together. */
 const mostBetween = 2 ** 20;
@@ -248,33 +248,6 @@ ${shift(size * side, 1)}
   };
 }
 
-/** Transformed filters as panels: [places][outC / channels][inC][channels]. */
-function packingOf(g: WindowGeometry, kind: Minimal, channels: number): Packing {
-  const places = (kind.side + 2) ** 2;
-  const panels = Math.ceil(g.outC / channels);
-  const panel = g.inC * channels;
-  return {
-    layout: `winograd${kind.side} panels${channels}`,
-    chunks: [places * panels * panel],
-    pack(filter) {
-      const transformed = transformFilter(filter, g.inC, g.outC, kind);
-      const packed = new Float32Array(places * panels * panel);
-      let at = 0;
-      for (let place = 0; place < places; place++) {
-        for (let first = 0; first < panels * channels; first += channels) {
-          const filled = Math.min(channels, g.outC - first);
-          for (let c = 0; c < g.inC; c++) {
-            const from = (place * g.inC + c) * g.outC + first;
-            packed.set(transformed.subarray(from, from + filled), at);
-            at += channels;
-          }
-        }
-      }
-      return packed;
-    },
-  };
-}
-
 export function winogradConvolution(
   label: string,
   g: WindowGeometry,
@@ -300,6 +273,6 @@ export function winogradConvolution(
     tile: `${kind.side}x${kind.side}, ${tile.pixels}x${tile.channels}`,
     stages,
     scratch: [places * tiling.group * g.inC, places * tiling.group * g.outC],
-    packing: { 1: packingOf(g, kind, tile.channels) },
+    packing: { 1: winogradPacking(kind, g.inC, g.outC, tile.channels) },
   };
 }

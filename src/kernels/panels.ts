@@ -2,15 +2,16 @@
 import type { WindowGeometry } from "./geometry.ts";
 import type { Caps, Packing } from "./op.ts";
 
-/** Floats of one panel of `channels` outputs. */
-export const panelSize = (g: WindowGeometry, channels: number) => g.kernelH * g.kernelW * g.inC * channels;
+/** Floats of one panel of `channels` outputs, whose taps have `rows` values each. */
+export const panelSize = (g: WindowGeometry, channels: number, rows = g.inC) =>
+  g.kernelH * g.kernelW * rows * channels;
 
 /**
- * The filter [taps, outC] as panels [outC / channels][taps][channels], zero-filled at the end. A filter over the binding
- * limit (vgg's fc6: 411 MB) becomes several chunks.
+ * The filter [window, inC, outC] as panels [outC / channels][window][rows][channels], zero-filled where there are more rows
+ * than input channels, and at the end. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
  */
-export function panelPacking(g: WindowGeometry, channels: number, caps: Caps): Packing {
-  const panel = panelSize(g, channels);
+export function panelPacking(g: WindowGeometry, channels: number, caps: Caps, rows = g.inC): Packing {
+  const panel = panelSize(g, channels, rows);
   const panels = Math.ceil(g.outC / channels);
   const panelsPerChunk = Math.max(1, Math.floor(caps.maxBindingBytes / (4 * panel)));
   const chunks: number[] = [];
@@ -18,16 +19,18 @@ export function panelPacking(g: WindowGeometry, channels: number, caps: Caps): P
     chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
   }
   return {
-    layout: `panels${channels}`,
+    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}`,
     chunks,
     pack(filter, chunk) {
       const packed = new Float32Array(chunks[chunk]);
-      const taps = panel / channels;
+      const taps = g.kernelH * g.kernelW * g.inC;
       for (let start = 0; start < packed.length; start += panel) {
         const first = (chunk * panelsPerChunk + start / panel) * channels;
         const filled = Math.min(channels, g.outC - first);
         for (let t = 0; t < taps; t++) {
-          for (let c = 0; c < filled; c++) packed[start + t * channels + c] = filter[t * g.outC + first + c];
+          const row = Math.floor(t / g.inC) * rows + (t % g.inC);
+          for (let c = 0; c < filled; c++)
+            packed[start + row * channels + c] = filter[t * g.outC + first + c];
         }
       }
       return packed;

@@ -5,6 +5,7 @@
  * "Error analysis and improving the accuracy of Winograd convolution", 2018).
  */
 import type { WindowGeometry } from "./geometry.ts";
+import type { Packing } from "./op.ts";
 
 /** Output side of a tile, and the finite points of its interpolation. */
 export interface Minimal {
@@ -13,8 +14,10 @@ export interface Minimal {
 }
 
 export const minimal2: Minimal = { side: 2, points: [0, 1, -1] };
-/** With 0, 1, -1, 2, -2 the error is some four times as large. */
+/** For float32: with the points of the paper the error is some four times as large. */
 export const minimal4: Minimal = { side: 4, points: [0, 0.625, -0.625, 1.25, -1.25] };
+/** The paper's, whose transforms take the fewest operations: for float64, which has room for their rounding. */
+export const minimal4Paper: Minimal = { side: 4, points: [0, 1, -1, 2, -2] };
 
 export type Matrix = readonly (readonly number[])[];
 
@@ -61,34 +64,52 @@ export const isMinimal = (g: WindowGeometry): boolean =>
   g.dilationW === 1;
 
 /**
- * A filter [3, 3, inC, outC] in the transformed space: [(m+2)^2][inC][outC], worked out in float64 and rounded once.
+ * Filters [3, 3, inC, outC] in the transformed space, worked out in float64 and rounded once, as panels
+ * [(m+2)^2][outC / channels][inC][channels], zero-filled at the end.
  */
-export function transformFilter(
-  filter: Float32Array,
-  inC: number,
-  outC: number,
-  kind: Minimal,
-): Float32Array {
+export function winogradPacking(kind: Minimal, inC: number, outC: number, channels: number): Packing {
   const { filter: matrix } = winogradMatrices(kind);
   const size = kind.side + 2;
-  const plane = inC * outC;
-  const out = new Float32Array(size * size * plane);
-  const columns = new Float64Array(size * 3);
-  for (let at = 0; at < plane; at++) {
-    for (let i = 0; i < size; i++) {
-      for (let x = 0; x < 3; x++) {
-        let sum = 0;
-        for (let y = 0; y < 3; y++) sum += matrix[i][y] * filter[(y * 3 + x) * plane + at];
-        columns[i * 3 + x] = sum;
+  const panels = Math.ceil(outC / channels);
+  const step = panels * inC * channels;
+  return {
+    layout: `winograd${kind.side} of ${kind.points} in panels${channels}`,
+    chunks: [size * size * step],
+    pack(filter) {
+      const packed = new Float32Array(size * size * step);
+      const plane = inC * outC;
+      /** A row of G times the filters' columns x = 0, 1, 2. */
+      const columns = [0, 1, 2].map(() => new Float64Array(plane));
+      for (let i = 0; i < size; i++) {
+        const [a, b, c] = matrix[i];
+        columns.forEach((column, x) => {
+          for (let k = 0; k < plane; k++) {
+            column[k] =
+              a * filter[x * plane + k] + b * filter[(3 + x) * plane + k] + c * filter[(6 + x) * plane + k];
+          }
+        });
+        for (let j = 0; j < size; j++) writeRow(columns, matrix[j], packed, (i * size + j) * step);
       }
-    }
-    for (let i = 0; i < size; i++) {
-      for (let j = 0; j < size; j++) {
-        let sum = 0;
-        for (let x = 0; x < 3; x++) sum += columns[i * 3 + x] * matrix[j][x];
-        out[(i * size + j) * plane + at] = sum;
+      return packed;
+    },
+  };
+
+  /** One place of the transformed filters, from `at` on. */
+  function writeRow(
+    [left, middle, right]: readonly Float64Array[],
+    [a, b, c]: readonly number[],
+    packed: Float32Array,
+    at: number,
+  ): void {
+    for (let first = 0; first < outC; first += channels) {
+      const filled = Math.min(channels, outC - first);
+      for (let channel = 0; channel < inC; channel++) {
+        const from = channel * outC + first;
+        const to = at + first * inC + channel * channels;
+        for (let k = 0; k < filled; k++) {
+          packed[to + k] = a * left[from + k] + b * middle[from + k] + c * right[from + k];
+        }
       }
     }
   }
-  return out;
 }

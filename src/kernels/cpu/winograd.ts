@@ -40,6 +40,7 @@ import {
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
+import { minimal4Paper, winogradPacking } from "../winograd.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
@@ -54,7 +55,6 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
-import { filterPacking, positions, reach, side } from "./winograd-filter.ts";
 
 const mostTiles = 32;
 const mostPanels = 16;
@@ -63,6 +63,11 @@ const tileSteps = mostTiles * 64;
 const mostSteps = 256;
 /** Channels of a tile that are transformed at once. */
 const halfSteps = 64;
+
+/** A tile gives so many outputs a side, from so many inputs. */
+const { side } = minimal4Paper;
+const reach = side + 2;
+const positions = reach * reach;
 
 /** Bytes from position to position; an odd number of cache lines, so that positions do not compete for one place. */
 const tilesStep = tileSteps * 8 + 64;
@@ -358,7 +363,7 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
     stepsAtOnce: evenPart(g.inC, Math.min(mostSteps, Math.floor(tileSteps / taskTiles)), 1),
   };
   return {
-    packing: { 1: filterPacking(g.inC, g.outC) },
+    packing: { 1: winogradPacking(minimal4Paper, g.inC, g.outC, columns) },
     code: convolve(bakedOf(e)),
     numbers: numbers.map((name) => values[name]),
     tile: "4x4",
