@@ -9,6 +9,7 @@ import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
+import { isImage } from "./magic.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { turnUpright } from "./turn.ts";
@@ -63,6 +64,8 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
   }
   try {
+    // libvips would read more: SVG, which can name other files, and formats that nobody here asked for.
+    if (!isImage(bytes)) throw new Error("unsupported image format");
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
     const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
     return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));

@@ -9,11 +9,6 @@ async function loadSharp(): Promise<typeof sharp> {
   const { default: library } = await import("sharp");
   library.cache(false);
   library.concurrency(1);
-  // libvips reads more than images of pixels: SVG, which can name other files, and formats that nobody here asked for.
-  library.block({ operation: ["VipsForeignLoad"] });
-  library.unblock({
-    operation: ["Jpeg", "Png", "Webp", "Nsgif", "Tiff"].map((format) => `VipsForeignLoad${format}Buffer`),
-  });
   return library;
 }
 

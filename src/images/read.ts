@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ImageError } from "../errors.ts";
-import { isBmp } from "./bmp.ts";
 import { decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
+import { isImage } from "./magic.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
@@ -31,16 +31,6 @@ export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", 
 const isImageName = (name: string) =>
   imageExtensions.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
 
-/** The first bytes of the formats that are read. */
-const magics: readonly ((start: Buffer) => boolean)[] = [
-  (b) => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff,
-  (b) => b.toString("latin1", 0, 8) === "\x89PNG\r\n\x1a\n",
-  (b) => /^GIF8[79]a/.test(b.toString("latin1", 0, 6)),
-  (b) => b.toString("latin1", 0, 4) === "RIFF" && b.toString("latin1", 8, 12) === "WEBP",
-  (b) => ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(b.toString("latin1", 0, 4)),
-  isBmp,
-];
-
 /** Larger files are no images that a network is fed; reading them whole would fill the memory. */
 const mostBytes = 2 ** 30;
 
@@ -58,7 +48,7 @@ function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };
     const start = Buffer.alloc(Math.min(size, 64));
     readSync(file, start, 0, start.length, offset);
-    if (!isImageName(key) && !magics.some((magic) => magic(start))) {
+    if (!isImageName(key) && !isImage(start)) {
       return { status: "skipped", reason: "neither its name nor its content is an image's" };
     }
     if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };

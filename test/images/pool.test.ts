@@ -21,8 +21,9 @@ describe("a decoding worker that dies", () => {
     const paths = names.map((name) => join(folder, `${name}.png`));
     for (const path of paths) writeFileSync(path, png);
     const here = import.meta.dirname;
-    const script = ["--import", "tsx", "--import", join(here, "deadly.mjs"), join(here, "read-all.ts")];
-    const run = spawnSync(process.execPath, [...script, ...paths], { encoding: "utf8" });
+    const script = ["--import", "tsx", join(here, "read-all.ts"), ...paths];
+    const env = { ...process.env, NODE_OPTIONS: `--import ${join(here, "deadly.mjs")}` };
+    const run = spawnSync(process.execPath, script, { encoding: "utf8", env });
     expect(run.stderr).toBe("");
     const outcomes = JSON.parse(run.stdout) as [string, string, string][];
     expect(outcomes.map(([, status]) => status)).toEqual(
