@@ -150,6 +150,15 @@ const epilogues: Case[] = [
       return b.op("relu6", {}, [norm]);
     },
   },
+  ...[1, 2].map((stride) => ({
+    name: `depthwise of 5x5 with stride ${stride}, residual, columns that no strip divides`,
+    input: [2, 9, 11, 8] as const,
+    build(b: GraphBuilder, x: Value) {
+      const filter = b.variable("w", [5, 5, 8, 1]);
+      const sum = b.op("depthwise_conv2d", { strides: [stride, stride], padding: "SAME" }, [x, filter]);
+      return stride === 1 ? b.op("add", {}, [x, sum]) : sum;
+    },
+  })),
   {
     name: "product, bias, residual",
     input: [5, 8],
