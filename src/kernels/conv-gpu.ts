@@ -8,14 +8,19 @@ import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
 import { blockLength, groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+import {
+  cornerWgsl,
+  each,
+  encodeParams,
+  flatDispatch,
+  flatIndex,
+  flatWorkgroup,
+  wgslModule,
+} from "./wgsl.ts";
 
 /** Pixels and output channels of a lane's tile. 4 x 8 is the best of those tried on lavapipe (1x8, 4x4, 4x8, 8x4, 8x8). */
 const tilePixels = 4;
 const tileChannels = 8;
-
-const each = (n: number, line: (i: number) => string) =>
-  Array.from({ length: n }, (_, i) => line(i)).join("\n");
 
 /** One lane computes 4 pixels x 8 channels; the weights are read at an index that the whole workgroup shares. */
 export function tiledConvolution(
@@ -95,13 +100,7 @@ ${each(tilePixels, (j) => `        a${j} = fma(vec4f(x${j}${lane}), wa, a${j}); 
     output,
     workgroup: [workgroup, 1, 1],
     head: `${epilogueWgsl(epilogue, output)}
-struct Corner { row: u32, y: i32, x: i32 }
-fn corner(pixel: u32) -> Corner {
-  let q = min(pixel, p.pixels - 1u);
-  let line = q / p.outW;
-  let image = line / p.outH;
-  return Corner(image * p.inH, i32((line % p.outH) * p.strideH) - p.padTop, i32((q % p.outW) * p.strideW) - p.padLeft);
-}`,
+${cornerWgsl}`,
     body: `  let first = (wid.x * ${workgroup}u + lid.x) * ${tilePixels}u;
   if (first >= p.pixels) { return; }
   let channel = (p.firstPanel + wid.y) * ${tileChannels}u;

@@ -7,7 +7,15 @@ import { epilogueInputs, finishWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage } from "./op.ts";
 import { blockLength, groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+import {
+  cornerWgsl,
+  each,
+  encodeParams,
+  flatDispatch,
+  flatIndex,
+  flatWorkgroup,
+  wgslModule,
+} from "./wgsl.ts";
 
 /** What a lane computes. */
 export interface LaneTile {
@@ -37,9 +45,6 @@ export function chooseLaneTile(g: WindowGeometry, lanes: number): LaneTile {
 }
 
 const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
-
-export const each = (n: number, line: (i: number) => string) =>
-  Array.from({ length: n }, (_, i) => line(i)).join("\n");
 
 /** Products of depth in one turn of the inner loop: those of one vector of the input. */
 const stepsOf = (inC: number) => Math.min(inC, 4);
@@ -283,13 +288,7 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
     workgroup: [lanes, 1, 1],
     subgroups: true,
     head: `${finishWgsl(epilogue, "vec4f")}
-struct Corner { row: u32, y: i32, x: i32 }
-fn corner(pixel: u32) -> Corner {
-  let q = min(pixel, p.pixels - 1u);
-  let line = q / p.outW;
-  let image = line / p.outH;
-  return Corner(image * p.inH, i32((line % p.outH) * p.strideH) - p.padTop, i32((q % p.outW) * p.strideW) - p.padLeft);
-}`,
+${cornerWgsl}`,
     body: `  let first = (wid.x * ${lanes}u + lid.x) * ${tile.pixels}u;
   let vector = (p.firstPanel + wid.y) * ${vectors}u;
 ${each(tile.pixels, (j) => `  let corner${j} = corner(first + ${j}u);${window ? "" : ` let start${j} = ((corner${j}.row + u32(corner${j}.y)) * p.inW + u32(corner${j}.x)) * p.depth;`}`)}

@@ -3,12 +3,11 @@
  * only, so reading weights is all the work. Lanes take channels, each weight is loaded once, by one lane, and the rows'
  * values go round in the subgroup.
  */
-import { each } from "./conv-lanes.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
 import { groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { encodeParams, wgslModule } from "./wgsl.ts";
+import { each, encodeParams, wgslModule } from "./wgsl.ts";
 
 /** Rows of sums that a lane keeps at most. */
 const mostRows = 8;

@@ -3,20 +3,12 @@
  * the products are transformed back with the epilogue. Groups of tiles go through the three stages together, so that
  * what lies between them stays small enough for a cache.
  */
-import {
-  chooseLaneTile,
-  each,
-  type LaneTile,
-  laneStores,
-  laneSums,
-  lanesFit,
-  laneWork,
-} from "./conv-lanes.ts";
+import { chooseLaneTile, type LaneTile, laneStores, laneSums, lanesFit, laneWork } from "./conv-lanes.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
 import { panelSize } from "./panels.ts";
-import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 import { isMinimal, type Minimal, winogradMatrices, winogradPacking } from "./winograd.ts";
 
 /** Between the stages there are at most this many floats of transformed input and products together. */

@@ -76,6 +76,22 @@ ${parts.body}
 `;
 }
 
+/** Lines of text, numbered from 0 on. */
+export const each = (n: number, line: (i: number) => string): string =>
+  Array.from({ length: n }, (_, i) => line(i)).join("\n");
+
+/**
+ * The function `corner(pixel)`: the first row of an output pixel's image, and where its window begins in it. From the
+ * parameters pixels, outH, outW, inH, strides and pads.
+ */
+export const cornerWgsl = `struct Corner { row: u32, y: i32, x: i32 }
+fn corner(pixel: u32) -> Corner {
+  let q = min(pixel, p.pixels - 1u);
+  let line = q / p.outW;
+  let image = line / p.outH;
+  return Corner(image * p.inH, i32((line % p.outH) * p.strideH) - p.padTop, i32((q % p.outW) * p.strideW) - p.padLeft);
+}`;
+
 /** The workgroup size of one-value-a-lane kernels; every adapter allows it. */
 export const flatWorkgroup = 64;
 
