@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { Command, Option } from "commander";
 import sharp from "sharp";
+import { openDevice } from "../src/engine/devices.ts";
 import { extract } from "../src/features/extract.ts";
 import { ownRooms } from "../src/features/rooms.ts";
 import { seededUnits } from "../src/seeded.ts";
@@ -99,6 +100,8 @@ async function soak(count: number, device: "cpu" | "webgpu"): Promise<string[]> 
   const folder = mkdtempSync(join(tmpdir(), "soak-"));
   try {
     await writeImages(join(folder, "in"), count);
+    // Dawn's entry is opened once and stays for the whole process; whatever a run opens besides must be closed by its end.
+    await (await openDevice(device)).close();
     const before = handles();
     const samples: Sample[] = [];
     const out = join(folder, "f.npy");
