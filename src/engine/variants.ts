@@ -6,7 +6,7 @@ import type { WeightSource } from "./weights.ts";
 
 /**
  * Whether a program leaves room for kernels that round more. Measured on all networks against float64: with Winograd's
- * tiles of 4x4 those of up to 16 residual sums stay below 0.8 of their bound, ResNet v2 101 (33 sums) goes past it; with
+ * tiles of 4x4 those of up to 16 residual sums stay below 0.85 of their bound, ResNet v2 101 (33 sums) goes past it; with
  * tiles of 2x2 none comes near.
  */
 export const roundsFreely = ({ steps }: Program): boolean =>
