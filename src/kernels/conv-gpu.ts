@@ -16,6 +16,7 @@ import {
   flatIndex,
   flatWorkgroup,
   wgslModule,
+  windowParams,
 } from "./wgsl.ts";
 
 /** Pixels and output channels of a lane's tile. 4 x 8 is the best of those tried on lavapipe (1x8, 4x4, 4x8, 8x4, 8x8). */
@@ -39,20 +40,11 @@ export function tiledConvolution(
   const { row, first } = rowOf(epilogue, g.outC, 1);
   const params = (firstPanel: number) => ({
     pixels,
-    inH: g.inH,
-    inW: g.inW,
+    ...windowParams(g),
     depth: g.inC / depth,
-    outH: g.outH,
-    outW: g.outW,
     outC: g.outC,
     row,
     first,
-    strideH: g.strideH,
-    strideW: g.strideW,
-    dilationH: g.dilationH,
-    dilationW: g.dilationW,
-    padTop: { i32: g.padTop },
-    padLeft: { i32: g.padLeft },
     firstPanel,
   });
 
@@ -153,19 +145,10 @@ export function directConvolution(
 ): GpuKernel {
   const params = {
     count: g.batch * g.outH * g.outW * g.outC,
-    inH: g.inH,
-    inW: g.inW,
+    ...windowParams(g),
     inC: g.inC,
-    outH: g.outH,
-    outW: g.outW,
     outC: g.outC,
     ...rowOf(epilogue, g.outC, 1),
-    strideH: g.strideH,
-    strideW: g.strideW,
-    dilationH: g.dilationH,
-    dilationW: g.dilationW,
-    padTop: { i32: g.padTop },
-    padLeft: { i32: g.padLeft },
   };
   const code = wgslModule({
     params,

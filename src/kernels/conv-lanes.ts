@@ -15,6 +15,7 @@ import {
   flatIndex,
   flatWorkgroup,
   wgslModule,
+  windowParams,
 } from "./wgsl.ts";
 
 /** What a lane computes. */
@@ -251,20 +252,11 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
     block: sums.block,
     /** Vectors of a panel. */
     panel: panel / 4,
-    inH: from.inH,
-    inW: from.inW,
+    ...windowParams(from),
     depth: Math.ceil(g.inC / 4),
-    outH: g.outH,
-    outW: g.outW,
     vectors: g.outC / 4,
     row,
     first,
-    strideH: g.strideH,
-    strideW: g.strideW,
-    dilationH: g.dilationH,
-    dilationW: g.dilationW,
-    padTop: { i32: from.padTop },
-    padLeft: { i32: from.padLeft },
     firstPanel,
   });
   /** Vectors of scale and bias, read by the lanes together. */

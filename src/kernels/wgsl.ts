@@ -6,6 +6,7 @@
  * width, epilogue, workgroup size) is baked; sizes and strides are parameters. Layers that differ only in size then
  * share a pipeline, and pipelines are cached by their text.
  */
+import type { WindowGeometry } from "./geometry.ts";
 import type { Caps, Dispatch } from "./op.ts";
 
 /** A uniform parameter: u32 unless it says otherwise. */
@@ -80,9 +81,23 @@ ${parts.body}
 export const each = (n: number, line: (i: number) => string): string =>
   Array.from({ length: n }, (_, i) => line(i)).join("\n");
 
+/** The parameters of a convolution's windows. */
+export const windowParams = (g: WindowGeometry) => ({
+  inH: g.inH,
+  inW: g.inW,
+  outH: g.outH,
+  outW: g.outW,
+  strideH: g.strideH,
+  strideW: g.strideW,
+  dilationH: g.dilationH,
+  dilationW: g.dilationW,
+  padTop: { i32: g.padTop },
+  padLeft: { i32: g.padLeft },
+});
+
 /**
- * The function `corner(pixel)`: the first row of an output pixel's image, and where its window begins in it. From the
- * parameters pixels, outH, outW, inH, strides and pads.
+ * The function `corner(pixel)`: the first row of an output pixel's image, and where its window begins in it. From
+ * `windowParams` and the parameter pixels.
  */
 export const cornerWgsl = `struct Corner { row: u32, y: i32, x: i32 }
 fn corner(pixel: u32) -> Corner {
