@@ -22,7 +22,7 @@ describe("a decoding worker that dies", () => {
     for (const path of paths) writeFileSync(path, png);
     const here = import.meta.dirname;
     const script = ["--import", "tsx", join(here, "read-all.ts"), ...paths];
-    const env = { ...process.env, NODE_OPTIONS: `--import ${join(here, "deadly.mjs")}` };
+    const env = { ...process.env, NODE_OPTIONS: `--require ${join(here, "deadly.cjs")}` };
     const run = spawnSync(process.execPath, script, { encoding: "utf8", env });
     expect(run.stderr).toBe("");
     const outcomes = JSON.parse(run.stdout) as [string, string, string][];

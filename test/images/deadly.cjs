@@ -1,7 +1,6 @@
 // Loaded into every thread: in the decoding workers, opening a file called "deadly" ends the thread, as a crash would.
-import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
-import { isMainThread } from "node:worker_threads";
+const fs = require("node:fs");
+const { isMainThread } = require("node:worker_threads");
 
 if (!isMainThread) {
   const open = fs.openSync;
@@ -9,5 +8,4 @@ if (!isMainThread) {
     if (Buffer.from(path).includes("deadly")) process.exit(9);
     return open(path, ...rest);
   };
-  syncBuiltinESMExports();
 }
