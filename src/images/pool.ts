@@ -63,13 +63,11 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   const hands = new Map<Worker, Map<number, Job>>();
   const rooms: SharedArrayBuffer[] = [];
   const milliseconds = { read: 0, decode: 0 };
-  const bundled = workerScript();
-  let script = "";
   let closed = false;
   let ids = 0;
 
   function start(): Worker {
-    const worker = new Worker(script, { eval: true, workerData: recipe, execArgv: [] });
+    const worker = new Worker(workerScript(), { eval: true, workerData: recipe, execArgv: [] });
     const jobs = new Map<number, Job>();
     hands.set(worker, jobs);
     worker.on("message", (message: FromWorker) => {
@@ -128,14 +126,12 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   return {
     workers: count,
     milliseconds,
-    read: async (image, wanted) => {
-      script = await bundled;
-      return new Promise((resolve, reject) => {
+    read: (image, wanted) =>
+      new Promise((resolve, reject) => {
         const room = rooms.pop() ?? new SharedArrayBuffer(inputBytes(recipe));
         waiting.push({ id: ids++, image, wanted, resolve, reject, room, suspect: false });
         next();
-      });
-    },
+      }),
     giveBack(input) {
       if (input.buffer instanceof SharedArrayBuffer) rooms.push(input.buffer);
     },
