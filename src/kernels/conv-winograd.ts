@@ -265,6 +265,6 @@ export function winogradConvolution(
     tile: `${kind.side}x${kind.side}, ${tile.pixels}x${tile.channels}`,
     stages,
     scratch: [places * tiling.group * g.inC, places * tiling.group * g.outC],
-    packing: { 1: winogradPacking(kind, g.inC, g.outC, tile.channels) },
+    packing: { 1: winogradPacking({ down: kind, across: kind }, g, tile.channels) },
   };
 }

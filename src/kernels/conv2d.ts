@@ -74,7 +74,7 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     },
     {
       name: "winograd",
-      idea: "16 outputs of a 3x3 window from 36 multiplications instead of 144.",
+      idea: "Tiles of outputs with a fraction of the multiplications.",
       fits: fitsWinograd,
       build: winograd,
     },

@@ -1,60 +1,68 @@
 /**
- * Winograd's minimal filtering for windows of 3x3: a tile of m x m outputs from (m+2) x (m+2) inputs with (m+2)^2
- * multiplications instead of 9 m^2 (Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015). The
- * matrices come from Toom and Cook's interpolation at small points; points near 1 keep rounding small (Barabasz et al.,
- * "Error analysis and improving the accuracy of Winograd convolution", 2018).
+ * Winograd's minimal filtering: a tile of outputs along an axis from as many multiplications as it has inputs (Lavin and
+ * Gray, "Fast algorithms for convolutional neural networks", 2015). The matrices come from Toom and Cook's interpolation
+ * at small points; points near 1 keep rounding small (Barabasz et al., "Error analysis and improving the accuracy of
+ * Winograd convolution", 2018).
+ *
+ * A window that moves by a stride is as many windows as the stride has phases, each of every stride-th tap on every
+ * stride-th input: their channels are added up like those of one window.
  */
 import type { WindowGeometry } from "./geometry.ts";
 import type { Packing } from "./op.ts";
 
-/** Output side of a tile, and the finite points of its interpolation. */
+/** One axis: `side` outputs of a window of `taps`, from side + taps - 1 inputs, by one finite point less. */
 export interface Minimal {
-  readonly side: 2 | 4;
+  readonly side: number;
+  readonly taps: number;
   readonly points: readonly number[];
 }
 
-export const minimal2: Minimal = { side: 2, points: [0, 1, -1] };
-/** For float32: with the points of the paper the error is some four times as large. */
-export const minimal4: Minimal = { side: 4, points: [0, 0.625, -0.625, 1.25, -1.25] };
-/** The paper's, whose transforms take the fewest operations: for float64, which has room for their rounding. */
-export const minimal4Paper: Minimal = { side: 4, points: [0, 1, -1, 2, -2] };
+export const minimal2: Minimal = { side: 2, taps: 3, points: [0, 1, -1] };
+/** For float32: with the points 0, 1, -1, 2, -2 of the paper the error is some four times as large. */
+export const minimal4: Minimal = { side: 4, taps: 3, points: [0, 0.625, -0.625, 1.25, -1.25] };
+
+/** Inputs of a tile, and multiplications. */
+export const sizeOf = ({ side, taps }: Minimal): number => side + taps - 1;
 
 export type Matrix = readonly (readonly number[])[];
 
 export interface WinogradMatrices {
-  /** (m+2) x (m+2): on inputs, from both sides. */
+  /** size x size: on inputs. */
   readonly input: Matrix;
-  /** (m+2) x 3: on filters. */
+  /** size x taps: on filters. */
   readonly filter: Matrix;
-  /** m x (m+2): on products. */
+  /** side x size: on products. */
   readonly output: Matrix;
 }
 
-const multiply = (a: readonly number[], b: readonly number[]): number[] => {
-  const product = Array<number>(a.length + b.length - 1).fill(0);
-  for (const [i, x] of a.entries()) for (const [j, y] of b.entries()) product[i + j] += x * y;
-  return product;
-};
+/** The coefficients of the polynomial with these roots, the constant first. */
+export function polynomialOf(roots: readonly number[]): number[] {
+  let polynomial = [1];
+  for (const root of roots) {
+    polynomial = [0, ...polynomial].map((c, i) => c - root * (polynomial[i] ?? 0));
+  }
+  return polynomial;
+}
 
-export function winogradMatrices({ side, points }: Minimal): WinogradMatrices {
-  const size = side + 2;
+export function winogradMatrices(axis: Minimal): WinogradMatrices {
+  const { side, taps, points } = axis;
   const others = (j: number) => points.filter((_, k) => k !== j);
-  const polynomial = (roots: readonly number[]) => roots.reduce((p, root) => multiply(p, [-root, 1]), [1]);
-  const padded = (row: number[]) => [...row, ...Array<number>(size - row.length).fill(0)];
+  const padded = (row: number[]) => Array.from({ length: sizeOf(axis) }, (_, i) => row[i] ?? 0);
+  const powers = Array.from({ length: taps }, (_, k) => k);
   return {
-    input: [...points.map((_, j) => padded(polynomial(others(j)))), padded(polynomial(points))],
+    input: [...points.map((_, j) => padded(polynomialOf(others(j)))), padded(polynomialOf(points))],
     filter: [
       ...points.map((p, j) => {
         const scale = others(j).reduce((product, q) => product * (p - q), 1);
-        return [0, 1, 2].map((k) => p ** k / scale);
+        return powers.map((k) => p ** k / scale);
       }),
-      [0, 0, 1],
+      powers.map((k) => (k === taps - 1 ? 1 : 0)),
     ],
     output: Array.from({ length: side }, (_, i) => [...points.map((p) => p ** i), i === side - 1 ? 1 : 0]),
   };
 }
 
-/** Whether a convolution can be computed so. */
+/** Whether a convolution's windows are 3x3, move by 1, and are not dilated. */
 export const isMinimal = (g: WindowGeometry): boolean =>
   g.kernelH === 3 &&
   g.kernelW === 3 &&
@@ -63,52 +71,81 @@ export const isMinimal = (g: WindowGeometry): boolean =>
   g.dilationH === 1 &&
   g.dilationW === 1;
 
+/** A tile: its axes. */
+export interface Tile {
+  readonly down: Minimal;
+  readonly across: Minimal;
+}
+
+type Filter = Pick<WindowGeometry, "kernelH" | "kernelW" | "strideH" | "strideW" | "inC" | "outC">;
+
+/** out = the sum of each source times its factor. */
+function sumUp(out: Float64Array, factors: readonly number[], sources: readonly Float64Array[]): void {
+  if (sources.length === 3) {
+    // The common window, in one go.
+    const [[a, b, c], [x, y, z]] = [factors, sources];
+    for (let k = 0; k < out.length; k++) out[k] = a * x[k] + b * y[k] + c * z[k];
+    return;
+  }
+  out.fill(0);
+  for (const [i, source] of sources.entries()) {
+    const factor = factors[i];
+    if (factor !== 0) for (let k = 0; k < out.length; k++) out[k] += factor * source[k];
+  }
+}
+
 /**
- * Filters [3, 3, inC, outC] in the transformed space, worked out in float64 and rounded once, as panels
- * [(m+2)^2][outC / channels][inC][channels], zero-filled at the end.
+ * Filters [kernelH, kernelW, inC, outC] in the transformed space, worked out in float64 and rounded once, as panels
+ * [place][outC / channels][phase][inC][channels], zero-filled at the end.
  */
-export function winogradPacking(kind: Minimal, inC: number, outC: number, channels: number): Packing {
-  const { filter: matrix } = winogradMatrices(kind);
-  const size = kind.side + 2;
+export function winogradPacking({ down, across }: Tile, filter: Filter, channels: number): Packing {
+  const { kernelH, kernelW, strideH, strideW, inC, outC } = filter;
+  const [rows, columns] = [winogradMatrices(down).filter, winogradMatrices(across).filter];
+  const plane = inC * outC;
   const panels = Math.ceil(outC / channels);
-  const step = panels * inC * channels;
+  const phases = strideH * strideW;
+  const step = panels * phases * inC * channels;
+  const chunk = rows.length * columns.length * step;
+  const text = ({ side, points }: Minimal) => `${side} of ${points}`;
   return {
-    layout: `winograd${kind.side} of ${kind.points} in panels${channels}`,
-    chunks: [size * size * step],
-    pack(filter) {
-      const packed = new Float32Array(size * size * step);
-      const plane = inC * outC;
-      /** A row of G times the filters' columns x = 0, 1, 2. */
-      const columns = [0, 1, 2].map(() => new Float64Array(plane));
-      for (let i = 0; i < size; i++) {
-        const [a, b, c] = matrix[i];
-        columns.forEach((column, x) => {
-          for (let k = 0; k < plane; k++) {
-            column[k] =
-              a * filter[x * plane + k] + b * filter[(3 + x) * plane + k] + c * filter[(6 + x) * plane + k];
+    layout: `winograd ${text(down)} by ${text(across)} in panels${channels}`,
+    chunks: [chunk],
+    pack(values) {
+      const taps = Array.from(
+        { length: kernelH * kernelW },
+        (_, i) => new Float64Array(values.subarray(i * plane, (i + 1) * plane)),
+      );
+      const nothing = new Float64Array(plane);
+      const tap = (y: number, x: number) => (y < kernelH && x < kernelW ? taps[y * kernelW + x] : nothing);
+      const packed = new Float32Array(chunk);
+      const halves = Array.from({ length: across.taps }, () => new Float64Array(plane));
+      const whole = new Float64Array(plane);
+      for (let phase = 0; phase < phases; phase++) {
+        const [top, left] = [Math.floor(phase / strideW), phase % strideW];
+        for (const [i, row] of rows.entries()) {
+          for (const [x, half] of halves.entries()) {
+            const column = row.map((_, y) => tap(y * strideH + top, x * strideW + left));
+            sumUp(half, row, column);
           }
-        });
-        for (let j = 0; j < size; j++) writeRow(columns, matrix[j], packed, (i * size + j) * step);
+          for (const [j, column] of columns.entries()) {
+            sumUp(whole, column, halves);
+            writePlace(whole, packed, (i * columns.length + j) * step + phase * inC * channels);
+          }
+        }
       }
       return packed;
     },
   };
 
   /** One place of the transformed filters, from `at` on. */
-  function writeRow(
-    [left, middle, right]: readonly Float64Array[],
-    [a, b, c]: readonly number[],
-    packed: Float32Array,
-    at: number,
-  ): void {
-    for (let first = 0; first < outC; first += channels) {
+  function writePlace(whole: Float64Array, packed: Float32Array, at: number): void {
+    for (let panel = 0; panel < panels; panel++) {
+      const first = panel * channels;
       const filled = Math.min(channels, outC - first);
       for (let channel = 0; channel < inC; channel++) {
         const from = channel * outC + first;
-        const to = at + first * inC + channel * channels;
-        for (let k = 0; k < filled; k++) {
-          packed[to + k] = a * left[from + k] + b * middle[from + k] + c * right[from + k];
-        }
+        const to = at + (panel * phases * inC + channel) * channels;
+        for (let k = 0; k < filled; k++) packed[to + k] = whole[from + k];
       }
     }
   }

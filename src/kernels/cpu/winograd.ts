@@ -1,13 +1,14 @@
 /**
- * Winograd's convolution F(4x4, 3x3): 16 outputs of a 3x3 window from 36 multiplications instead of 144 (Lavin and Gray,
- * "Fast algorithms for convolutional neural networks", 2016; the matrices are theirs).
+ * Winograd's convolution (../winograd.ts) by tiles that suit the window and the output: 36 outputs of a 3x3 window from 64
+ * multiplications instead of 324, four of a 1x7 from ten instead of 28, 16 of the first layers' 7x7 from 196 instead of
+ * 784.
  *
  * In float32 it would cost an order of magnitude of exactness. Here transforms, products and sums are float64, and only the
  * transformed filter is rounded to float32: errors stay below those of a plain float32 sum.
  *
  * A task takes up to 32 tiles and 16 panels of four output channels. For each block of input channels it transforms
- * its tiles and multiplies the 36 positions; at the end it transforms the sums back. These sizes were fastest of the halves
- * and doubles of each: what a position needs is in the first cache while its panels are gone through.
+ * its tiles and multiplies their places; at the end it transforms the sums back. These sizes were fastest of the halves
+ * and doubles of each: what a place needs is in the first cache while its panels are gone through.
  */
 import {
   add,
@@ -27,6 +28,7 @@ import {
   load,
   mul,
   remU,
+  type Scope,
   type Stmt,
   select,
   set,
@@ -40,7 +42,7 @@ import {
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
-import { minimal4Paper, winogradPacking } from "../winograd.ts";
+import { type Minimal, polynomialOf, sizeOf, type Tile, winogradPacking } from "../winograd.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
@@ -64,21 +66,44 @@ const mostSteps = 256;
 /** Channels of a tile that are transformed at once. */
 const halfSteps = 64;
 
-/** A tile gives so many outputs a side, from so many inputs. */
-const { side } = minimal4Paper;
-const reach = side + 2;
-const positions = reach * reach;
-
-/** Bytes from position to position; an odd number of cache lines, so that positions do not compete for one place. */
+/** Bytes from place to place; an odd number of cache lines, so that places do not compete for one line. */
 const tilesStep = tileSteps * 8 + 64;
 const sumsStep = (mostTiles / rows) * mostPanels * blockBytes + 64;
 /** The half-transformed tile, [row][column][channel]. */
 const halfStep = halfSteps * 8;
 
-const halfAt = positions * tilesStep;
-const columnsAt = halfAt + positions * halfStep;
-const sumsAt = columnsAt + mostSteps * columns * 8;
-const scratchBytes = sumsAt + positions * sumsStep;
+/**
+ * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
+ * from one to eight times that of a plain product of two numbers, for tiles of two axes of eight.
+ */
+const pointsFor: Readonly<Record<number, readonly number[]>> = {
+  1: [],
+  3: [0, 1],
+  4: [0, 1, -1],
+  5: [0, 1, -1, 2],
+  6: [0, 1, -1, 2, -2],
+  7: [0, 1, -1, 0.5, -0.5, -2],
+  8: [0, 1, -1, 2, -2, 0.5, -0.5],
+  9: [0, 1, -1, 2, -2, 0.5, -0.5, -0.25],
+  10: [0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2],
+};
+/** The largest axis of a tile, and of one whose other axis has nothing to transform. */
+const mostPlaces = { both: 7, one: 10 } as const;
+
+/** What a kernel is made for: the rest are numbers. */
+interface Form {
+  readonly epilogue: BakedEpilogue;
+  readonly tile: Tile;
+}
+
+/** Where the pieces of a task's memory begin. */
+function scratchOf({ down, across }: Tile) {
+  const places = sizeOf(down) * sizeOf(across);
+  const halfAt = places * tilesStep;
+  const columnsAt = halfAt + places * halfStep;
+  const sumsAt = columnsAt + mostSteps * columns * 8;
+  return { places, halfAt, columnsAt, sumsAt, bytes: sumsAt + places * sumsStep };
+}
 
 const numbers = [
   "inH",
@@ -87,6 +112,8 @@ const numbers = [
   "outH",
   "outW",
   "outC",
+  "strideH",
+  "strideW",
   "padTop",
   "padLeft",
   "outStride",
@@ -98,6 +125,7 @@ const numbers = [
   "panels",
   "taskPanels",
   "groups",
+  "steps",
   "stepsAtOnce",
 ] as const;
 
@@ -108,81 +136,159 @@ type F64 = Expr<"f64">;
 const readerOf = (e: BakedEpilogue, params: Expr<"i32">): Fields<Field> =>
   fieldsOf<Field>(params, ["x", "w", ...epilogueFields(e)], numbers);
 
-const times = (factor: number, value: F64): F64 => mul(float("f64", factor), value);
+/** The sum of values times constants. */
+function weighted(factors: readonly number[], values: readonly F64[]): F64 {
+  const terms = values.flatMap((value, i) => (factors[i] ? [{ factor: factors[i], value }] : []));
+  // A value that is taken as it is goes first, so that the others are added or subtracted.
+  terms.sort((a, b) => Number(b.factor === 1) - Number(a.factor === 1));
+  return (
+    terms
+      .map(({ factor, value }, i) => {
+        const size = i === 0 ? factor : Math.abs(factor);
+        return { minus: i > 0 && factor < 0, term: size === 1 ? value : mul(float("f64", size), value) };
+      })
+      .reduce<F64 | undefined>(
+        (sum, { minus, term }) => (sum ? (minus ? sub : add)(sum, term) : term),
+        undefined,
+      ) ?? float("f64", 0)
+  );
+}
 
-/** The rows of B^T, for six values of a row or a column of a tile. */
-const transformIn = (d: readonly F64[]): F64[] => [
-  add(sub(times(4, d[0]), times(5, d[2])), d[4]),
-  sub(add(d[3], d[4]), times(4, add(d[1], d[2]))),
-  add(sub(d[4], d[3]), times(4, sub(d[1], d[2]))),
-  add(sub(d[4], d[2]), times(2, sub(d[3], d[1]))),
-  sub(sub(d[4], d[2]), times(2, sub(d[3], d[1]))),
-  add(sub(times(4, d[1]), times(5, d[3])), d[5]),
-];
-
-/** The rows of A^T, for six sums. */
-const transformOut = (m: readonly F64[]): F64[] => {
-  const [even, odd] = [add(m[1], m[2]), sub(m[1], m[2])];
-  const [even2, odd2] = [add(m[3], m[4]), sub(m[3], m[4])];
-  return [
-    add(add(m[0], even), even2),
-    add(odd, times(2, odd2)),
-    add(even, times(4, even2)),
-    add(add(odd, times(8, odd2)), m[5]),
-  ];
-};
+/** Points and their opposites next to each other: what they share is worked out once. */
+function pairsOf(points: readonly number[]) {
+  const pairs: { readonly point: number; readonly at: number; readonly opposite?: number }[] = [];
+  for (const [at, point] of points.entries()) {
+    const opposite = points.indexOf(-point);
+    if (opposite === at || opposite < 0) pairs.push({ point, at });
+    else if (opposite > at) pairs.push({ point, at, opposite });
+  }
+  return pairs;
+}
 
 /**
- * (params, to, tile, channel, channelEnd): transforms a tile's channels into one row of the panels of rows at `to`, which lie
- * `tilesStep` apart; the half of the work is kept at `half`.
+ * A transform along one axis, to be written out for any values: statements that prepare what several results share,
+ * and the results.
+ */
+type Transform = (values: readonly F64[]) => {
+  readonly prepare: readonly Stmt[];
+  readonly results: readonly F64[];
+};
+
+/** B^T. The polynomials of p and -p are one polynomial times x + p and times x - p. */
+function transformIn({ points }: Minimal, scope: Scope): Transform {
+  const pairs = pairsOf(points).map((pair) => ({ ...pair, shared: scope.locals("f64", 2) }));
+  return (values) => {
+    const prepare: Stmt[] = [];
+    const results: F64[] = [];
+    for (const { point, at, opposite, shared } of pairs) {
+      const roots = points.filter((_, i) => i !== at && i !== opposite);
+      const polynomial = polynomialOf(roots);
+      if (opposite === undefined) results[at] = weighted(polynomial, values.slice(0, polynomial.length));
+      else {
+        const [low, high] = shared;
+        prepare.push(
+          set(
+            low,
+            weighted(
+              polynomial.map((c) => c * point),
+              values.slice(0, polynomial.length),
+            ),
+          ),
+        );
+        prepare.push(set(high, weighted(polynomial, values.slice(1, polynomial.length + 1))));
+        results[at] = add(high, low);
+        results[opposite] = sub(high, low);
+      }
+    }
+    results.push(weighted(polynomialOf(points), values));
+    return { prepare, results };
+  };
+}
+
+/** A^T. The powers of p and -p differ in sign where they are odd. */
+function transformOut({ side, points }: Minimal, scope: Scope): Transform {
+  const pairs = pairsOf(points).map((pair) => ({ ...pair, shared: scope.locals("f64", 2) }));
+  return (values) => {
+    const prepare = pairs.flatMap(({ at, opposite, shared: [sum, difference] }) =>
+      opposite === undefined
+        ? []
+        : [set(sum, add(values[at], values[opposite])), set(difference, sub(values[at], values[opposite]))],
+    );
+    const results = Array.from({ length: side }, (_, i) => {
+      const terms = pairs.map(({ point, at, opposite, shared }) => ({
+        factor: point ** i,
+        value: opposite === undefined ? values[at] : shared[i % 2],
+      }));
+      if (i === side - 1) terms.push({ factor: 1, value: values[points.length] });
+      return weighted(
+        terms.map((t) => t.factor),
+        terms.map((t) => t.value),
+      );
+    });
+    return { prepare, results };
+  };
+}
+
+/**
+ * (params, to, half, tile, phase, channel, channelEnd): transforms a tile's channels into one row of the panels of rows at
+ * `to`, which lie `tilesStep` apart; the half of the work is kept at `half`.
  */
 const transformTile = once(
-  (e: Epilogue): Fn =>
-    func("transform_tile", 6, ([params, to, half, tile, channel, channelEnd], scope) => {
-      const fields = readerOf(e, params);
+  ({ epilogue, tile: { down, across } }: Form): Fn =>
+    func("transform_tile", 7, ([params, to, half, tile, phase, channel, channelEnd], scope) => {
+      const fields = readerOf(epilogue, params);
       const [image, top, left, rowAt, col, row, end, at, i, pixelBytes, bytes] = scope.some("i32");
-      const pixels = scope.locals("i32", reach);
-      const d = scope.locals("f64", reach);
+      const pixels = scope.locals("i32", sizeOf(across));
+      const d = scope.locals("f64", Math.max(sizeOf(down), sizeOf(across)));
+      const along = transformIn(across, scope)(d.slice(0, sizeOf(across)));
+      const downwards = transformIn(down, scope)(d.slice(0, sizeOf(down)));
       const line = divU(tile, fields("tilesX"));
+      const firstOf = (axis: Minimal, index: Expr<"i32">, stride: Expr<"i32">, inPhase: Expr<"i32">) =>
+        add(mul(mul(index, i32(axis.side)), stride), inPhase);
       return [
         set(pixelBytes, shiftLeft(fields("inC"), i32(2))),
         set(bytes, shiftLeft(sub(channelEnd, channel), i32(2))),
-        set(left, sub(mul(remU(tile, fields("tilesX")), i32(side)), fields("padLeft"))),
+        set(
+          left,
+          firstOf(across, remU(tile, fields("tilesX")), fields("strideW"), remU(phase, fields("strideW"))),
+        ),
+        set(left, sub(left, fields("padLeft"))),
         set(image, divU(line, fields("tilesY"))),
-        set(top, sub(mul(remU(line, fields("tilesY")), i32(side)), fields("padTop"))),
+        set(
+          top,
+          firstOf(down, remU(line, fields("tilesY")), fields("strideH"), divU(phase, fields("strideW"))),
+        ),
+        set(row, sub(top, fields("padTop"))),
         set(at, half),
-        count(i, i32(0), i32(reach), i32(1), [
-          set(row, add(top, i)),
+        count(i, i32(0), i32(sizeOf(down)), i32(1), [
           // The address of the row's first pixel, which may lie outside; only those inside are read.
           set(rowAt, add(mul(add(mul(image, fields("inH")), row), fields("inW")), left)),
           set(rowAt, add(add(fields("x"), mul(rowAt, pixelBytes)), shiftLeft(channel, i32(2)))),
-          ...pixels.flatMap((pixel, j): Stmt[] => [
-            set(col, add(left, i32(j))),
-            set(
-              pixel,
-              select(
-                and(less(row, fields("inH")), less(col, fields("inW"))),
-                add(rowAt, mul(pixelBytes, i32(j))),
-                i32(zerosAt),
-              ),
-            ),
+          set(col, left),
+          ...pixels.flatMap((pixel): Stmt[] => [
+            set(pixel, select(and(less(row, fields("inH")), less(col, fields("inW"))), rowAt, i32(zerosAt))),
+            increase(col, fields("strideW")),
+            increase(rowAt, mul(pixelBytes, fields("strideW"))),
           ]),
           set(end, add(pixels[0], bytes)),
           whilst(unequal(pixels[0], end), [
-            ...d.map((v, j) => set(v, convert("f64", load("f32", pixels[j])))),
-            ...transformIn(d).map((v, j) => store(at, v, j * halfStep)),
+            ...pixels.map((pixel, j) => set(d[j], convert("f64", load("f32", pixel)))),
+            ...along.prepare,
+            ...along.results.map((v, j) => store(at, v, j * halfStep)),
             ...pixels.map((pixel) => increase(pixel, i32(4))),
             increase(at, i32(8)),
           ]),
-          set(at, add(sub(at, shiftLeft(bytes, i32(1))), i32(reach * halfStep))),
+          set(at, add(sub(at, shiftLeft(bytes, i32(1))), i32(sizeOf(across) * halfStep))),
+          increase(row, fields("strideH")),
         ]),
         set(at, half),
-        count(i, i32(0), i32(reach), i32(1), [
+        count(i, i32(0), i32(sizeOf(across)), i32(1), [
           set(end, add(at, shiftLeft(bytes, i32(1)))),
           set(col, to),
           whilst(unequal(at, end), [
-            ...d.map((v, j) => set(v, load("f64", at, j * reach * halfStep))),
-            ...transformIn(d).map((v, j) => store(col, v, j * reach * tilesStep)),
+            ...downwards.results.map((_, j) => set(d[j], load("f64", at, j * sizeOf(across) * halfStep))),
+            ...downwards.prepare,
+            ...downwards.results.map((v, j) => store(col, v, j * sizeOf(across) * tilesStep)),
             increase(at, i32(8)),
             increase(col, i32(8 * rows)),
           ]),
@@ -194,26 +300,31 @@ const transformTile = once(
 );
 
 /**
- * (params, sums, tile, tileEnd, panel, panelEnd): transforms the sums back and finishes the outputs. The sums of a position are
+ * (params, sums, tile, tileEnd, panel, panelEnd): transforms the sums back and finishes the outputs. The sums of a place are
  * [panel][tile][4], `sumsStep` apart.
  */
 const finishTiles = once(
-  (e: Epilogue): Fn =>
+  ({ epilogue: e, tile: { down, across } }: Form): Fn =>
     func("finish_tiles", 6, ([params, sums, tile, tileEnd, panel, panelEnd], scope) => {
       const fields = readerOf(e, params);
       const [t, p, sum, line, oy, ox, pixel, channel, channelEnd, bits] = scope.some("i32");
       const [row, out, residual, outStep, residualStep, last] = scope.some("i32");
       const extras = channelExtras(e, scope, 1);
-      const m = scope.locals("f64", reach);
-      const halves = Array.from({ length: side }, () => scope.locals("f64", reach));
-      const y = scope.locals("f64", side);
+      const m = scope.locals("f64", sizeOf(down));
+      const halves = Array.from({ length: down.side }, () => scope.locals("f64", sizeOf(across)));
+      const y = scope.locals("f64", across.side);
+      const upwards = transformOut(down, scope)(m);
+      const along = transformOut(across, scope);
       const columnOf = (j: number): Stmt[] => [
-        ...m.map((v, i) => set(v, load("f64", sum, (i * reach + j) * sumsStep))),
-        ...transformOut(m).map((v, i) => set(halves[i][j], v)),
+        ...m.map((v, i) => set(v, load("f64", sum, (i * sizeOf(across) + j) * sumsStep))),
+        ...upwards.prepare,
+        ...upwards.results.map((v, i) => set(halves[i][j], v)),
       ];
-      const rowOf = (i: number): Stmt =>
-        when(lessSigned(add(oy, i32(i)), fields("outH")), [
-          ...transformOut(halves[i]).map((v, j) => set(y[j], v)),
+      const rowOf = (i: number): Stmt => {
+        const { prepare, results } = along(halves[i]);
+        return when(lessSigned(add(oy, i32(i)), fields("outH")), [
+          ...prepare,
+          ...results.map((v, j) => set(y[j], v)),
           set(row, add(pixel, mul(fields("outW"), i32(i)))),
           set(
             out,
@@ -236,6 +347,7 @@ const finishTiles = once(
             ]),
           ),
         ]);
+      };
       return [
         set(outStep, shiftLeft(fields("outStride"), i32(2))),
         set(residualStep, shiftLeft(fields("outC"), i32(2))),
@@ -244,16 +356,16 @@ const finishTiles = once(
           set(channelEnd, select(less(fields("outC"), channelEnd), fields("outC"), channelEnd)),
           count(t, tile, tileEnd, i32(1), [
             set(line, divU(t, fields("tilesX"))),
-            set(ox, shiftLeft(remU(t, fields("tilesX")), i32(2))),
-            set(oy, shiftLeft(remU(line, fields("tilesY")), i32(2))),
+            set(ox, mul(remU(t, fields("tilesX")), i32(across.side))),
+            set(oy, mul(remU(line, fields("tilesY")), i32(down.side))),
             set(pixel, add(mul(divU(line, fields("tilesY")), fields("outH")), oy)),
             set(pixel, add(mul(pixel, fields("outW")), ox)),
             set(last, sub(fields("outW"), ox)),
             set(sum, sums),
             count(channel, shiftLeft(p, i32(2)), channelEnd, i32(1), [
               ...extras.load(fields, channel),
-              ...Array.from({ length: reach }, (_, j) => columnOf(j)).flat(),
-              ...Array.from({ length: side }, (_, i) => rowOf(i)),
+              ...Array.from({ length: sizeOf(across) }, (_, j) => columnOf(j)).flat(),
+              ...Array.from({ length: down.side }, (_, i) => rowOf(i)),
               increase(sum, i32(8)),
             ]),
             increase(sums, i32(8 * columns)),
@@ -265,13 +377,14 @@ const finishTiles = once(
     }),
 );
 
-const convolve = once((e: BakedEpilogue): Fn => {
-  const transform = transformTile(e);
-  const finish = finishTiles(e);
+const convolve = once((form: Form): Fn => {
+  const transform = transformTile(form);
+  const finish = finishTiles(form);
+  const { places, halfAt, columnsAt, sumsAt } = scratchOf(form.tile);
   return func("winograd", 3, ([params, task, scratch], scope) => {
-    const fields = readerOf(e, params);
-    const [tile, tileEnd, panel, panelEnd, t, p, channel, channelEnd, k, to] = scope.some("i32");
-    const [pairs, position, sums, sumsEnd, sumStep, taken, w, part, partEnd] = scope.some("i32");
+    const fields = readerOf(form.epilogue, params);
+    const [tile, tileEnd, panel, panelEnd, t, p, step, stepEnd, k, to, phase, skipped] = scope.some("i32");
+    const [pairs, place, sums, sumsEnd, sumStep, taken, w, part, partEnd] = scope.some("i32");
     const limited = (value: Expr<"i32">, limit: Expr<"i32">) => select(less(limit, value), limit, value);
     return [
       set(tile, mul(divU(task, fields("groups")), fields("taskTiles"))),
@@ -280,29 +393,42 @@ const convolve = once((e: BakedEpilogue): Fn => {
       set(panelEnd, limited(add(panel, fields("taskPanels")), fields("panels"))),
       set(pairs, shiftRight(add(sub(tileEnd, tile), i32(1)), i32(1))),
       set(sumStep, mul(pairs, i32(blockBytes))),
-      count(position, i32(0), i32(positions), i32(1), [
-        set(sums, add(add(scratch, i32(sumsAt)), mul(position, i32(sumsStep)))),
+      count(place, i32(0), i32(places), i32(1), [
+        set(sums, add(add(scratch, i32(sumsAt)), mul(place, i32(sumsStep)))),
         call(clearSums, sums, add(sums, mul(sumStep, sub(panelEnd, panel)))),
       ]),
-      count(channel, i32(0), fields("inC"), fields("stepsAtOnce"), [
-        set(channelEnd, limited(add(channel, fields("stepsAtOnce")), fields("inC"))),
-        set(k, sub(channelEnd, channel)),
+      count(step, i32(0), fields("steps"), fields("stepsAtOnce"), [
+        set(stepEnd, limited(add(step, fields("stepsAtOnce")), fields("steps"))),
+        set(k, sub(stepEnd, step)),
         count(t, i32(0), shiftLeft(pairs, i32(1)), i32(1), [
           // An odd last tile stands in both rows of its pair.
           set(taken, limited(add(tile, t), sub(tileEnd, i32(1)))),
           set(to, add(scratch, mul(mul(shiftRight(t, i32(1)), k), i32(8 * rows)))),
           set(to, add(to, shiftLeft(and(t, i32(1)), i32(3)))),
-          count(part, channel, channelEnd, i32(halfSteps), [
-            set(partEnd, limited(add(part, i32(halfSteps)), channelEnd)),
-            call(transform, params, to, add(scratch, i32(halfAt)), taken, part, partEnd),
-            increase(to, i32(halfSteps * 8 * rows)),
+          set(part, step),
+          whilst(less(part, stepEnd), [
+            set(phase, divU(part, fields("inC"))),
+            set(skipped, mul(phase, fields("inC"))),
+            set(partEnd, limited(limited(add(part, i32(halfSteps)), add(skipped, fields("inC"))), stepEnd)),
+            call(
+              transform,
+              params,
+              to,
+              add(scratch, i32(halfAt)),
+              taken,
+              phase,
+              sub(part, skipped),
+              sub(partEnd, skipped),
+            ),
+            increase(to, mul(sub(partEnd, part), i32(8 * rows))),
+            set(part, partEnd),
           ]),
         ]),
-        count(position, i32(0), i32(positions), i32(1), [
-          set(to, add(scratch, mul(position, i32(tilesStep)))),
-          set(sums, add(add(scratch, i32(sumsAt)), mul(position, i32(sumsStep)))),
+        count(place, i32(0), i32(places), i32(1), [
+          set(to, add(scratch, mul(place, i32(tilesStep)))),
+          set(sums, add(add(scratch, i32(sumsAt)), mul(place, i32(sumsStep)))),
           count(p, panel, panelEnd, i32(1), [
-            set(w, add(mul(add(mul(position, fields("panels")), p), fields("inC")), channel)),
+            set(w, add(mul(add(mul(place, fields("panels")), p), fields("steps")), step)),
             call(
               widen,
               after(fields("w"), w, 4 * columns),
@@ -320,36 +446,54 @@ const convolve = once((e: BakedEpilogue): Fn => {
   });
 });
 
-const tilesOf = (g: WindowGeometry) => ({
-  tilesX: Math.ceil(g.outW / side),
-  tilesY: Math.ceil(g.outH / side),
+const phasesOf = (g: WindowGeometry) => g.strideH * g.strideW;
+
+/** The way to cut `out` outputs of windows of `taps` into tiles that multiplies least; the smaller one of equals. */
+function axisFor(out: number, taps: number, most: number): Minimal {
+  const sides = taps === 1 ? [1] : Array.from({ length: Math.max(1, most - taps) }, (_, i) => i + 2);
+  const ways = sides.map((side) => ({ side, taps, points: pointsFor[side + taps - 1] ?? [] }));
+  const products = (axis: Minimal) => sizeOf(axis) * Math.ceil(out / axis.side);
+  return ways.reduce((best, way) => (products(way) < products(best) ? way : best));
+}
+
+function tileFor(g: WindowGeometry): Tile {
+  const [tapsDown, tapsAcross] = [Math.ceil(g.kernelH / g.strideH), Math.ceil(g.kernelW / g.strideW)];
+  const most = tapsDown > 1 && tapsAcross > 1 ? mostPlaces.both : mostPlaces.one;
+  return { down: axisFor(g.outH, tapsDown, most), across: axisFor(g.outW, tapsAcross, most) };
+}
+
+const tilesOf = (g: WindowGeometry, { down, across }: Tile) => ({
+  tilesX: Math.ceil(g.outW / across.side),
+  tilesY: Math.ceil(g.outH / down.side),
 });
 
-/** Whether it has less to multiply, after what its transforms cost. Never by the batch: the bits must not depend on it. */
+/** What transforming costs, in multiplications: for a place of an input channel, and of an output channel. */
+const transforming = { input: 8, output: 8 } as const;
+
+/** Whether it has less to do, with what its transforms cost. Never by the batch: the bits must not depend on it. */
 export function fitsWinograd(g: WindowGeometry): boolean {
-  const { tilesX, tilesY } = tilesOf(g);
-  const direct = 9 * g.outH * g.outW;
-  return (
-    g.kernelH === 3 &&
-    g.kernelW === 3 &&
-    g.strideH === 1 &&
-    g.strideW === 1 &&
-    g.dilationH === 1 &&
-    g.dilationW === 1 &&
-    g.inC >= 8 &&
-    g.outC >= 8 &&
-    1.5 * positions * tilesX * tilesY <= direct
-  );
+  const window = g.kernelH * g.kernelW;
+  if (g.dilationH > 1 || g.dilationW > 1 || window === 1) return false;
+  const longest = Math.max(Math.ceil(g.kernelH / g.strideH), Math.ceil(g.kernelW / g.strideW));
+  if (longest > 7) return false;
+  const tile = tileFor(g);
+  const { tilesX, tilesY } = tilesOf(g, tile);
+  const steps = phasesOf(g) * g.inC;
+  const ofPlace = steps * g.outC + transforming.input * steps + transforming.output * g.outC;
+  return scratchOf(tile).places * tilesX * tilesY * ofPlace < window * g.inC * g.outC * g.outH * g.outW;
 }
 
 export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
-  const { tilesX, tilesY } = tilesOf(g);
+  const tile = tileFor(g);
+  const { places, bytes: scratchBytes } = scratchOf(tile);
+  const { tilesX, tilesY } = tilesOf(g, tile);
   const tiles = g.batch * tilesX * tilesY;
   const taskTiles = evenPart(tiles, mostTiles, rows);
   const blocks = Math.ceil(tiles / taskTiles);
   const panels = Math.ceil(g.outC / columns);
   const taskPanels = panelsOfTask(panels, blocks, mostPanels);
   const groups = Math.ceil(panels / taskPanels);
+  const steps = phasesOf(g) * g.inC;
   const values: Numbers = {
     ...g,
     ...placeOf(e, g.outC),
@@ -360,14 +504,15 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
     panels,
     taskPanels,
     groups,
-    stepsAtOnce: evenPart(g.inC, Math.min(mostSteps, Math.floor(tileSteps / taskTiles)), 1),
+    steps,
+    stepsAtOnce: evenPart(steps, Math.min(mostSteps, Math.floor(tileSteps / taskTiles)), 1),
   };
   return {
-    packing: { 1: winogradPacking(minimal4Paper, g.inC, g.outC, columns) },
-    code: convolve(bakedOf(e)),
+    packing: { 1: winogradPacking(tile, g, columns) },
+    code: convolve({ epilogue: bakedOf(e), tile }),
     numbers: numbers.map((name) => values[name]),
-    tile: "4x4",
-    macs: positions * tiles * g.inC * g.outC,
+    tile: `${tile.down.side}x${tile.across.side}`,
+    macs: places * tiles * steps * g.outC,
     tasks: blocks * groups,
     scratchBytes,
   };
