@@ -8,7 +8,7 @@ import { buildNetwork, type Model } from "../src/nets/index.ts";
 import { seededWeights } from "../src/nets/seeded-weights.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { formatShape, sizeOf } from "../src/tensor.ts";
-import { layersGflops } from "./micro-kernel.ts";
+import { type LayersGflops, layersGflops } from "./micro-kernel.ts";
 import { type Spread, spread } from "./spread.ts";
 import type { StartUp } from "./start-up.ts";
 
@@ -42,8 +42,7 @@ export interface BenchResult {
   readonly stagingBytes: number;
   readonly layers: readonly LayerResult[];
   readonly total: { readonly macs: number; readonly milliseconds: Spread; readonly gflops: number };
-  /** GFLOP/s of what is really multiplied, over the layers that multiply, at their best. */
-  readonly multiplied: number;
+  readonly multiplied: LayersGflops;
   /** Input written to features read back. */
   readonly run: Spread;
   readonly startUp?: StartUp;

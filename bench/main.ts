@@ -34,8 +34,9 @@ const wholeFrom =
 /** How much of what its inner kernel could do the CPU path does. */
 function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParallelism()): string {
   const alone = microKernelGflops();
-  const share = ((100 * multiplied) / (threads * alone)).toFixed(0);
-  return `inner kernel alone ${alone.toFixed(2)} GFLOP/s a thread; layers ${multiplied.toFixed(2)} GFLOP/s on ${threads} threads (Winograd by what it multiplies): ${share} %`;
+  const told = (gflops: number) =>
+    `${gflops.toFixed(2)} GFLOP/s (${((100 * gflops) / (threads * alone)).toFixed(0)} %)`;
+  return `inner kernel alone ${alone.toFixed(2)} GFLOP/s a thread; layers on ${threads} threads, Winograd by what it multiplies: ${told(multiplied.average)} averaged by multiply-adds, ${told(multiplied.together)} all together`;
 }
 
 async function bench(options: Options): Promise<void> {

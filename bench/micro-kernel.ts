@@ -23,20 +23,31 @@ export function microKernelGflops(): number {
   let best = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 400; i++) {
     const start = performance.now();
-    for (let k = 0; k < calls; k++) multiply(a, b, c, c + panels * blockBytes, steps);
+    for (let k = 0; k < calls; k++) multiply(a, b, c, c + panels * blockBytes, blockBytes, steps);
     best = Math.min(best, performance.now() - start);
   }
   return (2 * calls * panels * rows * columns * steps) / best / 1e6;
 }
 
-/** GFLOP/s of the layers that multiply, together: what is really multiplied by the time that these layers take. */
-export function layersGflops(timings: readonly StepTiming[][]): number {
+/** GFLOP/s of the layers that multiply, each at its best, by what they really multiply. */
+export interface LayersGflops {
+  /** All that is multiplied by all the time that it takes. */
+  readonly together: number;
+  /** The layers' own figures, averaged by their multiply-adds. */
+  readonly average: number;
+}
+
+export function layersGflops(timings: readonly StepTiming[][]): LayersGflops {
   let macs = 0;
   let milliseconds = 0;
+  let weighted = 0;
   for (const [i, { step, macs: done }] of timings[0].entries()) {
     if (step.cost.macs === 0) continue;
-    macs += done ?? step.cost.macs;
-    milliseconds += Math.min(...timings.map((run) => run[i].milliseconds));
+    const ofLayer = done ?? step.cost.macs;
+    const best = Math.min(...timings.map((run) => run[i].milliseconds));
+    macs += ofLayer;
+    milliseconds += best;
+    weighted += (ofLayer * ofLayer) / best;
   }
-  return (2 * macs) / milliseconds / 1e6;
+  return { together: (2 * macs) / milliseconds / 1e6, average: (2 * weighted) / macs / 1e6 };
 }

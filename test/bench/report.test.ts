@@ -28,7 +28,7 @@ const result = (...layers: LayerResult[]): BenchResult => ({
   ...{ model: "lenet", endPoint: "fc3", batch: 1, runs: 3, backend: "cpu", adapter: "some processor" },
   ...{ clock: "processor clock", node: "v20", weightBytes: 0, activationBytes: 0, stagingBytes: 0, layers },
   total: { macs: 1e6, milliseconds: both(12), gflops: 1 },
-  multiplied: 1,
+  multiplied: { together: 1, average: 1 },
   run: both(13),
 });
 

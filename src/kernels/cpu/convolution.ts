@@ -57,7 +57,7 @@ const mostSteps = 512;
 /** Pixels and output channels of a task: so many that packing them is little beside multiplying. */
 const mostPixels = 64;
 const mostChannels = 256;
-const fewestChannels = 32;
+const fewestChannels = 48;
 /** As many tasks as keep some threads evenly busy. */
 const wantedTasks = 16;
 
@@ -178,7 +178,7 @@ const convolve = once((e: BakedEpilogue): Fn => {
               mul(k, i32(columns)),
             ),
             set(sumsEnd, add(sums, sumStep)),
-            call(multiplyPanels, scratch, packed, sums, sumsEnd, k),
+            call(multiplyPanels, scratch, packed, sums, sumsEnd, i32(blockBytes), k),
             set(sums, sumsEnd),
           ]),
           increase(step, k),

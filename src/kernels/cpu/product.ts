@@ -44,11 +44,11 @@ const columnStep = columns * 8;
 export const blockBytes = rows * columns * 8;
 
 /**
- * (a, b, c, end, k): for each panel of rows, back to back at `a` as [k][2], adds its product with the panel of columns at
- * `b`, [k][4], to blocks [2][4] from `c` up to `end`. Sums go on from what is there, so that the order of a sum does not
- * depend on how it is cut.
+ * (a, b, c, end, step, k): for each panel of rows, back to back at `a` as [k][2], adds its product with the panel of columns
+ * at `b`, [k][4], to a block [2][4]; the blocks lie `step` bytes apart from `c` up to `end`. Sums go on from what is there,
+ * so that the order of a sum does not depend on how it is cut.
  */
-export const multiplyPanels = func("multiply_panels", 5, ([a, b, c, end, k], scope) => {
+export const multiplyPanels = func("multiply_panels", 6, ([a, b, c, end, step, k], scope) => {
   const sums = scope.locals("f64", rows * columns);
   const [x0, x1, w0, w1] = scope.some("f64");
   const [w, left] = scope.some("i32");
@@ -81,7 +81,7 @@ export const multiplyPanels = func("multiply_panels", 5, ([a, b, c, end, k], sco
         ]),
       ),
       ...sums.map((sum, i) => store(c, sum, 8 * i)),
-      increase(c, i32(blockBytes)),
+      increase(c, step),
     ]),
   ];
 });

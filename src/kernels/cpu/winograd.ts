@@ -1,6 +1,6 @@
 /**
- * Winograd's convolution (../winograd.ts) by tiles that suit the window and the output: 36 outputs of a 3x3 window from 64
- * multiplications instead of 324, four of a 1x7 from ten instead of 28, 16 of the first layers' 7x7 from 196 instead of
+ * Winograd's convolution (../winograd.ts) by tiles that suit the window and the output: 25 outputs of a 3x3 window from 49
+ * multiplications instead of 225, four of a 1x7 from ten instead of 28, 16 of the first layers' 7x7 from 196 instead of
  * 784.
  *
  * In float32 it would cost an order of magnitude of exactness. Here transforms, products and sums are float64, and only the
@@ -12,6 +12,7 @@
  */
 import {
   add,
+  again,
   and,
   call,
   convert,
@@ -66,15 +67,14 @@ const mostSteps = 256;
 /** Channels of a tile that are transformed at once. */
 const halfSteps = 64;
 
-/** Bytes from place to place; an odd number of cache lines, so that places do not compete for one line. */
+/** Bytes of inputs from place to place; an odd number of cache lines, so that places do not compete for one line. */
 const tilesStep = tileSteps * 8 + 64;
-const sumsStep = (mostTiles / rows) * mostPanels * blockBytes + 64;
 /** The half-transformed tile, [row][column][channel]. */
 const halfStep = halfSteps * 8;
 
 /**
  * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
- * from one to eight times that of a plain product of two numbers, for tiles of two axes of eight.
+ * from one to seven times that of a plain product of two numbers, for tiles of two axes of eight.
  */
 const pointsFor: Readonly<Record<number, readonly number[]>> = {
   1: [],
@@ -87,7 +87,7 @@ const pointsFor: Readonly<Record<number, readonly number[]>> = {
   9: [0, 1, -1, 2, -2, 0.5, -0.5, -0.25],
   10: [0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2],
 };
-/** The largest axis of a tile, and of one whose other axis has nothing to transform. */
+/** The largest axis of a tile, beyond which it was slower, and of one whose other axis has nothing to transform. */
 const mostPlaces = { both: 7, one: 10 } as const;
 
 /** What a kernel is made for: the rest are numbers. */
@@ -102,7 +102,16 @@ function scratchOf({ down, across }: Tile) {
   const halfAt = places * tilesStep;
   const columnsAt = halfAt + places * halfStep;
   const sumsAt = columnsAt + mostSteps * columns * 8;
-  return { places, halfAt, columnsAt, sumsAt, bytes: sumsAt + places * sumsStep };
+  /** Of the sums of a pair of tiles and a panel, which lie together: [panel][pair][place]. */
+  const sumsStep = places * blockBytes;
+  return {
+    places,
+    halfAt,
+    columnsAt,
+    sumsAt,
+    sumsStep,
+    bytes: sumsAt + (mostTiles / rows) * mostPanels * sumsStep,
+  };
 }
 
 const numbers = [
@@ -300,54 +309,52 @@ const transformTile = once(
 );
 
 /**
- * (params, sums, tile, tileEnd, panel, panelEnd): transforms the sums back and finishes the outputs. The sums of a place are
- * [panel][tile][4], `sumsStep` apart.
+ * (params, sums, half, tile, tileEnd, panel, panelEnd): transforms the sums back, in two halves as the inputs, and finishes the
+ * outputs.
  */
 const finishTiles = once(
-  ({ epilogue: e, tile: { down, across } }: Form): Fn =>
-    func("finish_tiles", 6, ([params, sums, tile, tileEnd, panel, panelEnd], scope) => {
+  ({ epilogue: e, tile: form }: Form): Fn =>
+    func("finish_tiles", 7, ([params, sums, half, tile, tileEnd, panel, panelEnd], scope) => {
+      const { down, across } = form;
+      const { sumsStep } = scratchOf(form);
       const fields = readerOf(e, params);
       const [t, p, sum, line, oy, ox, pixel, channel, channelEnd, bits] = scope.some("i32");
-      const [row, out, residual, outStep, residualStep, last] = scope.some("i32");
+      const [row, out, residual, outStep, residualStep, last, at, from, end] = scope.some("i32");
       const extras = channelExtras(e, scope, 1);
-      const m = scope.locals("f64", sizeOf(down));
-      const halves = Array.from({ length: down.side }, () => scope.locals("f64", sizeOf(across)));
+      const m = scope.locals("f64", Math.max(sizeOf(down), sizeOf(across)));
       const y = scope.locals("f64", across.side);
-      const upwards = transformOut(down, scope)(m);
-      const along = transformOut(across, scope);
-      const columnOf = (j: number): Stmt[] => [
-        ...m.map((v, i) => set(v, load("f64", sum, (i * sizeOf(across) + j) * sumsStep))),
+      const upwards = transformOut(down, scope)(m.slice(0, sizeOf(down)));
+      const along = transformOut(across, scope)(m.slice(0, sizeOf(across)));
+      const column: Stmt[] = [
+        ...m.slice(0, sizeOf(down)).map((v, i) => set(v, load("f64", from, i * sizeOf(across) * blockBytes))),
         ...upwards.prepare,
-        ...upwards.results.map((v, i) => set(halves[i][j], v)),
+        ...upwards.results.map((v, i) => store(at, v, i * sizeOf(across) * 8)),
       ];
-      const rowOf = (i: number): Stmt => {
-        const { prepare, results } = along(halves[i]);
-        return when(lessSigned(add(oy, i32(i)), fields("outH")), [
-          ...prepare,
-          ...results.map((v, j) => set(y[j], v)),
-          set(row, add(pixel, mul(fields("outW"), i32(i)))),
-          set(
-            out,
-            after(fields("out"), add(add(mul(row, fields("outStride")), fields("outOffset")), channel), 4),
-          ),
-          ...(e.residual
-            ? [set(residual, after(fields("residual"), add(mul(row, fields("outC")), channel), 4))]
-            : []),
-          ...y.map((value, j) =>
-            when(lessSigned(i32(j), last), [
-              ...storeFinished(
-                e.activation,
-                { ...extras.of(0), residual: e.residual ? convert("f64", load("f32", residual)) : undefined },
-                value,
-                bits,
-                out,
-              ),
-              increase(out, outStep),
-              ...(e.residual ? [increase(residual, residualStep)] : []),
-            ]),
-          ),
-        ]);
-      };
+      const outputs: Stmt[] = [
+        ...m.slice(0, sizeOf(across)).map((v, j) => set(v, load("f64", at, j * 8))),
+        ...along.prepare,
+        ...along.results.map((v, j) => set(y[j], v)),
+        set(
+          out,
+          after(fields("out"), add(add(mul(row, fields("outStride")), fields("outOffset")), channel), 4),
+        ),
+        ...(e.residual
+          ? [set(residual, after(fields("residual"), add(mul(row, fields("outC")), channel), 4))]
+          : []),
+        ...y.map((value, j) =>
+          when(lessSigned(i32(j), last), [
+            ...storeFinished(
+              e.activation,
+              { ...extras.of(0), residual: e.residual ? convert("f64", load("f32", residual)) : undefined },
+              value,
+              bits,
+              out,
+            ),
+            increase(out, outStep),
+            ...(e.residual ? [increase(residual, residualStep)] : []),
+          ]),
+        ),
+      ];
       return [
         set(outStep, shiftLeft(fields("outStride"), i32(2))),
         set(residualStep, shiftLeft(fields("outC"), i32(2))),
@@ -361,17 +368,29 @@ const finishTiles = once(
             set(pixel, add(mul(divU(line, fields("tilesY")), fields("outH")), oy)),
             set(pixel, add(mul(pixel, fields("outW")), ox)),
             set(last, sub(fields("outW"), ox)),
-            set(sum, sums),
+            set(oy, sub(fields("outH"), oy)),
+            set(oy, select(less(oy, i32(down.side)), oy, i32(down.side))),
+            set(sum, add(sums, mul(and(sub(t, tile), i32(rows - 1)), i32(8 * columns)))),
             count(channel, shiftLeft(p, i32(2)), channelEnd, i32(1), [
               ...extras.load(fields, channel),
-              ...Array.from({ length: sizeOf(across) }, (_, j) => columnOf(j)).flat(),
-              ...Array.from({ length: down.side }, (_, i) => rowOf(i)),
+              set(at, half),
+              set(end, add(half, i32(8 * sizeOf(across)))),
+              set(from, sum),
+              again(unequal(at, end), [...column, increase(at, i32(8)), increase(from, i32(blockBytes))]),
+              set(at, half),
+              set(end, add(half, mul(oy, i32(8 * sizeOf(across))))),
+              set(row, pixel),
+              again(unequal(at, end), [
+                ...outputs,
+                increase(at, i32(8 * sizeOf(across))),
+                increase(row, fields("outW")),
+              ]),
               increase(sum, i32(8)),
             ]),
-            increase(sums, i32(8 * columns)),
+            // Tiles stand in pairs; an odd last one has a pair for itself.
+            when(and(sub(t, tile), i32(rows - 1)), [increase(sums, i32(sumsStep))]),
           ]),
-          // Tiles stand in pairs.
-          increase(sums, mul(and(sub(tileEnd, tile), i32(rows - 1)), i32(8 * columns))),
+          when(and(sub(tileEnd, tile), i32(rows - 1)), [increase(sums, i32(sumsStep))]),
         ]),
       ];
     }),
@@ -380,7 +399,7 @@ const finishTiles = once(
 const convolve = once((form: Form): Fn => {
   const transform = transformTile(form);
   const finish = finishTiles(form);
-  const { places, halfAt, columnsAt, sumsAt } = scratchOf(form.tile);
+  const { places, halfAt, columnsAt, sumsAt, sumsStep } = scratchOf(form.tile);
   return func("winograd", 3, ([params, task, scratch], scope) => {
     const fields = readerOf(form.epilogue, params);
     const [tile, tileEnd, panel, panelEnd, t, p, step, stepEnd, k, to, phase, skipped] = scope.some("i32");
@@ -392,11 +411,9 @@ const convolve = once((form: Form): Fn => {
       set(panel, mul(remU(task, fields("groups")), fields("taskPanels"))),
       set(panelEnd, limited(add(panel, fields("taskPanels")), fields("panels"))),
       set(pairs, shiftRight(add(sub(tileEnd, tile), i32(1)), i32(1))),
-      set(sumStep, mul(pairs, i32(blockBytes))),
-      count(place, i32(0), i32(places), i32(1), [
-        set(sums, add(add(scratch, i32(sumsAt)), mul(place, i32(sumsStep)))),
-        call(clearSums, sums, add(sums, mul(sumStep, sub(panelEnd, panel)))),
-      ]),
+      set(sumStep, mul(pairs, i32(sumsStep))),
+      set(sums, add(scratch, i32(sumsAt))),
+      call(clearSums, sums, add(sums, mul(sumStep, sub(panelEnd, panel)))),
       count(step, i32(0), fields("steps"), fields("stepsAtOnce"), [
         set(stepEnd, limited(add(step, fields("stepsAtOnce")), fields("steps"))),
         set(k, sub(stepEnd, step)),
@@ -426,7 +443,7 @@ const convolve = once((form: Form): Fn => {
         ]),
         count(place, i32(0), i32(places), i32(1), [
           set(to, add(scratch, mul(place, i32(tilesStep)))),
-          set(sums, add(add(scratch, i32(sumsAt)), mul(place, i32(sumsStep)))),
+          set(sums, add(add(scratch, i32(sumsAt)), mul(place, i32(blockBytes)))),
           count(p, panel, panelEnd, i32(1), [
             set(w, add(mul(add(mul(place, fields("panels")), p), fields("steps")), step)),
             call(
@@ -436,12 +453,21 @@ const convolve = once((form: Form): Fn => {
               shiftLeft(k, i32(2)),
             ),
             set(sumsEnd, add(sums, sumStep)),
-            call(multiplyPanels, to, add(scratch, i32(columnsAt)), sums, sumsEnd, k),
+            call(multiplyPanels, to, add(scratch, i32(columnsAt)), sums, sumsEnd, i32(sumsStep), k),
             set(sums, sumsEnd),
           ]),
         ]),
       ]),
-      call(finish, params, add(scratch, i32(sumsAt)), tile, tileEnd, panel, panelEnd),
+      call(
+        finish,
+        params,
+        add(scratch, i32(sumsAt)),
+        add(scratch, i32(halfAt)),
+        tile,
+        tileEnd,
+        panel,
+        panelEnd,
+      ),
     ];
   });
 });
