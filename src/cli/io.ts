@@ -12,6 +12,19 @@ export interface Io {
   readonly columns: number;
 }
 
+/** What this program draws with. */
+const drawn = ["\r\x1b[K", "\x1b[K", "\x1b[32m", "\x1b[39m", "\x1b[1;31m", "\x1b[0m", "\r\n", "\n", "\t"];
+
+/**
+ * Text with other control characters made visible: names out of files would otherwise command the terminal, to clear it, to
+ * retitle it, or to show another name.
+ */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c, at: number) =>
+    drawn.some((own) => text.startsWith(own, at)) ? c : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
 /** The process's own streams, by the conventions of NO_COLOR, TERM=dumb and CI. */
 export function processIo(env: NodeJS.ProcessEnv = process.env): Io {
   const { stdout, stderr } = process;
@@ -22,9 +35,9 @@ export function processIo(env: NodeJS.ProcessEnv = process.env): Io {
   return {
     out: (text) =>
       new Promise((resolve, reject) => {
-        stdout.write(text, (error) => (error ? reject(error) : resolve()));
+        stdout.write(stdout.isTTY ? visible(text) : text, (error) => (error ? reject(error) : resolve()));
       }),
-    err: (text) => void stderr.write(text),
+    err: (text) => void stderr.write(visible(text)),
     terminal,
     colour: terminal && !env.NO_COLOR,
     columns: stderr.columns ?? 80,
