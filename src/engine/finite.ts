@@ -6,8 +6,11 @@ import type { WeightSource } from "./weights.ts";
 
 /** What of an array is no number, in words, such as "NaN at 3 of its 1024 values, first at 17"; undefined where all is well. */
 export function notFinite(values: Float32Array): string | undefined {
+  // Nothing times a number is nothing, and NaN for what is none: a loop without a question.
+  let nothing = 0;
+  for (let i = 0; i < values.length; i++) nothing += values[i] * 0;
+  if (nothing === 0) return undefined;
   const first = values.findIndex((v) => !Number.isFinite(v));
-  if (first < 0) return undefined;
   let count = 0;
   for (const v of values) if (!Number.isFinite(v)) count++;
   const what = Number.isNaN(values[first]) ? "NaN" : "infinity";

@@ -101,35 +101,38 @@ function sumUp(out: Float64Array, factors: readonly number[], sources: readonly 
 export function winogradPacking({ down, across }: Tile, filter: Filter, channels: number): Packing {
   const { kernelH, kernelW, strideH, strideW, inC, outC } = filter;
   const [rows, columns] = [winogradMatrices(down).filter, winogradMatrices(across).filter];
-  const plane = inC * outC;
   const panels = Math.ceil(outC / channels);
   const phases = strideH * strideW;
-  const step = panels * phases * inC * channels;
-  const chunk = rows.length * columns.length * step;
+  const panelLength = phases * inC * channels;
+  const placeLength = panels * panelLength;
+  const chunk = rows.length * columns.length * placeLength;
   const text = ({ side, points }: Minimal) => `${side} of ${points}`;
   return {
     layout: `winograd ${text(down)} by ${text(across)} in panels${channels}`,
     chunks: [chunk],
     pack(values) {
-      const taps = Array.from(
-        { length: kernelH * kernelW },
-        (_, i) => new Float64Array(values.subarray(i * plane, (i + 1) * plane)),
-      );
-      const nothing = new Float64Array(plane);
-      const tap = (y: number, x: number) => (y < kernelH && x < kernelW ? taps[y * kernelW + x] : nothing);
       const packed = new Float32Array(chunk);
-      const halves = Array.from({ length: across.taps }, () => new Float64Array(plane));
-      const whole = new Float64Array(plane);
-      for (let phase = 0; phase < phases; phase++) {
+      const vector = () => new Float64Array(outC);
+      /** The taps of one input channel, column by column: what is worked on stays in the first cache. */
+      const taps = columns[0].map(() => rows[0].map(vector));
+      const halves = taps.map(vector);
+      const whole = vector();
+      for (let step = 0; step < phases * inC; step++) {
+        const [phase, channel] = [Math.floor(step / inC), step % inC];
         const [top, left] = [Math.floor(phase / strideW), phase % strideW];
-        for (const [i, row] of rows.entries()) {
-          for (const [x, half] of halves.entries()) {
-            const column = row.map((_, y) => tap(y * strideH + top, x * strideW + left));
-            sumUp(half, row, column);
+        for (const [x, column] of taps.entries()) {
+          for (const [y, tap] of column.entries()) {
+            const [row, col] = [y * strideH + top, x * strideW + left];
+            const at = ((row * kernelW + col) * inC + channel) * outC;
+            if (row < kernelH && col < kernelW) tap.set(values.subarray(at, at + outC));
+            else tap.fill(0);
           }
+        }
+        for (const [i, row] of rows.entries()) {
+          for (const [x, half] of halves.entries()) sumUp(half, row, taps[x]);
           for (const [j, column] of columns.entries()) {
             sumUp(whole, column, halves);
-            writePlace(whole, packed, (i * columns.length + j) * step + phase * inC * channels);
+            writePlace(whole, packed, (i * columns.length + j) * placeLength + step * channels);
           }
         }
       }
@@ -137,16 +140,12 @@ export function winogradPacking({ down, across }: Tile, filter: Filter, channels
     },
   };
 
-  /** One place of the transformed filters, from `at` on. */
+  /** One input channel of a place of the transformed filters, whose first panel has it at `at`. */
   function writePlace(whole: Float64Array, packed: Float32Array, at: number): void {
-    for (let panel = 0; panel < panels; panel++) {
-      const first = panel * channels;
+    for (let first = 0; first < outC; first += channels) {
       const filled = Math.min(channels, outC - first);
-      for (let channel = 0; channel < inC; channel++) {
-        const from = channel * outC + first;
-        const to = at + (panel * phases * inC + channel) * channels;
-        for (let k = 0; k < filled; k++) packed[to + k] = whole[from + k];
-      }
+      for (let k = 0; k < filled; k++) packed[at + k] = whole[first + k];
+      at += panelLength;
     }
   }
 }
