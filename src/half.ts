@@ -22,6 +22,21 @@ export function toHalf(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
 }
 
+/** All of `values` in half precision. */
+export function toHalves(values: Float32Array): Uint16Array {
+  const from = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < halves.length; i++) {
+    const magnitude = from[i] & 0x7fffffff;
+    // What stays a normal number takes a few operations on its bits; see above for the rest.
+    halves[i] =
+      magnitude >= 0x38800000 && magnitude < 0x477ff000
+        ? ((from[i] >>> 16) & 0x8000) | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
+        : toHalf(values[i]);
+  }
+  return halves;
+}
+
 /** The bits of half precision as a number. */
 export function fromHalf(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;

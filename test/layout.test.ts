@@ -13,7 +13,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   checkpoint: ["tar-header.ts", "half.ts", "errors.ts", "tensor.ts"],
   wasm: [],
   kernels: ["wasm", "tensor.ts", "errors.ts"],
-  engine: ["kernels", "wasm", "tensor.ts", "errors.ts"],
+  engine: ["kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],
   "nearest.ts": [],
   "half.ts": [],
   "tar-header.ts": [],

@@ -5,7 +5,7 @@ import { ExitCode, UsageError } from "../errors.ts";
 import type { ExtractReport, ExtractRequest, StageTimes } from "../features/extract.ts";
 import { formats } from "../features/formats/index.ts";
 import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
-import { pools } from "../features/numbers.ts";
+import { pools, precisions } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { jpegMethods } from "../images/jpeg.ts";
 import { shadowRules } from "../match/shadows.ts";
@@ -96,6 +96,9 @@ const options: readonly Option[] = [
   choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
   threadsOption(),
+  choice("--precision <p>", "how the GPU keeps weights; f16 takes half the memory, and the loss is told", [
+    ...precisions,
+  ]).default("f32"),
   option("--batch-size <n>", "images computed at once, or auto: what suits the device; changes no result")
     .argParser((text) => (text === "auto" ? text : wholeNumber(4096)(text)))
     .default("auto"),

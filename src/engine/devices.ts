@@ -1,5 +1,5 @@
 /** Choosing a device, and saying why. */
-import { DeviceError } from "../errors.ts";
+import { DeviceError, UsageError } from "../errors.ts";
 import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
 import { probe } from "./probe.ts";
@@ -17,21 +17,30 @@ export interface DeviceWishes {
   readonly program?: Program;
   /** Under "auto": the device, as "backend adapter", that is taken without a trial where it is there. */
   readonly keepTo?: string;
+  /** Whether weights are kept in half precision, which takes a WebGPU adapter that knows it. */
+  readonly halfWeights?: boolean;
 }
 
 /**
  * Opens the device called `name`. "auto" is a hardware adapter where there is one. An adapter in software (lavapipe,
  * SwiftShader) computes on the same cores as the CPU path: it is taken only when it is faster at the heaviest step of the
  * program, and without a program it is not. `notice` is told the choice.
- * @throws DeviceError when "webgpu" is asked for and there is no adapter.
+ * @throws DeviceError when "webgpu" is asked for and there is no adapter; UsageError when half precision is asked of another
+ * device.
  */
 export async function openDevice(
   name: DeviceName,
-  { notice = () => {}, threads, program, keepTo }: DeviceWishes = {},
+  { notice = () => {}, threads, program, keepTo, halfWeights = false }: DeviceWishes = {},
 ): Promise<Device> {
+  if (halfWeights && name !== "webgpu") {
+    throw new UsageError(
+      "Weights in half precision are for GPUs only.",
+      "Add --device webgpu, or leave --precision f16 out.",
+    );
+  }
   if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
-  const adapter = await openWebGpu().catch((error: unknown) => {
+  const adapter = await openWebGpu({ halfWeights }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return undefined;

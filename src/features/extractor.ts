@@ -21,7 +21,10 @@ import {
 import { chooseWeights } from "./weights.ts";
 
 export interface ExtractorOptions
-  extends Pick<NetworkOptions, "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "notice">,
+  extends Pick<
+      NetworkOptions,
+      "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "precision" | "notice"
+    >,
     DecodeOptions {
   /** A network's name, or "auto" to have it told from the checkpoint. */
   readonly model: string;

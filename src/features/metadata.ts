@@ -80,6 +80,8 @@ export interface WeightsNote {
   readonly sha256?: string;
   /** Whether moving averages of the variables were used instead of the variables. */
   readonly ema?: boolean;
+  /** Of weights that the device keeps in half precision: the largest change of a feature of a picture of noise, as a part of the largest. */
+  readonly halfError?: number;
   readonly warning?: string;
 }
 
@@ -118,10 +120,12 @@ export function describeRun(run: {
     featureShape: run.shape,
     dtype: run.dtype,
     format: run.format,
-    weights:
-      network.weights.kind === "seeded"
+    weights: {
+      ...(network.weights.kind === "seeded"
         ? { kind: "seeded", trained: false, warning: untrainedWarning }
-        : { trained: true, ...network.weights },
+        : { trained: true, ...network.weights }),
+      halfError: network.halfError,
+    },
     preprocess: run.preprocess,
     backend,
     adapter: adapter.join(" "),

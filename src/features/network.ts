@@ -2,6 +2,7 @@
 import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
 import { compile } from "../engine/compile.ts";
 import { type DeviceName, openDevice } from "../engine/devices.ts";
+import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { classesIn, explainMisfit, fitOf, type Shapes } from "../match/fit.ts";
@@ -10,8 +11,10 @@ import { type ShadowRule, useShadows, withShadows } from "../match/shadows.ts";
 import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
-import type { Shape } from "../tensor.ts";
-import { type Computed, largestBatch, openRunner } from "./recovery.ts";
+import { seededUnits } from "../seeded.ts";
+import { type Shape, sizeOf } from "../tensor.ts";
+import type { Precision } from "./numbers.ts";
+import { type Computed, largestBatch, openRunner, type Runner } from "./recovery.ts";
 
 /** Where the weights came from. Untrained weights are called so wherever they are used. */
 export type WeightOrigin =
@@ -44,6 +47,8 @@ export interface NetworkOptions {
   readonly checkpoint?: string;
   /** Whether moving averages of the variables are used; `auto` when left out. */
   readonly ema?: ShadowRule;
+  /** How exactly the device keeps the weights; float32 when left out. Sums are float32 in either case. */
+  readonly precision?: Precision;
   /** Receives sentences that the user should see (the device chosen and why). */
   readonly notice?: (sentence: string) => void;
   /** How devices are opened; the engine's own way when left out. Tests give devices that fail. */
@@ -71,6 +76,8 @@ export interface Network {
   /** The adapter's or processor's own name. */
   readonly adapter: string;
   readonly weights: WeightOrigin;
+  /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
+  readonly halfError?: number;
   /**
    * The end points of `count` images that lie back to back in `images`, one array each, in order; image i's bits do not
    * depend on the others.
@@ -185,6 +192,25 @@ function checkImageSize(size: number | undefined): void {
   );
 }
 
+const noiseFor = ({ inputs: [{ shape }] }: Program): Float32Array =>
+  seededUnits("a picture of noise", sizeOf(shape));
+
+/** The outputs for a picture of noise of a network that is closed then. */
+async function outputsOf(runner: Runner): Promise<readonly Float32Array[]> {
+  try {
+    return (await runner.run(noiseFor(runner.program), 1)).outputs;
+  } finally {
+    await runner.close();
+  }
+}
+
+/** The largest difference in any end point, as a part of that end point's largest value. */
+function largestShift(exact: readonly Float32Array[], found: readonly Float32Array[]): number {
+  const most = (values: Float32Array) => values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  const shifts = exact.map((values, i) => most(values.map((v, k) => v - found[i][k])) / (most(values) || 1));
+  return Math.max(...shifts);
+}
+
 /**
  * Opens the checkpoint, compiles the network up to the end points and loads its weights.
  * @throws UsageError (unknown network, end point or size), CheckpointError (weights), DeviceError (no adapter).
@@ -195,16 +221,29 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const loaded = await loadWeights(model, options);
   const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), loaded.endPoints);
   try {
-    const runner = await openRunner({
-      device: options.device,
-      openDevice: options.openDevice ?? openDevice,
-      source: loaded.source,
-      programOf,
-      notice: options.notice ?? (() => {}),
-      threads: options.threads,
-      keepTo: options.keepTo,
-    });
+    const notice = options.notice ?? (() => {});
+    const halfWeights = options.precision === "f16";
+    const open = (half: boolean) =>
+      openRunner({
+        device: options.device,
+        openDevice: options.openDevice ?? openDevice,
+        source: loaded.source,
+        programOf,
+        notice,
+        threads: options.threads,
+        keepTo: options.keepTo,
+        halfWeights: half,
+      });
+    /** What a network gives for a picture of noise; the float32 one is closed again before the other takes its memory. */
+    const exact = halfWeights ? await outputsOf(await open(false)) : undefined;
+    const runner = await open(halfWeights);
     const { program } = runner;
+    const halfError = exact && largestShift(exact, (await runner.run(noiseFor(program), 1)).outputs);
+    if (halfError !== undefined) {
+      notice(
+        `Weights are kept in half precision: on a picture of noise, features differ by up to ${(100 * halfError).toPrecision(2)} % of the largest.`,
+      );
+    }
     return {
       model: model.name,
       endPoints: program.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
@@ -218,6 +257,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
         return runner.device.adapter;
       },
       weights: loaded.origin,
+      halfError,
       run: runner.run,
       explain: runner.explain,
       async close() {

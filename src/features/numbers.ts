@@ -16,6 +16,10 @@ export function unitLength(values: Float32Array): Float32Array {
   return length > 0 ? values.map((v) => v / length) : values;
 }
 
+/** How a device keeps weights. */
+export const precisions = ["f32", "f16"] as const;
+export type Precision = (typeof precisions)[number];
+
 /** How a map [height, width, channels] becomes a vector. */
 export const pools = ["none", "avg", "max", "gem", "flatten"] as const;
 export type Pool = (typeof pools)[number];

@@ -71,6 +71,7 @@ export async function openFor(
     ema: request.ema,
     device: request.device,
     threads: request.threads,
+    precision: request.precision,
     keepTo,
     ...weights,
     notice,

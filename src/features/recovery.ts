@@ -44,6 +44,7 @@ export interface RunnerOptions {
   readonly threads?: number;
   /** See NetworkOptions. */
   readonly keepTo?: string;
+  readonly halfWeights?: boolean;
 }
 
 /** A device with one session a batch size; they share its weights. The last batch of a run is often a smaller one. */
@@ -61,9 +62,9 @@ export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingByte
 
 /** @throws DeviceError, and what the weights' source throws. */
 export async function openRunner(options: RunnerOptions): Promise<Runner> {
-  const { openDevice, programOf, source, notice, threads, keepTo } = options;
+  const { openDevice, programOf, source, notice, threads, keepTo, halfWeights } = options;
   const single = programOf(1);
-  const wishes = { notice, threads, program: single, keepTo };
+  const wishes = { notice, threads, program: single, keepTo, halfWeights };
   /** Faults since the last success. */
   let faults = 0;
   /** Images at once; it only falls. */

@@ -15,6 +15,7 @@ import {
   flatDispatch,
   flatIndex,
   flatWorkgroup,
+  weightElement,
   wgslModule,
   windowParams,
 } from "./wgsl.ts";
@@ -62,7 +63,9 @@ export function tiledConvolution(
     each(tilePixels, (j) =>
       ["a", "b"].map((v) => `${to}${v}${j} += ${from}${v}${j}; ${from}${v}${j} = vec4f();`).join(" "),
     );
-  const tap = (lane: string) => `        wa = filterPanels[w]; wb = filterPanels[w + 1u]; w += 2u;
+  const tap = (
+    lane: string,
+  ) => `        wa = vec4f(filterPanels[w]); wb = vec4f(filterPanels[w + 1u]); w += 2u;
 ${each(tilePixels, (j) => `        a${j} = fma(vec4f(x${j}${lane}), wa, a${j}); b${j} = fma(vec4f(x${j}${lane}), wb, b${j});`)}`;
   const prefixes = ["", "group_", "total_"].slice(0, levels);
   const [sumA, sumB] = ["a", "b"].map((v) => (j: number) => `${prefixes[levels - 1]}${v}${j}`);
@@ -86,7 +89,7 @@ ${each(tilePixels, (j) => `        a${j} = fma(vec4f(x${j}${lane}), wa, a${j}); 
     params: params(0),
     inputs: [
       { name: "x", type: input },
-      { name: "filterPanels", type: "vec4f" },
+      { name: "filterPanels", type: weightElement(caps) },
       ...epilogueInputs(epilogue, output),
     ],
     output,

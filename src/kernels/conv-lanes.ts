@@ -14,6 +14,7 @@ import {
   flatDispatch,
   flatIndex,
   flatWorkgroup,
+  weightElement,
   wgslModule,
   windowParams,
 } from "./wgsl.ts";
@@ -118,7 +119,7 @@ ${each(pixels, (j) => `s${j}_${v} = fma(vec4f(x${j}.${"xyzw"[step]}), w, s${j}_$
   /** A row of the window may itself be short enough for a block. */
   const rowsAreBlocks = g.kernelW * g.inC <= longest;
   const inner = (from: string, to: string) => `        for (var c = ${from}; c < ${to}; c++) {
-${each(loads, (l) => `let w${l} = filterPanels[w + ${l * lanes}u];`)}
+${each(loads, (l) => `let w${l} = vec4f(filterPanels[w + ${l * lanes}u]);`)}
           w += ${loads * lanes}u;
 ${each(pixels, load)}
 ${products4}
@@ -273,7 +274,7 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
     params: params(0),
     inputs: [
       { name: "x", type: "vec4f" },
-      { name: "filterPanels", type: "vec4f" },
+      { name: "filterPanels", type: weightElement(caps) },
       ...epilogueInputs(epilogue, "vec4f"),
     ],
     output: "vec4f",

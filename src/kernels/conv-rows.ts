@@ -7,7 +7,7 @@ import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
 import { groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { each, encodeParams, wgslModule } from "./wgsl.ts";
+import { each, encodeParams, weightElement, wgslModule } from "./wgsl.ts";
 
 /** Rows of sums that a lane keeps at most. */
 const mostRows = 8;
@@ -77,7 +77,7 @@ export function rowsProduct(label: string, g: WindowGeometry, epilogue: Epilogue
     params: params(0),
     inputs: [
       { name: "x", type: "vec4f" },
-      { name: "filterPanels", type: "vec4f" },
+      { name: "filterPanels", type: weightElement(caps) },
       ...epilogueInputs(epilogue, output),
     ],
     output,
@@ -93,7 +93,7 @@ ${each(kept, (j) => `  let start${j} = min(firstRow + ${j}u, p.rows - 1u) * p.de
 ${each(kept, (j) => `    let x${j} = x[start${j} + min(base + lane, p.depth - 1u)];`)}
     let end = min(${lanes}u, p.depth - base);
     for (var q = 0u; q < end; q++) {
-${each(4, (k) => `      let w${k} = filterPanels[w + ${k * lanes}u];`)}
+${each(4, (k) => `      let w${k} = vec4f(filterPanels[w + ${k * lanes}u]);`)}
       w += ${4 * lanes}u;
 ${each(kept, (j) => `      let v${j} = subgroupShuffle(x${j}, q);\n${each(4, (k) => `      s${j} = fma(vec4f(v${j}.${"xyzw"[k]}), w${k}, s${j});`)}`)}
       // Blocks of sixteen products; see panels.ts.

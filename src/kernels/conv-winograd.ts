@@ -39,6 +39,7 @@ const productOf = (g: WindowGeometry, tiles: number): WindowGeometry =>
 
 export const winogradFits = (g: WindowGeometry, kind: Minimal, caps: Caps): boolean =>
   isMinimal(g) &&
+  !caps.halfWeights &&
   (kind.side === 2 || caps.roundsFreely) &&
   g.inC % 4 === 0 &&
   lanesFit(g, caps) &&

@@ -19,6 +19,8 @@ export interface Caps {
    * hand every error on (see `roundsFreely` in src/engine/variants.ts).
    */
   readonly roundsFreely: boolean;
+  /** Whether weights that are laid out for a kernel are kept in half precision; sums stay float32. */
+  readonly halfWeights: boolean;
 }
 
 export type Activation = "none" | "relu" | "relu6";
@@ -62,6 +64,8 @@ export interface Packing {
   readonly layout: string;
   /** Floats in each chunk. */
   readonly chunks: readonly number[];
+  /** Whether the device is to keep what `pack` gives in half precision. */
+  readonly half?: boolean;
   pack(values: Float32Array, chunk: number): Float32Array;
 }
 

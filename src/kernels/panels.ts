@@ -19,8 +19,9 @@ export function panelPacking(g: WindowGeometry, channels: number, caps: Caps, ro
     chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
   }
   return {
-    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}`,
+    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}${caps.halfWeights ? " in half precision" : ""}`,
     chunks,
+    half: caps.halfWeights,
     pack(filter, chunk) {
       const packed = new Float32Array(chunks[chunk]);
       const taps = g.kernelH * g.kernelW * g.inC;

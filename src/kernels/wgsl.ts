@@ -38,7 +38,10 @@ export function encodeParams(params: Params): ArrayBuffer {
   return bytes;
 }
 
-export type Element = "f32" | "vec4f";
+export type Element = "f32" | "vec4f" | "vec4h";
+
+/** The type of packed weights; what is read of them is converted by vec4f(), which leaves a vec4f as it is. */
+export const weightElement = ({ halfWeights }: Caps): Element => (halfWeights ? "vec4h" : "vec4f");
 
 export interface ModuleParts {
   /** An example of the parameters: names and types are read off it. */
@@ -63,7 +66,8 @@ export function wgslModule(parts: ModuleParts): string {
     ),
     `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
   ];
-  return `${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
+  const half = parts.inputs.some(({ type }) => type === "vec4h");
+  return `${half ? "enable f16;\n" : ""}${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
 ${bindings.join("\n")}
 ${parts.head ?? ""}
 @compute @workgroup_size(${parts.workgroup.join(", ")})

@@ -77,6 +77,9 @@ export interface Tile {
   readonly across: Minimal;
 }
 
+/** Multiplications of a tile, for a pair of an input and an output channel. */
+export const placesOf = ({ down, across }: Tile): number => sizeOf(down) * sizeOf(across);
+
 type Filter = Pick<WindowGeometry, "kernelH" | "kernelW" | "strideH" | "strideW" | "inC" | "outC">;
 
 /** out = the sum of each source times its factor. */

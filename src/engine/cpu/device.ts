@@ -20,6 +20,7 @@ const caps: Caps = {
   maxWorkgroupsPerDimension: 1,
   subgroupSize: 0,
   roundsFreely: true,
+  halfWeights: false,
 };
 
 export interface CpuOptions {

@@ -36,9 +36,10 @@ const wantedLimits = [
 
 /**
  * Opens the system's preferred adapter with the limits it has.
- * @throws DeviceError when there is no adapter or it refuses a device.
+ * @throws DeviceError when there is no adapter, it refuses a device, or does not know half precision where weights shall
+ * be kept in it.
  */
-export async function openAdapter(): Promise<OpenAdapter> {
+export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
   const { create, globals } = await import("webgpu").catch((cause: unknown) => {
     throw new DeviceError(
       "The WebGPU library does not load on this machine.",
@@ -56,6 +57,15 @@ export async function openAdapter(): Promise<OpenAdapter> {
   const requiredFeatures: GPUFeatureName[] = [];
   if (timestamps) requiredFeatures.push("timestamp-query");
   if (subgroups) requiredFeatures.push("subgroups");
+  if (halfWeights) {
+    if (!features.has("shader-f16")) {
+      throw new DeviceError(
+        `The adapter ${info.description} does not know half precision (shader-f16).`,
+        "Leave --precision f16 out.",
+      );
+    }
+    requiredFeatures.push("shader-f16");
+  }
   let device: GPUDevice | undefined = await adapter
     .requestDevice({
       requiredLimits: Object.fromEntries(wantedLimits.map((name) => [name, limits[name]])),
@@ -66,7 +76,9 @@ export async function openAdapter(): Promise<OpenAdapter> {
         cause,
       });
     });
-  const name = info.description || info.device || info.vendor || "unknown adapter";
+  const own = info.description || info.device || info.vendor || "unknown adapter";
+  // A device's name stands for the bits that it gives.
+  const name = halfWeights ? `${own}, weights in half precision` : own;
   return {
     device,
     name,
@@ -76,6 +88,7 @@ export async function openAdapter(): Promise<OpenAdapter> {
       maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
       roundsFreely: true,
+      halfWeights,
       subgroupSize: subgroups ? (info.subgroupMinSize ?? 0) : 0,
     },
     timestamps,

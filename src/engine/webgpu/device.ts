@@ -1,5 +1,6 @@
 /** The WebGPU executor's device: loads programs, keeps weights and pipelines. */
 import { DeviceError } from "../../errors.ts";
+import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
 import type { Caps, GpuKernel } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
@@ -22,7 +23,7 @@ export interface WebGpuDevice extends Device {
 /** A weight on the device, in as many pieces as its layout has chunks. */
 type Chunks = readonly GPUBuffer[];
 
-function upload(device: GPUDevice, label: string, values: Float32Array): GPUBuffer {
+function upload(device: GPUDevice, label: string, values: Float32Array | Uint16Array): GPUBuffer {
   const buffer = device.createBuffer({
     label,
     // Vector bindings want whole vectors.
@@ -30,9 +31,23 @@ function upload(device: GPUDevice, label: string, values: Float32Array): GPUBuff
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
     mappedAtCreation: true,
   });
-  new Float32Array(buffer.getMappedRange()).set(values);
+  new Uint8Array(buffer.getMappedRange()).set(
+    new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  );
   buffer.unmap();
   return buffer;
+}
+
+/** @throws DeviceError where a weight is too large for half precision. */
+function halvesOf(values: Float32Array, weight: string): Uint16Array {
+  const halves = toHalves(values);
+  if (halves.some((h) => (h & 0x7c00) === 0x7c00)) {
+    throw new DeviceError(
+      `${weight} holds numbers beyond ${mostHalf}, the largest of half precision.`,
+      "Leave --precision f16 out.",
+    );
+  }
+  return halves;
 }
 
 /**
@@ -40,7 +55,7 @@ function upload(device: GPUDevice, label: string, values: Float32Array): GPUBuff
  * @throws DeviceError when there is none.
  */
 export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevice> {
-  const opened = await openAdapter();
+  const opened = await openAdapter(limits.halfWeights);
   const caps = { ...opened.caps, ...limits };
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
@@ -106,7 +121,10 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
             const values = await makeWeight(operand.weight, source);
             const chunks = await guard.guarded(`loading ${operand.weight.key}`, () =>
               packing
-                ? packing.chunks.map((_, chunk) => upload(gpu, key, packing.pack(values, chunk)))
+                ? packing.chunks.map((_, chunk) => {
+                    const packed = packing.pack(values, chunk);
+                    return upload(gpu, key, packing.half ? halvesOf(packed, operand.weight.key) : packed);
+                  })
                 : [upload(gpu, key, values)],
             );
             weights.set(key, chunks);

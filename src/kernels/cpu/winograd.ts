@@ -20,7 +20,6 @@ import {
   divU,
   type Expr,
   type Fn,
-  float,
   func,
   i32,
   increase,
@@ -29,7 +28,6 @@ import {
   load,
   mul,
   remU,
-  type Scope,
   type Stmt,
   select,
   set,
@@ -43,7 +41,7 @@ import {
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
-import { type Minimal, polynomialOf, sizeOf, type Tile, winogradPacking } from "../winograd.ts";
+import { type Minimal, placesOf, sizeOf, type Tile, winogradPacking } from "../winograd.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
@@ -58,6 +56,8 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
+import { phasesOf, tileFor, tilesOf } from "./winograd-tiles.ts";
+import { transformIn, transformOut } from "./winograd-transforms.ts";
 
 const mostTiles = 32;
 const mostPanels = 16;
@@ -72,24 +72,6 @@ const tilesStep = tileSteps * 8 + 64;
 /** The half-transformed tile, [row][column][channel]. */
 const halfStep = halfSteps * 8;
 
-/**
- * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
- * from one to seven times that of a plain product of two numbers, for tiles of two axes of eight.
- */
-const pointsFor: Readonly<Record<number, readonly number[]>> = {
-  1: [],
-  3: [0, 1],
-  4: [0, 1, -1],
-  5: [0, 1, -1, 2],
-  6: [0, 1, -1, 2, -2],
-  7: [0, 1, -1, 0.5, -0.5, -2],
-  8: [0, 1, -1, 2, -2, 0.5, -0.5],
-  9: [0, 1, -1, 2, -2, 0.5, -0.5, -0.25],
-  10: [0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2],
-};
-/** The largest axis of a tile, beyond which it was slower, and of one whose other axis has nothing to transform. */
-const mostPlaces = { both: 7, one: 10 } as const;
-
 /** What a kernel is made for: the rest are numbers. */
 interface Form {
   readonly epilogue: BakedEpilogue;
@@ -97,8 +79,8 @@ interface Form {
 }
 
 /** Where the pieces of a task's memory begin. */
-function scratchOf({ down, across }: Tile) {
-  const places = sizeOf(down) * sizeOf(across);
+function scratchOf(tile: Tile) {
+  const places = placesOf(tile);
   const halfAt = places * tilesStep;
   const columnsAt = halfAt + places * halfStep;
   const sumsAt = columnsAt + mostSteps * columns * 8;
@@ -140,103 +122,9 @@ const numbers = [
 
 type Numbers = Record<(typeof numbers)[number], number>;
 type Field = "out" | "x" | "w" | "scale" | "bias" | "residual" | keyof Numbers;
-type F64 = Expr<"f64">;
 
 const readerOf = (e: BakedEpilogue, params: Expr<"i32">): Fields<Field> =>
   fieldsOf<Field>(params, ["x", "w", ...epilogueFields(e)], numbers);
-
-/** The sum of values times constants. */
-function weighted(factors: readonly number[], values: readonly F64[]): F64 {
-  const terms = values.flatMap((value, i) => (factors[i] ? [{ factor: factors[i], value }] : []));
-  // A value that is taken as it is goes first, so that the others are added or subtracted.
-  terms.sort((a, b) => Number(b.factor === 1) - Number(a.factor === 1));
-  return (
-    terms
-      .map(({ factor, value }, i) => {
-        const size = i === 0 ? factor : Math.abs(factor);
-        return { minus: i > 0 && factor < 0, term: size === 1 ? value : mul(float("f64", size), value) };
-      })
-      .reduce<F64 | undefined>(
-        (sum, { minus, term }) => (sum ? (minus ? sub : add)(sum, term) : term),
-        undefined,
-      ) ?? float("f64", 0)
-  );
-}
-
-/** Points and their opposites next to each other: what they share is worked out once. */
-function pairsOf(points: readonly number[]) {
-  const pairs: { readonly point: number; readonly at: number; readonly opposite?: number }[] = [];
-  for (const [at, point] of points.entries()) {
-    const opposite = points.indexOf(-point);
-    if (opposite === at || opposite < 0) pairs.push({ point, at });
-    else if (opposite > at) pairs.push({ point, at, opposite });
-  }
-  return pairs;
-}
-
-/**
- * A transform along one axis, to be written out for any values: statements that prepare what several results share,
- * and the results.
- */
-type Transform = (values: readonly F64[]) => {
-  readonly prepare: readonly Stmt[];
-  readonly results: readonly F64[];
-};
-
-/** B^T. The polynomials of p and -p are one polynomial times x + p and times x - p. */
-function transformIn({ points }: Minimal, scope: Scope): Transform {
-  const pairs = pairsOf(points).map((pair) => ({ ...pair, shared: scope.locals("f64", 2) }));
-  return (values) => {
-    const prepare: Stmt[] = [];
-    const results: F64[] = [];
-    for (const { point, at, opposite, shared } of pairs) {
-      const roots = points.filter((_, i) => i !== at && i !== opposite);
-      const polynomial = polynomialOf(roots);
-      if (opposite === undefined) results[at] = weighted(polynomial, values.slice(0, polynomial.length));
-      else {
-        const [low, high] = shared;
-        prepare.push(
-          set(
-            low,
-            weighted(
-              polynomial.map((c) => c * point),
-              values.slice(0, polynomial.length),
-            ),
-          ),
-        );
-        prepare.push(set(high, weighted(polynomial, values.slice(1, polynomial.length + 1))));
-        results[at] = add(high, low);
-        results[opposite] = sub(high, low);
-      }
-    }
-    results.push(weighted(polynomialOf(points), values));
-    return { prepare, results };
-  };
-}
-
-/** A^T. The powers of p and -p differ in sign where they are odd. */
-function transformOut({ side, points }: Minimal, scope: Scope): Transform {
-  const pairs = pairsOf(points).map((pair) => ({ ...pair, shared: scope.locals("f64", 2) }));
-  return (values) => {
-    const prepare = pairs.flatMap(({ at, opposite, shared: [sum, difference] }) =>
-      opposite === undefined
-        ? []
-        : [set(sum, add(values[at], values[opposite])), set(difference, sub(values[at], values[opposite]))],
-    );
-    const results = Array.from({ length: side }, (_, i) => {
-      const terms = pairs.map(({ point, at, opposite, shared }) => ({
-        factor: point ** i,
-        value: opposite === undefined ? values[at] : shared[i % 2],
-      }));
-      if (i === side - 1) terms.push({ factor: 1, value: values[points.length] });
-      return weighted(
-        terms.map((t) => t.factor),
-        terms.map((t) => t.value),
-      );
-    });
-    return { prepare, results };
-  };
-}
 
 /**
  * (params, to, half, tile, phase, channel, channelEnd): transforms a tile's channels into one row of the panels of rows at
@@ -471,43 +359,6 @@ const convolve = once((form: Form): Fn => {
     ];
   });
 });
-
-const phasesOf = (g: WindowGeometry) => g.strideH * g.strideW;
-
-/** The way to cut `out` outputs of windows of `taps` into tiles that multiplies least; the smaller one of equals. */
-function axisFor(out: number, taps: number, most: number): Minimal {
-  const sides = taps === 1 ? [1] : Array.from({ length: Math.max(1, most - taps) }, (_, i) => i + 2);
-  const ways = sides.map((side) => ({ side, taps, points: pointsFor[side + taps - 1] ?? [] }));
-  const products = (axis: Minimal) => sizeOf(axis) * Math.ceil(out / axis.side);
-  return ways.reduce((best, way) => (products(way) < products(best) ? way : best));
-}
-
-function tileFor(g: WindowGeometry): Tile {
-  const [tapsDown, tapsAcross] = [Math.ceil(g.kernelH / g.strideH), Math.ceil(g.kernelW / g.strideW)];
-  const most = tapsDown > 1 && tapsAcross > 1 ? mostPlaces.both : mostPlaces.one;
-  return { down: axisFor(g.outH, tapsDown, most), across: axisFor(g.outW, tapsAcross, most) };
-}
-
-const tilesOf = (g: WindowGeometry, { down, across }: Tile) => ({
-  tilesX: Math.ceil(g.outW / across.side),
-  tilesY: Math.ceil(g.outH / down.side),
-});
-
-/** What transforming costs, in multiplications: for a place of an input channel, and of an output channel. */
-const transforming = { input: 8, output: 8 } as const;
-
-/** Whether it has less to do, with what its transforms cost. Never by the batch: the bits must not depend on it. */
-export function fitsWinograd(g: WindowGeometry): boolean {
-  const window = g.kernelH * g.kernelW;
-  if (g.dilationH > 1 || g.dilationW > 1 || window === 1) return false;
-  const longest = Math.max(Math.ceil(g.kernelH / g.strideH), Math.ceil(g.kernelW / g.strideW));
-  if (longest > 7) return false;
-  const tile = tileFor(g);
-  const { tilesX, tilesY } = tilesOf(g, tile);
-  const steps = phasesOf(g) * g.inC;
-  const ofPlace = steps * g.outC + transforming.input * steps + transforming.output * g.outC;
-  return scratchOf(tile).places * tilesX * tilesY * ofPlace < window * g.inC * g.outC * g.outH * g.outW;
-}
 
 export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
   const tile = tileFor(g);
