@@ -12,6 +12,7 @@ import { addExtract } from "./extract.ts";
 import { addFetch } from "./fetch.ts";
 import { addFiles } from "./files.ts";
 import { type Io, isBrokenPipe } from "./io.ts";
+import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { addVerify } from "./verify.ts";
@@ -20,6 +21,7 @@ const commands: readonly AddCommand[] = [
   addExtract,
   addModels,
   addLayers,
+  addKernels,
   addCheckpoint,
   addLoad,
   addFiles,

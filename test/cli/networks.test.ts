@@ -43,6 +43,22 @@ describe("models", () => {
   });
 });
 
+describe("kernels", () => {
+  it("lists the kernel of each layer, with its idea", async () => {
+    const { code, out } = await runMain("kernels", "inception_v1", "--device", "cpu");
+    expect(code).toBe(0);
+    expect(out).toMatch(/^InceptionV1\/Conv2d_1a_7x7 +conv2d +1x112x112x64 +winograd +4x4 .*panels$/m);
+    expect(out).toMatch(/^conv2d panels: Windows packed/m);
+  });
+
+  it("gives JSON", async () => {
+    const { out } = await runMain("kernels", "mobilenet_v1_025", "--device", "cpu", "--json");
+    const choices = JSON.parse(out);
+    expect(choices).toHaveLength(28);
+    expect(choices[1]).toMatchObject({ op: "depthwise_conv2d", name: "channels" });
+  });
+});
+
 describe("layers", () => {
   it("lists end points with what they cost", async () => {
     const { code, out } = await runMain("layers", "vgg_16");
