@@ -1,5 +1,5 @@
 /**
- * Winograd convolution on the GPU: tiles of the input are transformed, one product for each of the (m+2)^2 places, and
+ * Winograd convolution on the GPU: tiles of the input are transformed, one product for each of a tile's places, and
  * the products are transformed back with the epilogue. Groups of tiles go through the three stages together, so that
  * what lies between them stays small enough for a cache.
  */
@@ -9,7 +9,7 @@ import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
 import { panelSize } from "./panels.ts";
 import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
-import { isMinimal, type Minimal, winogradMatrices, winogradPacking } from "./winograd.ts";
+import { placesOf, sizeOf, type Tile, winogradMatrices, winogradPacking } from "./winograd.ts";
 
 /** Between the stages there are at most this many floats of transformed input and products together. */
 const mostBetween = 2 ** 20;
@@ -22,11 +22,11 @@ interface Tiling {
   readonly group: number;
 }
 
-function tilingOf(g: WindowGeometry, { side }: Minimal, lanes: number): Tiling {
-  const rows = Math.ceil(g.outH / side);
-  const columns = Math.ceil(g.outW / side);
+function tilingOf(g: WindowGeometry, shape: Tile, lanes: number): Tiling {
+  const rows = Math.ceil(g.outH / shape.down.side);
+  const columns = Math.ceil(g.outW / shape.across.side);
   const tiles = g.batch * rows * columns;
-  const places = (side + 2) ** 2;
+  const places = placesOf(shape);
   // Whole tiles of the product's lanes, so that none of them idles but in the last group.
   const unit = 4 * lanes;
   const group = Math.max(unit, Math.floor(mostBetween / (places * (g.inC + g.outC)) / unit) * unit);
@@ -37,21 +37,32 @@ function tilingOf(g: WindowGeometry, { side }: Minimal, lanes: number): Tiling {
 const productOf = (g: WindowGeometry, tiles: number): WindowGeometry =>
   windowGeometry("conv2d", [1, 1, tiles, g.inC], [1, 1], g.outC, { strides: [1, 1], padding: "VALID" });
 
-export const winogradFits = (g: WindowGeometry, kind: Minimal, caps: Caps): boolean =>
-  isMinimal(g) &&
+/** Tiles of the GPU. `rough`: where rounding counts more than in a plain sum; see `Caps.roundsFreely`. */
+export interface GpuTile extends Tile {
+  readonly rough: boolean;
+}
+
+export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): boolean =>
+  g.kernelH === tile.down.taps &&
+  g.kernelW === tile.across.taps &&
+  g.strideH === 1 &&
+  g.strideW === 1 &&
+  g.dilationH === 1 &&
+  g.dilationW === 1 &&
   !caps.halfWeights &&
-  (kind.side === 2 || caps.roundsFreely) &&
+  (!tile.rough || caps.roundsFreely) &&
   g.inC % 4 === 0 &&
   lanesFit(g, caps) &&
-  float32Bytes((kind.side + 2) ** 2 * g.inC * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
+  float32Bytes(placesOf(tile) * g.inC * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
 
 /** Estimated instructions, to be compared with those of other ways. */
-export function winogradWork(g: WindowGeometry, kind: Minimal, caps: Caps): number {
+export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number {
   const lanes = caps.subgroupSize;
-  const { tiles, group } = tilingOf(g, kind, lanes);
-  const places = (kind.side + 2) ** 2;
+  const { tiles, group } = tilingOf(g, tile, lanes);
+  const places = placesOf(tile);
+  const outputs = tile.down.side * tile.across.side;
   const groups = tiles / group;
-  const moved = (tiles / lanes) * ((2 * places * g.inC) / 4 + ((places + kind.side ** 2) * g.outC) / 4);
+  const moved = (tiles / lanes) * ((2 * places * g.inC) / 4 + ((places + outputs) * g.outC) / 4);
   return groups * places * laneWork(productOf(g, group), lanes) + 300 * moved;
 }
 
@@ -77,16 +88,18 @@ const locate = `  let t = i / p.vectors;
   let line = tile / p.columns;
   let image = line / p.rows;`;
 
-function inputStage(g: WindowGeometry, kind: Minimal, tiling: Tiling, first: number, caps: Caps): GpuStage {
-  const size = kind.side + 2;
+function inputStage(g: WindowGeometry, tile: Tile, tiling: Tiling, first: number, caps: Caps): GpuStage {
+  const { down, across } = tile;
+  const [height, width] = [sizeOf(down), sizeOf(across)];
   const count = Math.min(tiling.group, tiling.tiles - first);
-  const { input } = winogradMatrices(kind);
+  const [downwards, along] = [winogradMatrices(down).input, winogradMatrices(across).input];
   const params = {
     count: (count * g.inC) / 4,
     vectors: g.inC / 4,
     tiles: count,
     firstTile: first,
-    size,
+    height,
+    width,
     rows: tiling.rows,
     columns: tiling.columns,
     inH: g.inH,
@@ -101,26 +114,26 @@ function inputStage(g: WindowGeometry, kind: Minimal, tiling: Tiling, first: num
     workgroup: [flatWorkgroup, 1, 1],
     body: `${flatIndex}
 ${locate}
-  let top = i32((line % p.rows) * ${kind.side}u) - p.padTop;
-  let left = i32(column * ${kind.side}u) - p.padLeft;
-${each(size * size, (k) => `  var r${k} = vec4f();`)}
+  let top = i32((line % p.rows) * ${down.side}u) - p.padTop;
+  let left = i32(column * ${across.side}u) - p.padLeft;
+${each(height * width, (k) => `  var r${k} = vec4f();`)}
   // Columns come in turn and the earlier ones move on, so that a load stands in the text once for all columns; a bound
   // that the compiler knew would make it write the loop out.
-  for (var j = 0; j < i32(p.size); j++) {
+  for (var j = 0; j < i32(p.width); j++) {
     let col = left + j;
     let inCol = col >= 0 && col < i32(p.inW);
 ${each(
-  size,
+  height,
   (k) => `    let inside${k} = inCol && top + ${k} >= 0 && top + ${k} < i32(p.inH);
     let d${k} = select(vec4f(), x[select(0u, ((image * p.inH + u32(top + ${k})) * p.inW + u32(col)) * p.vectors + vector, inside${k})], inside${k});`,
 )}
-${shift(size * size, size)}
-${each(size, (k) => `    r${size * size - size + k} = ${combination(input[k], (i) => `d${i}`)};`)}
+${shift(height * width, height)}
+${each(height, (k) => `    r${height * (width - 1) + k} = ${combination(downwards[k], (i) => `d${i}`)};`)}
   }
-  for (var k = 0u; k < p.size; k++) {
-    let to = (k * ${size}u * p.tiles + t) * p.vectors + vector;
-${each(size, (l) => `    y[to + ${l}u * p.tiles * p.vectors] = ${combination(input[l], (j) => `r${j * size}`)};`)}
-${shift(size * size, 1)}
+  for (var k = 0u; k < p.height; k++) {
+    let to = (k * ${width}u * p.tiles + t) * p.vectors + vector;
+${each(width, (l) => `    y[to + ${l}u * p.tiles * p.vectors] = ${combination(along[l], (j) => `r${j * height}`)};`)}
+${shift(height * width, 1)}
   }`,
   });
   return {
@@ -131,12 +144,11 @@ ${shift(size * size, 1)}
 
 function productStage(
   g: WindowGeometry,
-  kind: Minimal,
+  places: number,
   tile: LaneTile,
   count: number,
   lanes: number,
 ): GpuStage {
-  const places = (kind.side + 2) ** 2;
   const product = productOf(g, count);
   const sums = laneSums(product, tile, lanes);
   const vectors = tile.channels / 4;
@@ -181,24 +193,23 @@ ${laneStores(sums, tile, (value, v) => `y[(wid.z * p.pixels + pixel) * p.vectors
 
 function outputStage(
   g: WindowGeometry,
-  kind: Minimal,
+  { down, across }: Tile,
   tiling: Tiling,
   first: number,
   epilogue: Epilogue,
   caps: Caps,
 ): GpuStage {
-  const { side } = kind;
-  const size = side + 2;
+  const [height, width] = [sizeOf(down), sizeOf(across)];
   const count = Math.min(tiling.group, tiling.tiles - first);
-  const { output } = winogradMatrices(kind);
+  const [upwards, along] = [winogradMatrices(down).output, winogradMatrices(across).output];
   const place = rowOf(epilogue, g.outC, 4);
   const params = {
     count: (count * g.outC) / 4,
     vectors: g.outC / 4,
     tiles: count,
     firstTile: first,
-    size,
-    side,
+    width,
+    side: down.side,
     rows: tiling.rows,
     columns: tiling.columns,
     outH: g.outH,
@@ -215,24 +226,24 @@ function outputStage(
     head: epilogueWgsl(epilogue, "vec4f"),
     body: `${flatIndex}
 ${locate}
-  let top = (line % p.rows) * ${side}u;
-  let left = column * ${side}u;
-${each(size * side, (k) => `  var r${k} = vec4f();`)}
-  for (var j = 0u; j < p.size; j++) {
-${each(size, (k) => `    let d${k} = products[((${k * size}u + j) * p.tiles + t) * p.vectors + vector];`)}
-${shift(size * side, side)}
-${each(side, (k) => `    r${size * side - side + k} = ${combination(output[k], (i) => `d${i}`)};`)}
+  let top = (line % p.rows) * ${down.side}u;
+  let left = column * ${across.side}u;
+${each(width * down.side, (k) => `  var r${k} = vec4f();`)}
+  for (var j = 0u; j < p.width; j++) {
+${each(height, (k) => `    let d${k} = products[((${k * width}u + j) * p.tiles + t) * p.vectors + vector];`)}
+${shift(width * down.side, down.side)}
+${each(down.side, (k) => `    r${(width - 1) * down.side + k} = ${combination(upwards[k], (i) => `d${i}`)};`)}
   }
   for (var k = 0u; k < p.side; k++) {
     let pixel = (image * p.outH + top + k) * p.outW + left;
     if (top + k < p.outH) {
 ${each(
-  side,
+  across.side,
   (l) =>
-    `      if (left + ${l}u < p.outW) { y[(pixel + ${l}u) * p.row + p.first + vector] = finish(${combination(output[l], (j) => `r${j * side}`)}, vector, (pixel + ${l}u) * p.vectors + vector); }`,
+    `      if (left + ${l}u < p.outW) { y[(pixel + ${l}u) * p.row + p.first + vector] = finish(${combination(along[l], (j) => `r${j * down.side}`)}, vector, (pixel + ${l}u) * p.vectors + vector); }`,
 )}
     }
-${shift(size * side, 1)}
+${shift(width * down.side, 1)}
   }`,
   });
   return {
@@ -244,28 +255,28 @@ ${shift(size * side, 1)}
 export function winogradConvolution(
   label: string,
   g: WindowGeometry,
-  kind: Minimal,
+  shape: Tile,
   epilogue: Epilogue,
   caps: Caps,
 ): GpuKernel {
   const lanes = caps.subgroupSize;
-  const tiling = tilingOf(g, kind, lanes);
+  const tiling = tilingOf(g, shape, lanes);
   const tile = chooseLaneTile(productOf(g, tiling.group), lanes);
-  const places = (kind.side + 2) ** 2;
+  const places = placesOf(shape);
   const stages: GpuStage[] = [];
   for (let first = 0; first < tiling.tiles; first += tiling.group) {
     const count = Math.min(tiling.group, tiling.tiles - first);
     stages.push(
-      inputStage(g, kind, tiling, first, caps),
-      productStage(g, kind, tile, count, lanes),
-      outputStage(g, kind, tiling, first, epilogue, caps),
+      inputStage(g, shape, tiling, first, caps),
+      productStage(g, places, tile, count, lanes),
+      outputStage(g, shape, tiling, first, epilogue, caps),
     );
   }
   return {
     label,
-    tile: `${kind.side}x${kind.side}, ${tile.pixels}x${tile.channels}`,
+    tile: `${shape.down.side}x${shape.across.side}, ${tile.pixels}x${tile.channels}`,
     stages,
     scratch: [places * tiling.group * g.inC, places * tiling.group * g.outC],
-    packing: { 1: winogradPacking({ down: kind, across: kind }, g, tile.channels) },
+    packing: { 1: winogradPacking(shape, g, tile.channels) },
   };
 }

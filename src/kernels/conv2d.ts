@@ -5,14 +5,14 @@ import { formatShape, type Shape, sizeOf } from "../tensor.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
-import { winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
+import { type GpuTile, winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { winograd } from "./cpu/winograd.ts";
 import { fitsWinograd } from "./cpu/winograd-tiles.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
-import { minimal2, minimal4 } from "./winograd.ts";
+import { type Minimal, placesOf } from "./winograd.ts";
 
 export type Conv2dAttrs = WindowAttrs;
 
@@ -29,6 +29,29 @@ function infer([x, filter]: readonly Shape[], attrs: Conv2dAttrs): WindowGeometr
   }
   return windowGeometry("conv2d", x, [kernelH, kernelW], outC, attrs);
 }
+
+const single: Minimal = { side: 1, taps: 1, points: [] };
+const twoOf3: Minimal = { side: 2, taps: 3, points: [0, 1, -1] };
+/** For float32: with the points 0, 1, -1, 2, -2 of the paper the error is some four times as large. */
+const fourOf3: Minimal = { side: 4, taps: 3, points: [0, 0.625, -0.625, 1.25, -1.25] };
+const twoOf5: Minimal = { ...fourOf3, side: 2, taps: 5 };
+const twoOf7: Minimal = { side: 2, taps: 7, points: [0, 1, -1, 2, -2, 0.625, -0.625] };
+
+/** Tiles whose float32 rounding some networks can bear. Larger ones than these lose more than they gain. */
+const gpuTiles: readonly (GpuTile & { readonly name: string })[] = [
+  { name: "2 of 3x3", down: twoOf3, across: twoOf3, rough: false },
+  { name: "4 of 3x3", down: fourOf3, across: fourOf3, rough: true },
+  { name: "4 of 1x3", down: single, across: fourOf3, rough: true },
+  { name: "4 of 3x1", down: fourOf3, across: single, rough: true },
+  { name: "2 of 5x5", down: twoOf5, across: twoOf5, rough: true },
+  { name: "2 of 1x7", down: single, across: twoOf7, rough: true },
+  { name: "2 of 7x1", down: twoOf7, across: single, rough: true },
+];
+
+const savingOf = (tile: GpuTile): string => {
+  const { down, across } = tile;
+  return ((down.side * across.side * down.taps * across.taps) / placesOf(tile)).toFixed(2);
+};
 
 export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
   name: "conv2d",
@@ -94,13 +117,13 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
       work: (g, caps) => laneWork(ofOneImage(g), caps.subgroupSize),
       build: (g, epilogue, caps) => laneConvolution("conv2d/lanes", g, epilogue, caps),
     },
-    ...[minimal2, minimal4].map((kind) => ({
-      name: `winograd${kind.side}`,
-      idea: `Tiles of ${kind.side}x${kind.side} outputs with ${((9 * kind.side ** 2) / (kind.side + 2) ** 2).toFixed(2)} times fewer multiplications.`,
-      fits: (g: WindowGeometry, caps: Caps) => winogradFits(g, kind, caps),
-      work: (g: WindowGeometry, caps: Caps) => winogradWork(ofOneImage(g), kind, caps),
+    ...gpuTiles.map((tile) => ({
+      name: `winograd ${tile.name}`,
+      idea: `Tiles of ${tile.down.side}x${tile.across.side} outputs of windows of ${tile.down.taps}x${tile.across.taps} with ${savingOf(tile)} times fewer multiplications.`,
+      fits: (g: WindowGeometry, caps: Caps) => winogradFits(g, tile, caps),
+      work: (g: WindowGeometry, caps: Caps) => winogradWork(ofOneImage(g), tile, caps),
       build: (g: WindowGeometry, epilogue: Epilogue, caps: Caps) =>
-        winogradConvolution(`conv2d/winograd${kind.side}`, g, kind, epilogue, caps),
+        winogradConvolution(`conv2d/winograd ${tile.name}`, g, tile, epilogue, caps),
     })),
     {
       name: "rows",

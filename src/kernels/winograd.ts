@@ -17,10 +17,6 @@ export interface Minimal {
   readonly points: readonly number[];
 }
 
-export const minimal2: Minimal = { side: 2, taps: 3, points: [0, 1, -1] };
-/** For float32: with the points 0, 1, -1, 2, -2 of the paper the error is some four times as large. */
-export const minimal4: Minimal = { side: 4, taps: 3, points: [0, 0.625, -0.625, 1.25, -1.25] };
-
 /** Inputs of a tile, and multiplications. */
 export const sizeOf = ({ side, taps }: Minimal): number => side + taps - 1;
 
@@ -61,15 +57,6 @@ export function winogradMatrices(axis: Minimal): WinogradMatrices {
     output: Array.from({ length: side }, (_, i) => [...points.map((p) => p ** i), i === side - 1 ? 1 : 0]),
   };
 }
-
-/** Whether a convolution's windows are 3x3, move by 1, and are not dilated. */
-export const isMinimal = (g: WindowGeometry): boolean =>
-  g.kernelH === 3 &&
-  g.kernelW === 3 &&
-  g.strideH === 1 &&
-  g.strideW === 1 &&
-  g.dilationH === 1 &&
-  g.dilationW === 1;
 
 /** A tile: its axes. */
 export interface Tile {
