@@ -22,6 +22,12 @@ interface Tiling {
   readonly group: number;
 }
 
+/** Values of a transformed pixel: the input channels of every phase of a window that moves by a stride. */
+const depthOf = (g: WindowGeometry) => g.strideH * g.strideW * g.inC;
+
+/** Whether four values that follow each other are one vector of the input; else they come from several phases. */
+const inVectors = (g: WindowGeometry) => g.inC % 4 === 0;
+
 function tilingOf(g: WindowGeometry, shape: Tile, lanes: number): Tiling {
   const rows = Math.ceil(g.outH / shape.down.side);
   const columns = Math.ceil(g.outW / shape.across.side);
@@ -29,31 +35,33 @@ function tilingOf(g: WindowGeometry, shape: Tile, lanes: number): Tiling {
   const places = placesOf(shape);
   // Whole tiles of the product's lanes, so that none of them idles but in the last group.
   const unit = 4 * lanes;
-  const group = Math.max(unit, Math.floor(mostBetween / (places * (g.inC + g.outC)) / unit) * unit);
+  const group = Math.max(unit, Math.floor(mostBetween / (places * (depthOf(g) + g.outC)) / unit) * unit);
   return { rows, columns, tiles, group: Math.min(tiles, group) };
 }
 
 /** The product of one place as a 1x1 convolution over `tiles` pixels. */
 const productOf = (g: WindowGeometry, tiles: number): WindowGeometry =>
-  windowGeometry("conv2d", [1, 1, tiles, g.inC], [1, 1], g.outC, { strides: [1, 1], padding: "VALID" });
+  windowGeometry("conv2d", [1, 1, tiles, depthOf(g)], [1, 1], g.outC, { strides: [1, 1], padding: "VALID" });
 
 /** Tiles of the GPU. `rough`: where rounding counts more than in a plain sum; see `Caps.roundsFreely`. */
 export interface GpuTile extends Tile {
   readonly rough: boolean;
+  /** What the windows move by, both ways. */
+  readonly stride: number;
 }
 
 export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): boolean =>
-  g.kernelH === tile.down.taps &&
-  g.kernelW === tile.across.taps &&
-  g.strideH === 1 &&
-  g.strideW === 1 &&
+  g.strideH === tile.stride &&
+  g.strideW === tile.stride &&
+  Math.ceil(g.kernelH / g.strideH) === tile.down.taps &&
+  Math.ceil(g.kernelW / g.strideW) === tile.across.taps &&
   g.dilationH === 1 &&
   g.dilationW === 1 &&
   !caps.halfWeights &&
   (!tile.rough || caps.roundsFreely) &&
-  g.inC % 4 === 0 &&
+  depthOf(g) % 4 === 0 &&
   lanesFit(g, caps) &&
-  float32Bytes(placesOf(tile) * g.inC * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
+  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
 
 /** Estimated instructions, to be compared with those of other ways. */
 export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number {
@@ -62,7 +70,9 @@ export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number 
   const places = placesOf(tile);
   const outputs = tile.down.side * tile.across.side;
   const groups = tiles / group;
-  const moved = (tiles / lanes) * ((2 * places * g.inC) / 4 + ((places + outputs) * g.outC) / 4);
+  // Single values take about half of what vectors take.
+  const loads = depthOf(g) / (inVectors(g) ? 4 : 2);
+  const moved = (tiles / lanes) * (places * (depthOf(g) / 4 + loads) + ((places + outputs) * g.outC) / 4);
   return groups * places * laneWork(productOf(g, group), lanes) + 300 * moved;
 }
 
@@ -93,9 +103,10 @@ function inputStage(g: WindowGeometry, tile: Tile, tiling: Tiling, first: number
   const [height, width] = [sizeOf(down), sizeOf(across)];
   const count = Math.min(tiling.group, tiling.tiles - first);
   const [downwards, along] = [winogradMatrices(down).input, winogradMatrices(across).input];
+  const vectors = depthOf(g) / 4;
   const params = {
-    count: (count * g.inC) / 4,
-    vectors: g.inC / 4,
+    count: count * vectors,
+    vectors,
     tiles: count,
     firstTile: first,
     height,
@@ -104,29 +115,52 @@ function inputStage(g: WindowGeometry, tile: Tile, tiling: Tiling, first: number
     columns: tiling.columns,
     inH: g.inH,
     inW: g.inW,
+    inC: g.inC,
+    strideW: g.strideW,
+    parts: 4,
     padTop: { i32: g.padTop },
     padLeft: { i32: g.padLeft },
   };
+  const pixel = "(image * p.inH + u32(row)) * p.inW + u32(col)";
+  const isInside = "row >= 0 && row < i32(p.inH) && col >= 0 && col < i32(p.inW)";
+  const readVectors = each(
+    height,
+    (k) =>
+      `    let d${k} = vectorAt(image, top + ${k * g.strideH} + i32(phase / p.strideW), col + i32(phase % p.strideW), vector % (p.inC / 4u));`,
+  );
+  // Each vector is put together in a loop, so that a load stands in the text once for all four of its values.
+  const readValues = `${each(height, (k) => `    var d${k} = vec4f();`)}
+    for (var part = 0u; part < p.parts; part++) {
+      let value = 4u * vector + part;
+      let phase = value / p.inC;
+      let row = top + i32(phase / p.strideW);
+      let at = col + i32(phase % p.strideW);
+${each(height, (k) => `      d${k} = vec4f(d${k}.yzw, valueAt(image, row + ${k * g.strideH}, at, value % p.inC));`)}
+    }`;
   const code = wgslModule({
     params,
-    inputs: [{ name: "x", type: "vec4f" }],
+    inputs: [{ name: "x", type: inVectors(g) ? "vec4f" : "f32" }],
     output: "vec4f",
     workgroup: [flatWorkgroup, 1, 1],
+    head: inVectors(g)
+      ? `fn vectorAt(image: u32, row: i32, col: i32, vector: u32) -> vec4f {
+  let inside = ${isInside};
+  return select(vec4f(), x[select(0u, (${pixel}) * (p.inC / 4u) + vector, inside)], inside);
+}`
+      : `fn valueAt(image: u32, row: i32, col: i32, channel: u32) -> f32 {
+  let inside = ${isInside};
+  return select(0.0, x[select(0u, (${pixel}) * p.inC + channel, inside)], inside);
+}`,
     body: `${flatIndex}
 ${locate}
-  let top = i32((line % p.rows) * ${down.side}u) - p.padTop;
-  let left = i32(column * ${across.side}u) - p.padLeft;
+${inVectors(g) ? "  let phase = vector / (p.inC / 4u);\n" : ""}  let top = i32((line % p.rows) * ${down.side * g.strideH}u) - p.padTop;
+  let left = i32(column * ${across.side * g.strideW}u) - p.padLeft;
 ${each(height * width, (k) => `  var r${k} = vec4f();`)}
   // Columns come in turn and the earlier ones move on, so that a load stands in the text once for all columns; a bound
   // that the compiler knew would make it write the loop out.
   for (var j = 0; j < i32(p.width); j++) {
-    let col = left + j;
-    let inCol = col >= 0 && col < i32(p.inW);
-${each(
-  height,
-  (k) => `    let inside${k} = inCol && top + ${k} >= 0 && top + ${k} < i32(p.inH);
-    let d${k} = select(vec4f(), x[select(0u, ((image * p.inH + u32(top + ${k})) * p.inW + u32(col)) * p.vectors + vector, inside${k})], inside${k});`,
-)}
+    let col = left + j * ${g.strideW};
+${inVectors(g) ? readVectors : readValues}
 ${shift(height * width, height)}
 ${each(height, (k) => `    r${height * (width - 1) + k} = ${combination(downwards[k], (i) => `d${i}`)};`)}
   }
@@ -156,7 +190,7 @@ function productStage(
   const params = {
     pixels: count,
     tile: tile.pixels,
-    depth: g.inC / 4,
+    depth: product.inC / 4,
     block: sums.block,
     panel: panelSize(product, tile.channels) / 4,
     panels,
@@ -276,7 +310,7 @@ export function winogradConvolution(
     label,
     tile: `${shape.down.side}x${shape.across.side}, ${tile.pixels}x${tile.channels}`,
     stages,
-    scratch: [places * tiling.group * g.inC, places * tiling.group * g.outC],
+    scratch: [places * tiling.group * depthOf(g), places * tiling.group * g.outC],
     packing: { 1: winogradPacking(shape, g, tile.channels) },
   };
 }

@@ -34,18 +34,21 @@ const single: Minimal = { side: 1, taps: 1, points: [] };
 const twoOf3: Minimal = { side: 2, taps: 3, points: [0, 1, -1] };
 /** For float32: with the points 0, 1, -1, 2, -2 of the paper the error is some four times as large. */
 const fourOf3: Minimal = { side: 4, taps: 3, points: [0, 0.625, -0.625, 1.25, -1.25] };
+/** Of seven taps, every other one. */
+const fourOf4: Minimal = { side: 4, taps: 4, points: [0, 0.875, -0.875, 1.75, -1.75, 0.4375] };
 const twoOf5: Minimal = { ...fourOf3, side: 2, taps: 5 };
 const twoOf7: Minimal = { side: 2, taps: 7, points: [0, 1, -1, 2, -2, 0.625, -0.625] };
 
 /** Tiles whose float32 rounding some networks can bear. Larger ones than these lose more than they gain. */
 const gpuTiles: readonly (GpuTile & { readonly name: string })[] = [
-  { name: "2 of 3x3", down: twoOf3, across: twoOf3, rough: false },
-  { name: "4 of 3x3", down: fourOf3, across: fourOf3, rough: true },
-  { name: "4 of 1x3", down: single, across: fourOf3, rough: true },
-  { name: "4 of 3x1", down: fourOf3, across: single, rough: true },
-  { name: "2 of 5x5", down: twoOf5, across: twoOf5, rough: true },
-  { name: "2 of 1x7", down: single, across: twoOf7, rough: true },
-  { name: "2 of 7x1", down: twoOf7, across: single, rough: true },
+  { name: "2 of 3x3", down: twoOf3, across: twoOf3, stride: 1, rough: false },
+  { name: "4 of 3x3", down: fourOf3, across: fourOf3, stride: 1, rough: true },
+  { name: "4 of 1x3", down: single, across: fourOf3, stride: 1, rough: true },
+  { name: "4 of 3x1", down: fourOf3, across: single, stride: 1, rough: true },
+  { name: "2 of 5x5", down: twoOf5, across: twoOf5, stride: 1, rough: true },
+  { name: "2 of 1x7", down: single, across: twoOf7, stride: 1, rough: true },
+  { name: "2 of 7x1", down: twoOf7, across: single, stride: 1, rough: true },
+  { name: "4 of 7x7 by 2", down: fourOf4, across: fourOf4, stride: 2, rough: true },
 ];
 
 const savingOf = (tile: GpuTile): string => {
@@ -119,7 +122,7 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     },
     ...gpuTiles.map((tile) => ({
       name: `winograd ${tile.name}`,
-      idea: `Tiles of ${tile.down.side}x${tile.across.side} outputs of windows of ${tile.down.taps}x${tile.across.taps} with ${savingOf(tile)} times fewer multiplications.`,
+      idea: `Tiles of ${tile.down.side}x${tile.across.side} outputs with ${savingOf(tile)} times fewer multiplications.`,
       fits: (g: WindowGeometry, caps: Caps) => winogradFits(g, tile, caps),
       work: (g: WindowGeometry, caps: Caps) => winogradWork(ofOneImage(g), tile, caps),
       build: (g: WindowGeometry, epilogue: Epilogue, caps: Caps) =>
