@@ -78,8 +78,9 @@ function gpuKernel(kind: Kind, g: WindowGeometry, epilogue: Epilogue, caps: Caps
 /** Neighbouring columns of a lane. */
 const stripLength = 4;
 
-/** A window that reaches over its neighbours' cells, on whole vectors. */
-const stripsFit = (g: WindowGeometry): boolean => g.inC % 4 === 0 && g.kernelW > g.strideW;
+/** Windows that reach over their neighbours' cells, on whole vectors, and enough of them. */
+const stripsFit = (g: WindowGeometry): boolean =>
+  g.inC % 4 === 0 && g.kernelW > g.strideW && g.outW >= stripLength;
 
 /** What of a strip counts where a cell lies outside, and how a result is made of what was taken. */
 const stripWgslOf: Record<Kind, { outside: string; take: string; result: string }> = {
