@@ -9,7 +9,8 @@ import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
 import { panelSize } from "./panels.ts";
 import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
-import { placesOf, sizeOf, type Tile, winogradMatrices, winogradPacking } from "./winograd.ts";
+import { placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
+import { winogradPacking } from "./winograd-packing.ts";
 
 /** Between the stages there are at most this many floats of transformed input and products together. */
 const mostBetween = 2 ** 20;

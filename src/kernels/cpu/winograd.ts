@@ -41,7 +41,8 @@ import {
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
-import { type Minimal, placesOf, sizeOf, type Tile, winogradPacking } from "../winograd.ts";
+import { type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
+import { winogradPacking } from "../winograd-packing.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
