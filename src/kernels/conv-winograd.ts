@@ -29,14 +29,15 @@ const depthOf = (g: WindowGeometry) => g.strideH * g.strideW * g.inC;
 /** Whether four values that follow each other are one vector of the input; else they come from several phases. */
 const inVectors = (g: WindowGeometry) => g.inC % 4 === 0;
 
-function tilingOf(g: WindowGeometry, shape: Tile, lanes: number): Tiling {
+function tilingOf(g: WindowGeometry, shape: Tile, caps: Caps): Tiling {
   const rows = Math.ceil(g.outH / shape.down.side);
   const columns = Math.ceil(g.outW / shape.across.side);
   const tiles = g.batch * rows * columns;
   const places = placesOf(shape);
   // Whole tiles of the product's lanes, so that none of them idles but in the last group.
-  const unit = 4 * lanes;
-  const group = Math.max(unit, Math.floor(mostBetween / (places * (depthOf(g) + g.outC)) / unit) * unit);
+  const unit = 4 * caps.subgroupSize;
+  const most = Math.min(mostBetween, caps.maxBindingBytes / 4);
+  const group = Math.max(unit, Math.floor(most / (places * (depthOf(g) + g.outC)) / unit) * unit);
   return { rows, columns, tiles, group: Math.min(tiles, group) };
 }
 
@@ -62,12 +63,13 @@ export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): bool
   (!tile.rough || caps.roundsFreely) &&
   depthOf(g) % 4 === 0 &&
   lanesFit(g, caps) &&
-  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes;
+  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes &&
+  float32Bytes(placesOf(tile) * 4 * caps.subgroupSize * Math.max(depthOf(g), g.outC)) <= caps.maxBindingBytes;
 
 /** Estimated instructions, to be compared with those of other ways. */
 export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number {
   const lanes = caps.subgroupSize;
-  const { tiles, group } = tilingOf(g, tile, lanes);
+  const { tiles, group } = tilingOf(g, tile, caps);
   const places = placesOf(tile);
   const outputs = tile.down.side * tile.across.side;
   const groups = tiles / group;
@@ -295,7 +297,7 @@ export function winogradConvolution(
   caps: Caps,
 ): GpuKernel {
   const lanes = caps.subgroupSize;
-  const tiling = tilingOf(g, shape, lanes);
+  const tiling = tilingOf(g, shape, caps);
   const tile = chooseLaneTile(productOf(g, tiling.group), lanes);
   const places = placesOf(shape);
   const stages: GpuStage[] = [];
