@@ -6,7 +6,8 @@ import { depthwise } from "./cpu/depthwise.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
-import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
+import { stripKernel } from "./strips.ts";
+import { each, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 interface DepthwiseGeometry extends WindowGeometry {
   /** Outputs for each input channel; output channel = input channel * multiplier + m. */
@@ -85,89 +86,27 @@ function gpuKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKer
   return { label: "depthwise_conv2d/direct", stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
-/** Output columns of a lane's strip. */
-const stripLength = 4;
-
 const stripsFit = (g: DepthwiseGeometry): boolean =>
   g.multiplier === 1 && g.inC % 4 === 0 && g.dilationW === 1 && g.kernelW > 1;
 
-/**
- * One lane four neighbouring columns of four channels: each weight is loaded once for the four, and each input value
- * once for all the columns that it counts in. The sums are taken in the order of the direct kernel.
- */
-function stripKernel(g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKernel {
-  const strips = Math.ceil(g.outW / stripLength);
-  const reach = (stripLength - 1) * g.strideW + g.kernelW;
-  const params = {
-    count: (g.batch * g.outH * strips * g.inC) / 4,
-    strips,
-    kernelH: g.kernelH,
-    inH: g.inH,
-    inW: g.inW,
-    channels: g.inC / 4,
-    outH: g.outH,
-    outW: g.outW,
-    ...rowOf(epilogue, g.outC, 4),
-    strideH: g.strideH,
-    dilationH: g.dilationH,
-    padTop: { i32: g.padTop },
-    padLeft: { i32: g.padLeft },
-  };
-  const columns = Array.from({ length: stripLength }, (_, j) => j);
-  const code = wgslModule({
-    params,
-    inputs: [
-      { name: "x", type: "vec4f" },
-      { name: "weights", type: "vec4f" },
-      ...epilogueInputs(epilogue, "vec4f"),
-    ],
-    output: "vec4f",
-    workgroup: [flatWorkgroup, 1, 1],
+/** Each weight is loaded once for a strip's columns. The sums are taken in the order of the direct kernel. */
+const strips = (g: DepthwiseGeometry, epilogue: Epilogue, caps: Caps): GpuKernel =>
+  stripKernel("depthwise_conv2d/strips", g, epilogue, caps, {
+    params: { dilationH: g.dilationH },
+    inputs: [{ name: "weights", type: "vec4f" }, ...epilogueInputs(epilogue, "vec4f")],
     head: epilogueWgsl(epilogue, "vec4f"),
-    body: `${flatIndex}
-  let channel = i % p.channels;
-  let strip = (i / p.channels) % p.strips;
-  let line = i / p.channels / p.strips;
-  let image = line / p.outH;
-  let top = i32((line % p.outH) * p.strideH) - p.padTop;
-  let first = strip * ${stripLength}u;
-  let left = i32(first * ${g.strideW}u) - p.padLeft;
-${columns.map((j) => `  var sum${j} = vec4f();`).join("\n")}
-  // The bound is a parameter so that the loop is not written out: its loads are what takes long to compile.
-  for (var ky = 0u; ky < p.kernelH; ky++) {
-    let row = top + i32(ky * p.dilationH);
-    if (row < 0 || row >= i32(p.inH)) { continue; }
-    let start = (image * p.inH + u32(row)) * p.inW;
-${Array.from({ length: g.kernelW }, (_, kx) => `    let w${kx} = weights[(ky * ${g.kernelW}u + ${kx}u) * p.channels + channel];`).join("\n")}
-${Array.from(
-  { length: reach },
-  (_, k) =>
-    `    let inside${k} = left + ${k} >= 0 && left + ${k} < i32(p.inW);
-    let x${k} = select(vec4f(), x[select(0u, (start + u32(left + ${k})) * p.channels + channel, inside${k})], inside${k});`,
-).join("\n")}
-${columns
-  .map(
-    (j) =>
-      `    var part${j} = vec4f();
-${Array.from({ length: g.kernelW }, (_, kx) => `    part${j} = fma(x${j * g.strideW + kx}, w${kx}, part${j});`).join("\n")}
+    row: "ky * p.dilationH",
+    outside: "vec4f()",
+    start: (j) => `  var sum${j} = vec4f();`,
+    startRow: each(
+      g.kernelW,
+      (kx) => `    let w${kx} = weights[(ky * ${g.kernelW}u + ${kx}u) * p.channels + channel];`,
+    ),
+    take: (j, first) => `    var part${j} = vec4f();
+${each(g.kernelW, (kx) => `    part${j} = fma(x${first + kx}, w${kx}, part${j});`)}
     sum${j} += part${j};`,
-  )
-  .join("\n")}
-  }
-  let pixel = line * p.outW + first;
-${columns
-  .map(
-    (j) =>
-      `  if (first + ${j}u < p.outW) { y[(pixel + ${j}u) * p.row + p.first + channel] = finish(sum${j}, channel, (pixel + ${j}u) * p.channels + channel); }`,
-  )
-  .join("\n")}`,
+    finish: (j, pixel) => `finish(sum${j}, channel, ${pixel} * p.channels + channel)`,
   });
-  return {
-    label: "depthwise_conv2d/strips",
-    tile: `${stripLength}x4`,
-    stages: [{ code, dispatches: [flatDispatch(params, caps)] }],
-  };
-}
 
 export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
   name: "depthwise_conv2d",
@@ -217,7 +156,7 @@ export const depthwiseConv2d: Op<WindowAttrs, DepthwiseGeometry> = {
       name: "strips",
       idea: "Four columns of four channels a lane, with every weight and every input value loaded once for them.",
       fits: stripsFit,
-      build: stripKernel,
+      build: strips,
     },
     { name: "direct", idea: "One output (or a vector of four) a lane.", fits: () => true, build: gpuKernel },
   ],

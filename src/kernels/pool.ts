@@ -8,6 +8,7 @@ import { pool as cpuPool } from "./cpu/pool.ts";
 import { rowOf } from "./epilogue.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from "./op.ts";
+import { type StripBody, stripKernel, stripLength } from "./strips.ts";
 import { each, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
 export interface PoolAttrs extends WindowAttrs {
@@ -75,98 +76,46 @@ function gpuKernel(kind: Kind, g: WindowGeometry, epilogue: Epilogue, caps: Caps
   return { label: `${kind}/direct`, stages: [{ code, dispatches: [flatDispatch(params, caps)] }] };
 }
 
-/** Neighbouring columns of a lane. */
-const stripLength = 4;
-
 /** Windows that reach over their neighbours' cells, on whole vectors, and enough of them. */
 const stripsFit = (g: WindowGeometry): boolean =>
   g.inC % 4 === 0 && g.kernelW > g.strideW && g.outW >= stripLength;
 
-/** What of a strip counts where a cell lies outside, and how a result is made of what was taken. */
-const stripWgslOf: Record<Kind, { outside: string; take: string; result: string }> = {
-  max_pool: {
+type StripRule = Pick<StripBody, "params" | "outside" | "start" | "take" | "finish">;
+
+/** Cells are taken in the order of the direct kernel. */
+const stripRuleOf: Record<Kind, (kernelW: number) => StripRule> = {
+  max_pool: (kernelW) => ({
+    // Minus infinity, for which WGSL has no word.
+    params: { least: 0xff80_0000 },
     outside: "vec4f(bitcast<f32>(p.least))",
-    take: "select(value, v, !(v <= value))",
-    result: "value",
-  },
-  avg_pool: { outside: "vec4f()", take: "value + v", result: "value / cells" },
+    start: (j) => `  var value${j} = vec4f(bitcast<f32>(p.least));`,
+    take: (j, first) =>
+      each(
+        kernelW,
+        (kx) => `    value${j} = select(value${j}, x${first + kx}, !(x${first + kx} <= value${j}));`,
+      ),
+    finish: (j) => `value${j}`,
+  }),
+  avg_pool: (kernelW) => ({
+    params: {},
+    outside: "vec4f()",
+    start: (j) => `  var value${j} = vec4f(); var cells${j} = 0.0;`,
+    take: (j, first) =>
+      each(
+        kernelW,
+        (kx) => `    value${j} = value${j} + x${first + kx}; cells${j} += f32(inside${first + kx});`,
+      ),
+    finish: (j) => `value${j} / cells${j}`,
+  }),
 };
 
-/**
- * One lane four neighbouring columns of four channels: each value is loaded once for all the columns that it counts in.
- * Cells are taken in the order of the direct kernel.
- */
-function stripKernel(kind: Kind, g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuKernel {
-  const strips = Math.ceil(g.outW / stripLength);
-  const reach = (stripLength - 1) * g.strideW + g.kernelW;
-  const { outside, take, result } = stripWgslOf[kind];
-  const params = {
-    count: (g.batch * g.outH * strips * g.inC) / 4,
-    strips,
-    kernelH: g.kernelH,
-    inH: g.inH,
-    inW: g.inW,
-    channels: g.inC / 4,
-    ...rowOf(epilogue, g.inC, 4),
-    outH: g.outH,
-    outW: g.outW,
-    strideH: g.strideH,
-    padTop: { i32: g.padTop },
-    padLeft: { i32: g.padLeft },
-    // Minus infinity, for which WGSL has no word.
-    least: 0xff80_0000,
-  };
-  const window = Array.from({ length: g.kernelW }, (_, kx) => kx);
-  const named = (text: string, j: number, k: number) =>
-    text
-      .replace(/\bvalue\b/g, `value${j}`)
-      .replace(/\bv\b/g, `x${k}`)
-      .replace(/\bcells\b/g, `cells${j}`);
-  const cellsOf = (j: number) => window.map((kx) => `f32(inside${j * g.strideW + kx})`).join(" + ");
-  const code = wgslModule({
-    params,
-    inputs: [{ name: "x", type: "vec4f" }],
-    output: "vec4f",
-    workgroup: [flatWorkgroup, 1, 1],
-    body: `${flatIndex}
-  let channel = i % p.channels;
-  let strip = (i / p.channels) % p.strips;
-  let line = i / p.channels / p.strips;
-  let image = line / p.outH;
-  let top = i32((line % p.outH) * p.strideH) - p.padTop;
-  let first = strip * ${stripLength}u;
-  let left = i32(first * ${g.strideW}u) - p.padLeft;
-${each(stripLength, (j) => `  var value${j} = ${outside};${kind === "avg_pool" ? ` var cells${j} = 0.0;` : ""}`)}
-  // The bound is a parameter so that the loop is not written out: its loads are what takes long to compile.
-  for (var ky = 0u; ky < p.kernelH; ky++) {
-    let row = top + i32(ky);
-    if (row < 0 || row >= i32(p.inH)) { continue; }
-    let start = (image * p.inH + u32(row)) * p.inW;
-${each(
-  reach,
-  (k) =>
-    `    let inside${k} = left + ${k} >= 0 && left + ${k} < i32(p.inW);
-    let x${k} = select(${outside}, x[select(0u, (start + u32(left + ${k})) * p.channels + channel, inside${k})], inside${k});`,
-)}
-${each(
-  stripLength,
-  (j) =>
-    `${each(g.kernelW, (kx) => `    value${j} = ${named(take, j, j * g.strideW + kx)};`)}${kind === "avg_pool" ? `\n    cells${j} += ${cellsOf(j)};` : ""}`,
-)}
-  }
-  let pixel = line * p.outW + first;
-${each(
-  stripLength,
-  (j) =>
-    `  if (first + ${j}u < p.outW) { y[(pixel + ${j}u) * p.row + p.first + channel] = ${named(result, j, 0)}; }`,
-)}`,
+const strips = (kind: Kind, g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuKernel =>
+  stripKernel(`${kind}/strips`, g, epilogue, caps, {
+    ...stripRuleOf[kind](g.kernelW),
+    inputs: [],
+    row: "ky",
+    startRow: "",
   });
-  return {
-    label: `${kind}/strips`,
-    tile: `${stripLength}x4`,
-    stages: [{ code, dispatches: [flatDispatch(params, caps)] }],
-  };
-}
 
 function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
   return {
@@ -214,7 +163,7 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
         name: "strips",
         idea: "Four neighbouring columns of four channels a lane, which share the cells of their windows.",
         fits: stripsFit,
-        build: (g, epilogue, caps) => stripKernel(kind, g, epilogue, caps),
+        build: (g, epilogue, caps) => strips(kind, g, epilogue, caps),
       },
       {
         name: "direct",
