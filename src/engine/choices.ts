@@ -2,7 +2,7 @@
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Variant } from "../kernels/op.ts";
 import type { Program, Step } from "./program.ts";
-import { chooseVariant, roundsFreely } from "./variants.ts";
+import { capsFor, chooseVariant } from "./variants.ts";
 
 export interface Fitting {
   readonly name: string;
@@ -45,7 +45,7 @@ function choose<K extends Described>(
 
 /** The kernels of `program` on a device of these limits, step by step. */
 export function kernelChoices(program: Program, backend: "webgpu" | "cpu", caps: Caps): KernelChoice[] {
-  const allowed = { ...caps, roundsFreely: roundsFreely(program) };
+  const allowed = capsFor(program, caps);
   return program.steps.map((step) => {
     const op = opOf(step.op);
     return backend === "cpu" ? choose(step, op.cpu, allowed) : choose(step, op.gpu, allowed);

@@ -9,8 +9,14 @@ import type { WeightSource } from "./weights.ts";
  * tiles of 4x4 those of up to 16 residual sums stay below 0.85 of their bound, ResNet v2 101 (33 sums) goes past it; with
  * tiles of 2x2 none comes near.
  */
-export const roundsFreely = ({ steps }: Program): boolean =>
+const roundsFreely = ({ steps }: Program): boolean =>
   steps.filter((s) => s.epilogue.residual || s.op === "add").length <= 16;
+
+/** What kernels may count on in `program` on a device of these limits. */
+export const capsFor = (program: Program, caps: Caps): Caps => ({
+  ...caps,
+  roundsFreely: roundsFreely(program),
+});
 
 /** The variant that fits with the least work, or the one called `forced` where it fits. */
 export function chooseVariant<G, K>(

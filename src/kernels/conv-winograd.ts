@@ -9,7 +9,7 @@ import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
 import { panelSize } from "./panels.ts";
 import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
-import { placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
+import { depthOf, placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
 import { winogradPacking } from "./winograd-packing.ts";
 
 /** Between the stages there are at most this many floats of transformed input and products together. */
@@ -22,9 +22,6 @@ interface Tiling {
   /** Tiles that go through the stages together. */
   readonly group: number;
 }
-
-/** Values of a transformed pixel: the input channels of every phase of a window that moves by a stride. */
-const depthOf = (g: WindowGeometry) => g.strideH * g.strideW * g.inC;
 
 /** Whether four values that follow each other are one vector of the input; else they come from several phases. */
 const inVectors = (g: WindowGeometry) => g.inC % 4 === 0;

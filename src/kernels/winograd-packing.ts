@@ -31,7 +31,7 @@ import { encodeModule, mostPages } from "../wasm/module.ts";
 import { after, fieldsOf } from "./cpu/params.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import type { Packing } from "./op.ts";
-import { type Minimal, placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
+import { depthOf, type Minimal, placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
 
 type Filter = Pick<WindowGeometry, "kernelH" | "kernelW" | "strideH" | "strideW" | "inC" | "outC">;
 
@@ -148,7 +148,7 @@ function transformed(tile: Tile, filter: Filter, channels: number, values: Float
   const { down, across } = tile;
   const matrices = [down, across].map((axis) => Float64Array.from(winogradMatrices(axis).filter.flat()));
   const panels = Math.ceil(filter.outC / channels);
-  const steps = filter.strideH * filter.strideW * filter.inC;
+  const steps = depthOf(filter);
   let end = recordAt + 4 * (names.length + 1);
   const place = (bytes: number) => {
     const at = Math.ceil(end / 8) * 8;
@@ -193,8 +193,7 @@ function transformed(tile: Tile, filter: Filter, channels: number, values: Float
  * [place][outC / channels][phase][inC][channels], zero-filled at the end.
  */
 export function winogradPacking(tile: Tile, filter: Filter, channels: number): Packing {
-  const { strideH, strideW, inC, outC } = filter;
-  const length = placesOf(tile) * Math.ceil(outC / channels) * strideH * strideW * inC * channels;
+  const length = placesOf(tile) * Math.ceil(filter.outC / channels) * depthOf(filter) * channels;
   const text = ({ side, points }: Minimal) => `${side} of ${points}`;
   return {
     layout: `winograd ${text(tile.down)} by ${text(tile.across)} in panels${channels}`,

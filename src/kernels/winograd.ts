@@ -8,6 +8,8 @@
  * stride-th input: their channels are added up like those of one window.
  */
 
+import type { WindowGeometry } from "./geometry.ts";
+
 /** One axis: `side` outputs of a window of `taps`, from side + taps - 1 inputs, by one finite point less. */
 export interface Minimal {
   readonly side: number;
@@ -64,3 +66,7 @@ export interface Tile {
 
 /** Multiplications of a tile, for a pair of an input and an output channel. */
 export const placesOf = ({ down, across }: Tile): number => sizeOf(down) * sizeOf(across);
+
+/** Values of a transformed pixel: the input channels of every phase of a window that moves by a stride. */
+export const depthOf = (g: Pick<WindowGeometry, "strideH" | "strideW" | "inC">): number =>
+  g.strideH * g.strideW * g.inC;

@@ -5,7 +5,7 @@ import { opOf } from "../../kernels/index.ts";
 import type { Caps, GpuKernel } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
 import type { Step } from "../program.ts";
-import { chooseVariant, layoutKey, makeWeight, roundsFreely } from "../variants.ts";
+import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { openAdapter } from "./adapter.ts";
@@ -96,7 +96,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     async load(program, source, options = {}) {
       checkWeights(program, source);
       const { gpu, pipelines } = open();
-      const allowed = { ...caps, roundsFreely: roundsFreely(program) };
+      const allowed = capsFor(program, caps);
       const kernels = program.steps.map((step) => kernelOf(step, allowed, options.variant));
       const compiling = Promise.all(
         kernels.map(({ kernel }, i) =>

@@ -1,6 +1,6 @@
 /** Which tiles Winograd's convolution on the CPU cuts an output into, and whether it pays. */
 import type { WindowGeometry } from "../geometry.ts";
-import { type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
+import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
 
 /**
  * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
@@ -19,8 +19,6 @@ const pointsFor: Readonly<Record<number, readonly number[]>> = {
 };
 /** The largest axis of a tile, beyond which it was slower, and of one whose other axis has nothing to transform. */
 const mostPlaces = { both: 7, one: 10 } as const;
-
-export const phasesOf = (g: WindowGeometry) => g.strideH * g.strideW;
 
 /** The way to cut `out` outputs of windows of `taps` into tiles that multiplies least; the smaller one of equals. */
 function axisFor(out: number, taps: number, most: number): Minimal {
@@ -52,7 +50,7 @@ export function fitsWinograd(g: WindowGeometry): boolean {
   if (longest > 7) return false;
   const tile = tileFor(g);
   const { tilesX, tilesY } = tilesOf(g, tile);
-  const steps = phasesOf(g) * g.inC;
+  const steps = depthOf(g);
   const ofPlace = steps * g.outC + transforming.input * steps + transforming.output * g.outC;
   return placesOf(tile) * tilesX * tilesY * ofPlace < window * g.inC * g.outC * g.outH * g.outW;
 }

@@ -41,7 +41,7 @@ import {
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
 import type { CpuKernel, Epilogue } from "../op.ts";
-import { type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
+import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
 import { winogradPacking } from "../winograd-packing.ts";
 import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
@@ -57,7 +57,7 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
-import { phasesOf, tileFor, tilesOf } from "./winograd-tiles.ts";
+import { tileFor, tilesOf } from "./winograd-tiles.ts";
 import { transformIn, transformOut } from "./winograd-transforms.ts";
 
 const mostTiles = 32;
@@ -371,7 +371,7 @@ export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
   const panels = Math.ceil(g.outC / columns);
   const taskPanels = panelsOfTask(panels, blocks, mostPanels);
   const groups = Math.ceil(panels / taskPanels);
-  const steps = phasesOf(g) * g.inC;
+  const steps = depthOf(g);
   const values: Numbers = {
     ...g,
     ...placeOf(e, g.outC),
