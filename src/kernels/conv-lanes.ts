@@ -14,7 +14,7 @@ import {
   flatDispatch,
   flatIndex,
   flatWorkgroup,
-  weightElement,
+  texelAt,
   wgslModule,
   windowParams,
 } from "./wgsl.ts";
@@ -33,11 +33,17 @@ const tiles: readonly LaneTile[] = [
 ];
 
 /**
- * Instructions of a tile for four products of depth, as counted in what llvmpipe makes of it: a load of a vector by each
- * lane takes about 300, a multiply-add with its share of moves about 3.
+ * What the lanes of a subgroup take for one thing each, in llvmpipe's instructions: a vector loaded from a buffer or
+ * stored into one, a vector fetched from a texture, a multiply-add with its share of moves. Fitted to times of tiles of
+ * many shapes.
  */
+export const instructions = { vector: 300, texel: 165, multiplyAdd: 6 };
+
+/** Instructions of a tile for four products of depth. */
 const tileCost = ({ pixels, channels }: LaneTile, lanes: number) =>
-  300 * (pixels + channels / lanes) + 3 * 4 * pixels * channels;
+  instructions.vector * pixels +
+  (instructions.texel * channels) / lanes +
+  instructions.multiplyAdd * 4 * pixels * channels;
 
 /** The tile whose whole work is least; a tile that hangs over the edge works for nothing. */
 export function chooseLaneTile(g: WindowGeometry, lanes: number): LaneTile {
@@ -62,7 +68,7 @@ const rowsOfTap = (inC: number) => (inC < 4 ? inC : 4 * Math.ceil(inC / 4));
 export const lanesFit = (g: WindowGeometry, caps: Caps): boolean =>
   (caps.subgroupSize === 4 || caps.subgroupSize === 8) &&
   g.outC % 4 === 0 &&
-  fills(g.inC, tiles[0], caps.subgroupSize) &&
+  tiles.some((tile) => fills(g.inC, tile, caps.subgroupSize)) &&
   Math.ceil(pixelsOf(g) / caps.subgroupSize) <= caps.maxWorkgroupsPerDimension;
 
 /**
@@ -86,7 +92,8 @@ export const ofOneImage = (g: WindowGeometry): WindowGeometry => ({ ...g, batch:
 export function laneWork(g: WindowGeometry, lanes: number): number {
   const tile = chooseLaneTile(g, lanes);
   const count = Math.ceil(pixelsOf(g) / (tile.pixels * lanes)) * Math.ceil(g.outC / tile.channels);
-  return (count * tileCost(tile, lanes) * g.kernelH * g.kernelW * g.inC) / 4;
+  const stores = (pixelsOf(g) * g.outC * instructions.vector) / 4 / lanes;
+  return (count * tileCost(tile, lanes) * g.kernelH * g.kernelW * g.inC) / 4 + stores;
 }
 
 export function laneSums(g: WindowGeometry, tile: LaneTile, lanes: number): LaneSums {
@@ -106,23 +113,28 @@ export function laneSums(g: WindowGeometry, tile: LaneTile, lanes: number): Lane
       .map((name) => `${to}${name} += ${from}${name}; ${from}${name} = vec4f();`)
       .join("\n");
   const loads = (steps * tile.channels) / 4 / lanes;
-  const weight = (vector: number) => `subgroupBroadcast(w${Math.floor(vector / lanes)}, ${vector % lanes}u)`;
+  const weight = (vector: number) =>
+    `subgroupBroadcast(own${Math.floor(vector / lanes)}, ${vector % lanes}u)`;
   const load = (j: number) =>
     `let x${j} = ${g.padded ? `select(vec4f(), x[at${j} + c], inside${j})` : `x[at${j} + c]`};`;
-  const products4 = each(steps, (step) =>
-    each(
-      vectors,
-      (v) => `{ let w = ${weight(step * vectors + v)};
-${each(pixels, (j) => `s${j}_${v} = fma(vec4f(x${j}.${"xyzw"[step]}), w, s${j}_${v});`)} }`,
+  // All weights are handed round before they are used, and a sum's products follow each other: there are far more sums
+  // than registers, so each turn loads and stores a sum once.
+  const handedRound = each(steps, (step) =>
+    each(vectors, (v) => `let w${step}_${v} = ${weight(step * vectors + v)};`),
+  );
+  const multiplied = each(pixels, (j) =>
+    each(vectors, (v) =>
+      each(steps, (step) => `s${j}_${v} = fma(vec4f(x${j}.${"xyzw"[step]}), w${step}_${v}, s${j}_${v});`),
     ),
   );
   /** A row of the window may itself be short enough for a block. */
   const rowsAreBlocks = g.kernelW * g.inC <= longest;
   const inner = (from: string, to: string) => `        for (var c = ${from}; c < ${to}; c++) {
-${each(loads, (l) => `let w${l} = vec4f(filterPanels[w + ${l * lanes}u]);`)}
+${each(loads, (l) => `let own${l} = ${texelAt("filterPanels", `w + ${l * lanes}u`)};`)}
           w += ${loads * lanes}u;
 ${each(pixels, load)}
-${products4}
+${handedRound}
+${multiplied}
         }`;
   const endOfBlock =
     levels > 1
@@ -242,7 +254,7 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
   const from = widened ? filledUp(g) : g;
   const tile = chooseLaneTile(g, lanes);
   const vectors = tile.channels / 4;
-  const packing = panelPacking(g, tile.channels, caps, rowsOfTap(g.inC));
+  const packing = panelPacking(g, tile.channels, caps, { rows: rowsOfTap(g.inC), texels: true });
   const panel = panelSize(g, tile.channels, rowsOfTap(g.inC));
   const { row, first } = rowOf(epilogue, g.outC, 4);
   const sums = laneSums(from, tile, lanes);
@@ -274,7 +286,7 @@ export function laneConvolution(label: string, g: WindowGeometry, epilogue: Epil
     params: params(0),
     inputs: [
       { name: "x", type: "vec4f" },
-      { name: "filterPanels", type: weightElement(caps) },
+      { name: "filterPanels", type: "texels" },
       ...epilogueInputs(epilogue, "vec4f"),
     ],
     output: "vec4f",

@@ -3,11 +3,12 @@
  * only, so reading weights is all the work. Lanes take channels, each weight is loaded once, by one lane, and the rows'
  * values go round in the subgroup.
  */
+import { instructions } from "./conv-lanes.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
 import { groupLength, panelDispatches, panelPacking, panelSize } from "./panels.ts";
-import { each, encodeParams, weightElement, wgslModule } from "./wgsl.ts";
+import { each, encodeParams, texelAt, wgslModule } from "./wgsl.ts";
 
 /** Rows of sums that a lane keeps at most. */
 const mostRows = 8;
@@ -35,7 +36,7 @@ export function rowsFit(g: WindowGeometry, caps: Caps): boolean {
 export function rowsWork(g: WindowGeometry, lanes: number): number {
   const { rows, depth } = productOf(g) ?? { rows: 0, depth: 0 };
   const kept = Math.min(rows, mostRows);
-  const turn = 4 * 300 + kept * (100 + 3 * 16);
+  const turn = 4 * instructions.texel + kept * (100 + 16 * instructions.multiplyAdd);
   return Math.ceil(rows / mostRows) * Math.ceil(g.outC / (4 * lanes)) * (depth / 4) * turn;
 }
 
@@ -48,7 +49,7 @@ export function rowsProduct(label: string, g: WindowGeometry, epilogue: Epilogue
     padding: "VALID",
   });
   const channels = 4 * lanes;
-  const packing = panelPacking(flat, channels, caps);
+  const packing = panelPacking(flat, channels, caps, { texels: true });
   const output = g.outC % 4 === 0 ? "vec4f" : "f32";
   const width = output === "vec4f" ? 4 : 1;
   const params = (firstPanel: number) => ({
@@ -77,7 +78,7 @@ export function rowsProduct(label: string, g: WindowGeometry, epilogue: Epilogue
     params: params(0),
     inputs: [
       { name: "x", type: "vec4f" },
-      { name: "filterPanels", type: weightElement(caps) },
+      { name: "filterPanels", type: "texels" },
       ...epilogueInputs(epilogue, output),
     ],
     output,
@@ -93,7 +94,7 @@ ${each(kept, (j) => `  let start${j} = min(firstRow + ${j}u, p.rows - 1u) * p.de
 ${each(kept, (j) => `    let x${j} = x[start${j} + min(base + lane, p.depth - 1u)];`)}
     let end = min(${lanes}u, p.depth - base);
     for (var q = 0u; q < end; q++) {
-${each(4, (k) => `      let w${k} = vec4f(filterPanels[w + ${k * lanes}u]);`)}
+${each(4, (k) => `      let w${k} = ${texelAt("filterPanels", `w + ${k * lanes}u`)};`)}
       w += ${4 * lanes}u;
 ${each(kept, (j) => `      let v${j} = subgroupShuffle(x${j}, q);\n${each(4, (k) => `      s${j} = fma(vec4f(v${j}.${"xyzw"[k]}), w${k}, s${j});`)}`)}
       // Blocks of sixteen products; see panels.ts.

@@ -3,10 +3,25 @@
  * the products are transformed back with the epilogue. Groups of tiles go through the three stages together, so that
  * what lies between them stays small enough for a cache.
  */
-import { chooseLaneTile, type LaneTile, laneStores, laneSums, lanesFit, laneWork } from "./conv-lanes.ts";
+import {
+  chooseLaneTile,
+  instructions,
+  type LaneTile,
+  laneStores,
+  laneSums,
+  lanesFit,
+  laneWork,
+} from "./conv-lanes.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type GpuStage } from "./op.ts";
+import {
+  type Caps,
+  type Epilogue,
+  float32Bytes,
+  type GpuKernel,
+  type GpuStage,
+  mostTexelBytes,
+} from "./op.ts";
 import { panelSize } from "./panels.ts";
 import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 import { depthOf, placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
@@ -60,7 +75,7 @@ export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): bool
   (!tile.rough || caps.roundsFreely) &&
   depthOf(g) % 4 === 0 &&
   lanesFit(g, caps) &&
-  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= caps.maxBindingBytes &&
+  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= mostTexelBytes(caps) &&
   float32Bytes(placesOf(tile) * 4 * caps.subgroupSize * Math.max(depthOf(g), g.outC)) <= caps.maxBindingBytes;
 
 /** Estimated instructions, to be compared with those of other ways. */
@@ -73,7 +88,7 @@ export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number 
   // Single values take about half of what vectors take.
   const loads = depthOf(g) / (inVectors(g) ? 4 : 2);
   const moved = (tiles / lanes) * (places * (depthOf(g) / 4 + loads) + ((places + outputs) * g.outC) / 4);
-  return groups * places * laneWork(productOf(g, group), lanes) + 300 * moved;
+  return groups * places * laneWork(productOf(g, group), lanes) + instructions.vector * moved;
 }
 
 /** A row of a matrix times named vectors, as WGSL. */
@@ -200,7 +215,7 @@ function productStage(
     params,
     inputs: [
       { name: "x", type: "vec4f" },
-      { name: "filterPanels", type: "vec4f" },
+      { name: "filterPanels", type: "texels" },
     ],
     output: "vec4f",
     workgroup: [lanes, 1, 1],
@@ -311,6 +326,6 @@ export function winogradConvolution(
     tile: `${shape.down.side}x${shape.across.side}, ${tile.pixels}x${tile.channels}`,
     stages,
     scratch: [places * tiling.group * depthOf(g), places * tiling.group * g.outC],
-    packing: { 1: winogradPacking(shape, g, tile.channels) },
+    packing: { 1: { ...winogradPacking(shape, g, tile.channels), texels: true } },
   };
 }

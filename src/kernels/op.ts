@@ -58,6 +58,16 @@ export interface Geometry {
   readonly out: Shape;
 }
 
+/** Texels in a row of a texture that holds weights. */
+export const texelsPerRow = 1024;
+
+/** Rows of a texture that every adapter allows. */
+const mostTexelRows = 8192;
+
+/** What a texture, or a binding where that is less, holds of float32 weights. */
+export const mostTexelBytes = ({ maxBindingBytes }: Caps): number =>
+  Math.min(maxBindingBytes, 16 * texelsPerRow * mostTexelRows);
+
 /** How a weight operand is laid out for a kernel. `chunks` keep each piece below the binding limit. */
 export interface Packing {
   /** Names the layout, so that equal layouts of one weight are made once. */
@@ -66,6 +76,8 @@ export interface Packing {
   readonly chunks: readonly number[];
   /** Whether the device is to keep what `pack` gives in half precision. */
   readonly half?: boolean;
+  /** Whether the device is to keep it as a texture of four numbers a texel, in rows of `texelsPerRow`. */
+  readonly texels?: boolean;
   pack(values: Float32Array, chunk: number): Float32Array;
 }
 

@@ -1,6 +1,6 @@
 /** Filters as panels: all taps of a few output channels side by side, in the order in which a kernel reads them. */
 import type { WindowGeometry } from "./geometry.ts";
-import type { Caps, Packing } from "./op.ts";
+import { type Caps, mostTexelBytes, type Packing } from "./op.ts";
 
 /** Floats of one panel of `channels` outputs, whose taps have `rows` values each. */
 export const panelSize = (g: WindowGeometry, channels: number, rows = g.inC) =>
@@ -10,18 +10,25 @@ export const panelSize = (g: WindowGeometry, channels: number, rows = g.inC) =>
  * The filter [window, inC, outC] as panels [outC / channels][window][rows][channels], zero-filled where there are more rows
  * than input channels, and at the end. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
  */
-export function panelPacking(g: WindowGeometry, channels: number, caps: Caps, rows = g.inC): Packing {
+export function panelPacking(
+  g: WindowGeometry,
+  channels: number,
+  caps: Caps,
+  { rows = g.inC, texels = false } = {},
+): Packing {
   const panel = panelSize(g, channels, rows);
+  const most = texels ? mostTexelBytes(caps) : caps.maxBindingBytes;
   const panels = Math.ceil(g.outC / channels);
-  const panelsPerChunk = Math.max(1, Math.floor(caps.maxBindingBytes / (4 * panel)));
+  const panelsPerChunk = Math.max(1, Math.floor(most / (4 * panel)));
   const chunks: number[] = [];
   for (let first = 0; first < panels; first += panelsPerChunk) {
     chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
   }
   return {
-    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}${caps.halfWeights ? " in half precision" : ""}`,
+    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}${texels ? " as texels" : ""}${caps.halfWeights ? " in half precision" : ""}`,
     chunks,
     half: caps.halfWeights,
+    texels,
     pack(filter, chunk) {
       const packed = new Float32Array(chunks[chunk]);
       const taps = g.kernelH * g.kernelW * g.inC;

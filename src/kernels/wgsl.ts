@@ -7,7 +7,7 @@
  * share a pipeline, and pipelines are cached by their text.
  */
 import type { WindowGeometry } from "./geometry.ts";
-import type { Caps, Dispatch } from "./op.ts";
+import { type Caps, type Dispatch, texelsPerRow } from "./op.ts";
 
 /** A uniform parameter: u32 unless it says otherwise. */
 export type Param = number | { readonly f32: number } | { readonly i32: number };
@@ -40,13 +40,23 @@ export function encodeParams(params: Params): ArrayBuffer {
 
 export type Element = "f32" | "vec4f" | "vec4h";
 
-/** The type of packed weights; what is read of them is converted by vec4f(), which leaves a vec4f as it is. */
+/** What an input is bound as: a buffer of elements, or a texture of four numbers a texel (see `texelAt`). */
+export type Input = Element | "texels";
+
+/** The type of weights packed into a buffer; what is read of them is converted by vec4f(), which leaves a vec4f as it is. */
 export const weightElement = ({ halfWeights }: Caps): Element => (halfWeights ? "vec4h" : "vec4f");
+
+/**
+ * The vector `index` of weights in a texture. Processors that play a GPU look at every number of a buffer by itself,
+ * whether it lies inside and whether its lane wants it; of a texture they fetch four numbers together.
+ */
+export const texelAt = (texture: string, index: string): string =>
+  `textureLoad(${texture}, vec2u((${index}) % ${texelsPerRow}u, (${index}) / ${texelsPerRow}u), 0)`;
 
 export interface ModuleParts {
   /** An example of the parameters: names and types are read off it. */
   readonly params: Params;
-  readonly inputs: readonly { readonly name: string; readonly type: Element }[];
+  readonly inputs: readonly { readonly name: string; readonly type: Input }[];
   readonly output: Element;
   readonly workgroup: readonly [number, number, number];
   /** Whether the body uses subgroup operations; it then has `lane`, the lane's number in its subgroup. */
@@ -61,8 +71,10 @@ export interface ModuleParts {
 export function wgslModule(parts: ModuleParts): string {
   const bindings = [
     "@group(0) @binding(0) var<uniform> p: Params;",
-    ...parts.inputs.map(
-      ({ name, type }, i) => `@group(0) @binding(${i + 1}) var<storage, read> ${name}: array<${type}>;`,
+    ...parts.inputs.map(({ name, type }, i) =>
+      type === "texels"
+        ? `@group(0) @binding(${i + 1}) var ${name}: texture_2d<f32>;`
+        : `@group(0) @binding(${i + 1}) var<storage, read> ${name}: array<${type}>;`,
     ),
     `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
   ];

@@ -2,7 +2,7 @@
 import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
-import type { Caps, GpuKernel } from "../../kernels/op.ts";
+import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
 import type { Device } from "../device.ts";
 import type { Step } from "../program.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
@@ -10,8 +10,8 @@ import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
-import { createPipelines } from "./pipelines.ts";
-import { createSession, type PreparedStep } from "./session.ts";
+import { type Binding, createPipelines } from "./pipelines.ts";
+import { createSession, type PreparedStep, readsOf } from "./session.ts";
 
 export interface WebGpuDevice extends Device {
   /** Whether the adapter is a processor that plays a GPU. */
@@ -21,14 +21,24 @@ export interface WebGpuDevice extends Device {
 }
 
 /** A weight on the device, in as many pieces as its layout has chunks. */
-type Chunks = readonly GPUBuffer[];
+type Chunks = readonly (GPUBuffer | GPUTexture)[];
 
-function upload(device: GPUDevice, label: string, values: Float32Array | Uint16Array): GPUBuffer {
+const isTexture = (chunk: GPUBuffer | GPUTexture): chunk is GPUTexture => "createView" in chunk;
+
+const bytesOf = (chunk: GPUBuffer | GPUTexture): number =>
+  isTexture(chunk) ? chunk.width * chunk.height * (chunk.format === "rgba16float" ? 8 : 16) : chunk.size;
+
+function uploadBuffer(
+  device: GPUDevice,
+  label: string,
+  values: Float32Array | Uint16Array,
+  usage: GPUBufferUsageFlags = GPUBufferUsage.STORAGE,
+): GPUBuffer {
   const buffer = device.createBuffer({
     label,
     // Vector bindings want whole vectors.
     size: Math.max(16, Math.ceil(values.byteLength / 16) * 16),
-    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+    usage,
     mappedAtCreation: true,
   });
   new Uint8Array(buffer.getMappedRange()).set(
@@ -36,6 +46,33 @@ function upload(device: GPUDevice, label: string, values: Float32Array | Uint16A
   );
   buffer.unmap();
   return buffer;
+}
+
+/** By way of a buffer: whole rows first, and then what is left for the last one. */
+function uploadTexture(device: GPUDevice, label: string, values: Float32Array | Uint16Array): GPUTexture {
+  const texels = values.length / 4;
+  const whole = Math.floor(texels / texelsPerRow);
+  const rest = texels % texelsPerRow;
+  const texture = device.createTexture({
+    label,
+    size: [Math.min(texels, texelsPerRow), whole + (rest > 0 ? 1 : 0)],
+    format: values instanceof Uint16Array ? "rgba16float" : "rgba32float",
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
+  });
+  const buffer = uploadBuffer(device, label, values, GPUBufferUsage.COPY_SRC);
+  const bytesPerRow = 4 * texelsPerRow * values.BYTES_PER_ELEMENT;
+  const encoder = device.createCommandEncoder();
+  const copy = (row: number, width: number, rows: number) =>
+    encoder.copyBufferToTexture(
+      { buffer, offset: row * bytesPerRow, bytesPerRow },
+      { texture, origin: [0, row] },
+      [width, rows],
+    );
+  if (whole > 0) copy(0, texelsPerRow, whole);
+  if (rest > 0) copy(whole, rest, 1);
+  device.queue.submit([encoder.finish()]);
+  buffer.destroy();
+  return texture;
 }
 
 /** @throws DeviceError where a weight is too large for half precision. */
@@ -50,6 +87,10 @@ function halvesOf(values: Float32Array, weight: string): Uint16Array {
   return halves;
 }
 
+/** A kernel's packed operands may be textures; all else is in buffers. */
+const bindingsOf = (kernel: GpuKernel, reads: readonly Place[]): readonly Binding[] =>
+  reads.map((place) => (typeof place === "number" && kernel.packing?.[place]?.texels ? "texture" : "buffer"));
+
 /**
  * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests.
  * @throws DeviceError when there is none.
@@ -61,9 +102,9 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
   const guard = createGuard(gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
   const store = createWeightStore<Chunks>(
-    (chunks) => chunks.reduce((sum, b) => sum + b.size, 0),
+    (chunks) => chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0),
     (chunks) => {
-      for (const buffer of chunks) buffer.destroy();
+      for (const chunk of chunks) chunk.destroy();
     },
   );
 
@@ -102,8 +143,8 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
         kernels.map(({ kernel }, i) =>
           Promise.all(
             kernel.stages.map(({ code, dispatches }) => {
-              const reads = dispatches[0].reads ?? program.steps[i].operands;
-              return pipelines.get(kernel.label, code, reads.length);
+              const reads = readsOf(program.steps[i], dispatches[0].reads);
+              return pipelines.get(kernel.label, code, bindingsOf(kernel, reads));
             }),
           ),
         ),
@@ -123,9 +164,10 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
               packing
                 ? packing.chunks.map((_, chunk) => {
                     const packed = packing.pack(values, chunk);
-                    return upload(gpu, key, packing.half ? halvesOf(packed, operand.weight.key) : packed);
+                    const kept = packing.half ? halvesOf(packed, operand.weight.key) : packed;
+                    return (packing.texels ? uploadTexture : uploadBuffer)(gpu, key, kept);
                   })
-                : [upload(gpu, key, values)],
+                : [uploadBuffer(gpu, key, values)],
             );
             weights.set(key, chunks);
           }
@@ -140,13 +182,14 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
             step,
             ...kernels[i],
             pipelines: made[i],
-            layout: (operands) => pipelines.layout(operands),
+            layout: (reads) => pipelines.layout(bindingsOf(kernels[i].kernel, reads)),
             weight(operand, chunk) {
               const o = step.operands[operand];
               if (o.kind !== "weight") throw new Error("not a weight");
               const packing = kernels[i].kernel.packing?.[operand];
               const chunks = weights.get(layoutKey(o.weight, packing)) as Chunks;
-              return chunks[packing ? chunk : 0];
+              const bound = chunks[packing ? chunk : 0];
+              return isTexture(bound) ? bound.createView() : { buffer: bound };
             },
           }),
         );

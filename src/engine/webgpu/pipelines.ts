@@ -2,11 +2,20 @@
 import { DeviceError } from "../../errors.ts";
 import type { Guard } from "./guard.ts";
 
+/** What a kernel reads is bound as. */
+export type Binding = "buffer" | "texture";
+
 export interface Pipelines {
-  /** The pipeline of a module with `operands` read-only storage bindings between parameters and output. */
-  get(label: string, code: string, operands: number): Promise<GPUComputePipeline>;
-  layout(operands: number): GPUBindGroupLayout;
+  /** The pipeline of a module with the bindings `reads` between parameters and output. */
+  get(label: string, code: string, reads: readonly Binding[]): Promise<GPUComputePipeline>;
+  layout(reads: readonly Binding[]): GPUBindGroupLayout;
 }
+
+const entryOf: Readonly<Record<Binding, Omit<GPUBindGroupLayoutEntry, "binding" | "visibility">>> = {
+  buffer: { buffer: { type: "read-only-storage" } },
+  // Numbers of 32 bits are not to be filtered, which nobody does here.
+  texture: { texture: { sampleType: "unfilterable-float" } },
+};
 
 const numbered = (code: string) =>
   code
@@ -15,30 +24,35 @@ const numbered = (code: string) =>
     .join("\n");
 
 export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
-  const layouts = new Map<number, GPUBindGroupLayout>();
+  const layouts = new Map<string, GPUBindGroupLayout>();
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  const layout = (operands: number): GPUBindGroupLayout => {
-    let made = layouts.get(operands);
+  const layout = (reads: readonly Binding[]): GPUBindGroupLayout => {
+    const key = reads.join();
+    let made = layouts.get(key);
     if (!made) {
-      const types: GPUBufferBindingType[] = [
-        "uniform",
-        ...Array<GPUBufferBindingType>(operands).fill("read-only-storage"),
-        "storage",
+      const entries = [
+        { buffer: { type: "uniform" as const } },
+        ...reads.map((read) => entryOf[read]),
+        { buffer: { type: "storage" as const } },
       ];
       made = device.createBindGroupLayout({
-        entries: types.map((type, binding) => ({
+        entries: entries.map((entry, binding) => ({
           binding,
           visibility: GPUShaderStage.COMPUTE,
-          buffer: { type },
+          ...entry,
         })),
       });
-      layouts.set(operands, made);
+      layouts.set(key, made);
     }
     return made;
   };
 
-  async function compile(label: string, code: string, operands: number): Promise<GPUComputePipeline> {
+  async function compile(
+    label: string,
+    code: string,
+    reads: readonly Binding[],
+  ): Promise<GPUComputePipeline> {
     const module = await guard
       .guarded(`compiling the kernel ${label}`, () => device.createShaderModule({ label, code }))
       .catch((cause: unknown) => {
@@ -51,7 +65,7 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
     return device
       .createComputePipelineAsync({
         label,
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout(operands)] }),
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout(reads)] }),
         compute: { module, entryPoint: "main" },
       })
       .catch((cause: unknown) => {
@@ -61,11 +75,11 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
 
   return {
     layout,
-    get(label, code, operands) {
-      const key = `${operands} ${code}`;
+    get(label, code, reads) {
+      const key = `${reads} ${code}`;
       let pipeline = pipelines.get(key);
       if (!pipeline) {
-        pipeline = compile(label, code, operands);
+        pipeline = compile(label, code, reads);
         pipelines.set(key, pipeline);
       }
       return pipeline;

@@ -15,9 +15,14 @@ export interface PreparedStep {
   readonly kernel: GpuKernel;
   /** One for each stage of the kernel. */
   readonly pipelines: readonly GPUComputePipeline[];
-  layout(operands: number): GPUBindGroupLayout;
-  weight(operand: number, chunk: number): GPUBuffer;
+  /** What a binding group needs of the stage's reads. */
+  layout(reads: readonly Place[]): GPUBindGroupLayout;
+  weight(operand: number, chunk: number): GPUBindingResource;
 }
+
+/** What a dispatch of `step` reads: all operands where it says nothing. */
+export const readsOf = (step: Step, reads: readonly Place[] | undefined): readonly Place[] =>
+  reads ?? step.operands.map((_, k) => k);
 
 interface Recording {
   readonly gpu: GPUDevice;
@@ -88,27 +93,24 @@ export async function createSession(recording: Recording): Promise<Session> {
     let next = 0;
     const steps = prepared.map((p, i) => {
       const scratch = (piece: number) => slots[plan.scratchSlots[i][piece]];
-      const bufferOf = (place: Place, chunk: number): GPUBuffer => {
-        if (typeof place !== "number") return scratch(place.scratch);
+      const resourceOf = (place: Place, chunk: number): GPUBindingResource => {
+        if (typeof place !== "number") return { buffer: scratch(place.scratch) };
         const operand = p.step.operands[place];
-        return operand.kind === "value" ? slotOf(operand.value) : p.weight(place, chunk);
+        return operand.kind === "value" ? { buffer: slotOf(operand.value) } : p.weight(place, chunk);
       };
       return p.kernel.stages.flatMap(({ dispatches }, stage) =>
         dispatches.map(({ params: bytes, reads, writes, chunk, grid }): RecordedDispatch => {
-          const read = (reads ?? p.step.operands.map((_, k) => k)).map((place) =>
-            bufferOf(place, chunk ?? 0),
-          );
-          const written = writes ? scratch(writes.scratch) : slotOf(p.step.output);
+          const places = readsOf(p.step, reads);
+          const read = places.map((place) => resourceOf(place, chunk ?? 0));
+          const written = { buffer: writes ? scratch(writes.scratch) : slotOf(p.step.output) };
           const uniform = { buffer: params, offset: uniformStep * next++, size: bytes.byteLength };
           return {
             pipeline: p.pipelines[stage],
             grid,
             group: gpu.createBindGroup({
               label: p.step.scope,
-              layout: p.layout(read.length),
-              entries: [uniform, ...[...read, written].map((buffer) => ({ buffer }))].map(
-                (resource, binding) => ({ binding, resource }),
-              ),
+              layout: p.layout(places),
+              entries: [uniform, ...read, written].map((resource, binding) => ({ binding, resource })),
             }),
           };
         }),
