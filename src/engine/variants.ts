@@ -49,6 +49,7 @@ export async function makeWeight(weight: Weight, source: WeightSource): Promise<
     values.push(variable);
   }
   const made = weight.make(values);
-  checkFinite(made, `${source.name}: what is made of ${weight.variables.join(", ")} holds`);
+  if (made !== values[0])
+    checkFinite(made, `${source.name}: what is made of ${weight.variables.join(", ")} holds`);
   return made;
 }

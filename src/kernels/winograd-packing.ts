@@ -50,7 +50,6 @@ const names = [
   "width",
   "tapsDown",
   "tapsAcross",
-  "steps",
   "panelLength",
   "placeLength",
   "channels",
@@ -60,12 +59,13 @@ const names = [
 const together = 4;
 
 /**
- * (params): transforms the whole filter, an input channel of a phase after the other. `half` holds what the columns of taps
- * give for one row of the tile, [tap][outC]; `out` is zero where panels are filled up.
+ * (params, step): transforms one input channel of a phase. `half` holds what the columns of taps give for one row of the
+ * tile, [tap][outC]; `out` is zero where panels are filled up. A call a channel, so that the compiler's better code, which
+ * it makes meanwhile, is soon taken.
  */
-const transformFilter = func("transform_filter", 1, ([params], scope) => {
+const transformFilter = func("transform_filter", 2, ([params, step], scope) => {
   const fields = fieldsOf<(typeof names)[number]>(params, [], names);
-  const [step, channel, top, left, i, j, x, y, row, col, from, half, end, to, k, place] = scope.some("i32");
+  const [channel, top, left, i, j, x, y, row, col, from, half, end, to, k, place] = scope.some("i32");
   const [panelEnd, matrix, last, rowBytes] = scope.some("i32");
   const factor = scope.local("f64");
   const sums = scope.locals("f64", together);
@@ -108,29 +108,27 @@ const transformFilter = func("transform_filter", 1, ([params], scope) => {
 
   return [
     set(rowBytes, shiftLeft(fields("outC"), i32(3))),
-    count(step, i32(0), fields("steps"), i32(1), [
-      set(channel, remU(step, fields("inC"))),
-      set(top, divU(divU(step, fields("inC")), fields("strideW"))),
-      set(left, remU(divU(step, fields("inC")), fields("strideW"))),
-      count(i, i32(0), fields("height"), i32(1), [
-        count(x, i32(0), fields("tapsAcross"), i32(1), column),
-        count(j, i32(0), fields("width"), i32(1), [
-          set(matrix, after(fields("across"), mul(j, fields("tapsAcross")), 8)),
-          set(last, after(matrix, fields("tapsAcross"), 8)),
-          set(place, add(mul(i, fields("width")), j)),
-          set(place, add(mul(place, fields("placeLength")), mul(step, fields("channels")))),
-          set(place, after(fields("out"), place, 4)),
-          set(k, i32(0)),
-          whilst(less(k, fields("outC")), [
-            set(to, place),
-            set(panelEnd, least(add(k, fields("channels")), fields("outC"))),
-            count(k, k, sub(panelEnd, i32(together - 1)), i32(together), [
-              ...outputs(together, to),
-              increase(to, i32(4 * together)),
-            ]),
-            count(k, k, panelEnd, i32(1), [...outputs(1, to), increase(to, i32(4))]),
-            increase(place, shiftLeft(fields("panelLength"), i32(2))),
+    set(channel, remU(step, fields("inC"))),
+    set(top, divU(divU(step, fields("inC")), fields("strideW"))),
+    set(left, remU(divU(step, fields("inC")), fields("strideW"))),
+    count(i, i32(0), fields("height"), i32(1), [
+      count(x, i32(0), fields("tapsAcross"), i32(1), column),
+      count(j, i32(0), fields("width"), i32(1), [
+        set(matrix, after(fields("across"), mul(j, fields("tapsAcross")), 8)),
+        set(last, after(matrix, fields("tapsAcross"), 8)),
+        set(place, add(mul(i, fields("width")), j)),
+        set(place, add(mul(place, fields("placeLength")), mul(step, fields("channels")))),
+        set(place, after(fields("out"), place, 4)),
+        set(k, i32(0)),
+        whilst(less(k, fields("outC")), [
+          set(to, place),
+          set(panelEnd, least(add(k, fields("channels")), fields("outC"))),
+          count(k, k, sub(panelEnd, i32(together - 1)), i32(together), [
+            ...outputs(together, to),
+            increase(to, i32(4 * together)),
           ]),
+          count(k, k, panelEnd, i32(1), [...outputs(1, to), increase(to, i32(4))]),
+          increase(place, shiftLeft(fields("panelLength"), i32(2))),
         ]),
       ]),
     ]),
@@ -169,7 +167,6 @@ function transformed(tile: Tile, filter: Filter, channels: number, values: Float
     width: sizeOf(across),
     tapsDown: down.taps,
     tapsAcross: across.taps,
-    steps,
     panelLength: steps * channels,
     placeLength: panels * steps * channels,
     channels,
@@ -184,7 +181,8 @@ function transformed(tile: Tile, filter: Filter, channels: number, values: Float
   new Int32Array(memory.buffer, recordAt, names.length + 1).set([outAt, ...names.map((n) => record[n])]);
   matrices.forEach((m, i) => void new Float64Array(memory.buffer, [downAt, acrossAt][i], m.length).set(m));
   new Float32Array(memory.buffer, filterAt, values.length).set(values);
-  (exports[transformFilter.name] as (params: number) => void)(recordAt);
+  const transform = exports[transformFilter.name] as (params: number, step: number) => void;
+  for (let step = 0; step < steps; step++) transform(recordAt, step);
   return new Float32Array(memory.buffer, outAt, length);
 }
 

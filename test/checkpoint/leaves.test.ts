@@ -18,9 +18,25 @@ describe("crc32c", () => {
     expect(maskCrc(crc32c(Buffer.alloc(0)))).toBe(0xa282ead8);
   });
 
+  it("gives those of RFC 3720, wherever the bytes lie", () => {
+    const ascending = Array.from({ length: 32 }, (_, i) => i);
+    for (const [bytes, sum] of [
+      [Array(32).fill(0), 0x8a9136aa],
+      [Array(32).fill(255), 0x62a8ab43],
+      [ascending, 0x46dd794e],
+      [ascending.toReversed(), 0x113fdb5c],
+    ] as const) {
+      for (let offset = 0; offset < 8; offset++) {
+        const memory = new Uint8Array(40);
+        memory.set(bytes, offset);
+        expect(crc32c(memory.subarray(offset, offset + 32))).toBe(sum);
+      }
+    }
+  });
+
   it("is the same in pieces", () => {
     const all = Buffer.from(Array.from({ length: 1000 }, (_, i) => (i * 37) & 255));
-    for (const cut of [0, 1, 7, 8, 9, 500, 999])
+    for (const cut of [0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 500, 983, 999])
       expect(crc32c(all.subarray(cut), crc32c(all.subarray(0, cut)))).toBe(crc32c(all));
   });
 });
