@@ -27,9 +27,7 @@ export interface StartUp {
 function startOnce(...args: readonly string[]): Promise<Marks & { total: number }> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
-    const child = fork(join(import.meta.dirname, "first-feature.ts"), args, {
-      execArgv: ["--import", "tsx"],
-    });
+    const child = fork(join(import.meta.dirname, "first-feature.mjs"), args, { execArgv: [] });
     let marks: (Marks & { total: number }) | undefined;
     child.once("message", (message) => {
       marks = { ...(message as Marks), total: performance.now() - start };

@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-// TypeScript is run as it is, so the loader comes first.
-import { register } from "tsx/esm/api";
+import { bundled, run } from "../src/bundle.mjs";
 
-register();
-await import("../src/cli/main.ts");
+run(bundled("cli/main.ts"));

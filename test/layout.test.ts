@@ -7,20 +7,23 @@ const root = resolve(import.meta.dirname, "..");
 
 /** What the files of each room may import of ours besides the room itself. Files in src/ itself are rooms of one. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
+  "bundle.mjs": [],
+  "bundle-worker.mjs": ["bundle.mjs"],
   "tensor.ts": [],
   "errors.ts": [],
   "seeded.ts": ["tensor.ts"],
   checkpoint: ["tar-header.ts", "half.ts", "errors.ts", "tensor.ts"],
   wasm: [],
   kernels: ["wasm", "tensor.ts", "errors.ts"],
-  engine: ["kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],
+  engine: ["bundle.mjs", "kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],
   "nearest.ts": [],
   "half.ts": [],
   "tar-header.ts": [],
-  nets: ["engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
+  nets: ["bundle.mjs", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
   match: ["nets", "engine", "checkpoint", "tensor.ts", "errors.ts", "nearest.ts"],
-  images: ["wasm", "tar-header.ts", "tensor.ts", "errors.ts"],
+  images: ["bundle.mjs", "wasm", "tar-header.ts", "tensor.ts", "errors.ts"],
   features: [
+    "bundle.mjs",
     "half.ts",
     "nearest.ts",
     "seeded.ts",
@@ -35,6 +38,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   verify: ["images", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
   "index.ts": ["features", "nets", "images", "checkpoint", "errors.ts"],
   cli: [
+    "bundle.mjs",
     "nearest.ts",
     "features",
     "verify",
@@ -51,7 +55,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 const roomOf = (file: string) => relative(join(root, "src"), file).split("/")[0];
 
 const files = (readdirSync(join(root, "src"), { recursive: true }) as string[])
-  .filter((f) => f.endsWith(".ts"))
+  .filter((f) => /\.(ts|mjs)$/.test(f))
   .map((name) => {
     const file = join("src", name);
     const path = join(root, file);
@@ -86,6 +90,11 @@ describe("the rooms of src", () => {
       done.add(path);
     };
     for (const { path } of files) visit(path, []);
+  });
+
+  it("ask in one place where they lie, so that they can be bundled", () => {
+    const asking = files.filter((f) => readFileSync(f.path, "utf8").includes("import.meta"));
+    expect(asking.map((f) => f.file)).toEqual(["src/bundle.mjs"]);
   });
 
   it("load WebGPU in one place and sharp in one room", () => {

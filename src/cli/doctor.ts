@@ -1,7 +1,7 @@
 /** `doctor`: what this machine has, and whether it computes. */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { cpus, freemem, totalmem } from "node:os";
+import { requireOwn } from "../bundle.mjs";
 import { compile } from "../engine/compile.ts";
 import { openDevice } from "../engine/devices.ts";
 import { variablesOf } from "../engine/graph.ts";
@@ -58,8 +58,7 @@ async function check(backend: "webgpu" | "cpu"): Promise<Checked> {
 /** The installed version of a package. */
 function versionOf(name: string): string {
   try {
-    const require = createRequire(import.meta.url);
-    const path = require.resolve.paths(name)?.map((p) => `${p}/${name}/package.json`) ?? [];
+    const path = requireOwn.resolve.paths(name)?.map((p) => `${p}/${name}/package.json`) ?? [];
     for (const candidate of path) {
       try {
         return (JSON.parse(readFileSync(candidate, "utf8")) as { version: string }).version;

@@ -3,4 +3,6 @@ import { processIo } from "./io.ts";
 import { main } from "./program.ts";
 
 // No call of process.exit: the process ends by itself once the device is let go and all output is written.
-process.exitCode = await main(process.argv.slice(2), processIo());
+void main(process.argv.slice(2), processIo()).then((code) => {
+  process.exitCode = code;
+});

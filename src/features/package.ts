@@ -1,8 +1,9 @@
 /** What the package knows of itself: its version and where its own files lie, wherever it is started from. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { sourceUrl } from "../bundle.mjs";
 
-const root = new URL("../../", import.meta.url);
+const root = sourceUrl("../");
 
 /** The photographs that come with the project: what `extract` reads when no folder is named. */
 export const samplesDirectory = fileURLToPath(new URL("samples", root));

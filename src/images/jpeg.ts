@@ -3,7 +3,7 @@
  * (tensorflow/core/lib/jpeg/jpeg_mem.cc), bit for bit. The header is read here, so that nothing that is too large or of
  * another kind comes to the native decoder.
  */
-import { createRequire } from "node:module";
+import { requireOwn } from "../bundle.mjs";
 
 /** fast: as TensorFlow decodes by default. accurate: as Pillow does, and TensorFlow's INTEGER_ACCURATE. */
 export const jpegMethods = ["fast", "accurate"] as const;
@@ -20,7 +20,7 @@ type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FOR
 
 function loadTurbo(): Turbo | undefined {
   try {
-    return createRequire(import.meta.url)("@julusian/jpeg-turbo") as Turbo;
+    return requireOwn("@julusian/jpeg-turbo") as Turbo;
   } catch {
     return undefined;
   }

@@ -7,9 +7,9 @@
  * main thread longer than computing with some networks.
  */
 import { Worker } from "node:worker_threads";
+import { bundled, type Script, sourceUrl } from "../bundle.mjs";
 import type { ImageInput } from "./inputs.ts";
 import { inputBytes, type Outcome, type ReadRecipe } from "./read.ts";
-import { workerScript } from "./worker-script.ts";
 
 export type ToWorker =
   | {
@@ -42,6 +42,12 @@ export interface DecodePool {
   close(): Promise<void>;
 }
 
+/** What a worker is started with. */
+export interface DecodeTask {
+  readonly script: Script;
+  readonly recipe: ReadRecipe;
+}
+
 interface Job {
   readonly id: number;
   readonly image: ImageInput;
@@ -67,7 +73,11 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   let ids = 0;
 
   function start(): Worker {
-    const worker = new Worker(workerScript(), { eval: true, workerData: recipe, execArgv: [] });
+    const worker = new Worker(sourceUrl("bundle-worker.mjs"), {
+      workerData: { script: bundled("images/worker.ts"), recipe } satisfies DecodeTask,
+      // Not the loaders of the main thread.
+      execArgv: [],
+    });
     const jobs = new Map<number, Job>();
     hands.set(worker, jobs);
     worker.on("message", (message: FromWorker) => {

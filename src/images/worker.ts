@@ -1,11 +1,11 @@
 /** A decoding worker, told by messages what to read. See pool.ts for the other end. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { FromWorker, ToWorker } from "./pool.ts";
-import { type Content, decodeContent, type Outcome, type ReadRecipe, readContent } from "./read.ts";
+import type { DecodeTask, FromWorker, ToWorker } from "./pool.ts";
+import { type Content, decodeContent, type Outcome, readContent } from "./read.ts";
 
 const port = parentPort;
 if (!port) throw new Error("worker.ts runs in a worker thread");
-const recipe = workerData as ReadRecipe;
+const { recipe } = workerData as DecodeTask;
 const answers = new Map<number, (wanted: boolean) => void>();
 /** Images under way, and when the present spell of work began. */
 let underWay = 0;

@@ -4,13 +4,15 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { sourceUrl } from "../bundle.mjs";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError } from "../errors.ts";
 import { seededVariable } from "../seeded.ts";
 import type { Shape } from "../tensor.ts";
 
 /** Where the project keeps NET.bn.json (a list of [variable, length]) and NET.bn.f32 (their values, back to back). */
-export const statisticsDirectory = join(import.meta.dirname, "statistics");
+export const statisticsDirectory = fileURLToPath(sourceUrl("nets/statistics"));
 
 async function readStatistics(network: string, dir: string): Promise<Map<string, Float32Array>> {
   const path = join(dir, `${network}.bn`);

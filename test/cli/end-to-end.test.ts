@@ -24,11 +24,12 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** From a folder that is not the project's, as its users do who installed it. */
 function run(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ["--import", "tsx", join(root, "src/cli/main.ts"), ...args],
-    { cwd: root, encoding: "utf8" },
+    [join(root, "bin/slimfeatures.mjs"), ...args],
+    { cwd: folder, encoding: "utf8" },
   );
   return { status, stdout, stderr };
 }
@@ -156,12 +157,7 @@ describe("the command line", () => {
     const result = spawnSync(
       process.execPath,
       [
-        ...[
-          "--import",
-          join(root, "node_modules/tsx/dist/loader.mjs"),
-          join(root, "src/cli/main.ts"),
-          "extract",
-        ],
+        ...[join(root, "bin/slimfeatures.mjs"), "extract"],
         ...["--model", "inception_v1", "--data-dir", join(folder, "images"), "--out", out],
       ],
       { cwd: empty, encoding: "utf8" },

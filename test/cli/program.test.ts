@@ -102,7 +102,7 @@ describe("load", () => {
   it("ends quietly when its reader has had enough", async () => {
     const child = spawn(
       process.execPath,
-      ["--import", "tsx", "src/cli/main.ts", "load", await featuresFile("pkl", 20_000)],
+      ["bin/slimfeatures.mjs", "load", await featuresFile("pkl", 20_000)],
       {
         cwd: root,
       },

@@ -63,7 +63,7 @@ export function startExtract(options: RunOptions): Running {
 
 /** Starts the command line. */
 export function startCommand(args: readonly string[]): Running {
-  const child = spawn(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...args], {
+  const child = spawn(process.execPath, [join(root, "bin/slimfeatures.mjs"), ...args], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,6 +1,7 @@
 /** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { sourceUrl } from "../../bundle.mjs";
 import { DeviceError } from "../../errors.ts";
 import type { Fn } from "../../wasm/code.ts";
 import { encodeModule } from "../../wasm/module.ts";
@@ -40,7 +41,7 @@ export function openPool(heap: Heap, threads: number): Pool {
   const { memory } = heap;
   const control = heap.words({ address: 0, bytes: 64 });
   const workers = Array.from({ length: threads - 1 }, (_, i) => {
-    const worker = new Worker(new URL("./worker.mjs", import.meta.url), {
+    const worker = new Worker(sourceUrl("engine/cpu/worker.mjs"), {
       // Not the loaders of the main thread: the worker is plain JavaScript and starts faster without.
       execArgv: [],
       workerData: { memory, thread: i + 1 },

@@ -10,10 +10,16 @@ const port = parentPort;
 if (!port) throw new Error("library-worker.ts runs in a worker thread");
 const { format } = workerData as LibraryTask;
 
-const readers: Readonly<Record<LibraryFormat, (path: string) => AsyncGenerator<FeatureRow>>> = {
-  arrow: readArrow,
-  parquet: readParquet,
-  hdf5: readHdf5,
+interface Reader {
+  /** The package that it loads when it is first needed. */
+  readonly library: string;
+  readonly read: (path: string) => AsyncGenerator<FeatureRow>;
+}
+
+const readers: Readonly<Record<LibraryFormat, Reader>> = {
+  arrow: { library: "apache-arrow", read: readArrow },
+  parquet: { library: "hyparquet", read: readParquet },
+  hdf5: { library: "h5wasm/node", read: readHdf5 },
 };
 
 interface WasmMemory {
@@ -52,8 +58,11 @@ async function nextRows(): Promise<FromLibrary> {
 
 async function answer(question: ToLibrary): Promise<FromLibrary> {
   if (question.kind === "next") return nextRows();
-  rows = readers[format](question.path);
   memory = question.memory;
+  const { library, read } = readers[format];
+  // Loading it is part of the start, not of the first rows.
+  await import(library);
+  rows = read(question.path);
   return { kind: "ready" };
 }
 

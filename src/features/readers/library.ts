@@ -4,17 +4,11 @@
  */
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { bundled, type Script, sourceUrl } from "../../bundle.mjs";
 import { UserError } from "../../errors.ts";
 import type { FeatureRow } from "./array.ts";
 
-/** Their readers by name, in the module that is given, and the packages that these need. */
-export const libraries = {
-  arrow: "apache-arrow",
-  parquet: "hyparquet",
-  hdf5: "h5wasm/node",
-} as const;
-
-export type LibraryFormat = keyof typeof libraries;
+export type LibraryFormat = "arrow" | "parquet" | "hdf5";
 
 export type FromLibrary =
   | { readonly kind: "ready" }
@@ -33,8 +27,8 @@ export type ToLibrary =
   | { readonly kind: "next" };
 
 export interface LibraryTask {
+  readonly script: Script;
   readonly format: LibraryFormat;
-  readonly package: string;
 }
 
 /** In milliseconds: how long starting may take, and how long a library may be silent where the file is small. */
@@ -55,10 +49,9 @@ function takeWorker(format: LibraryFormat, size: number): Worker {
     known.ref();
     return known;
   }
-  const task: LibraryTask = { format, package: libraries[format] };
-  const worker = new Worker(new URL("./start-library.mjs", import.meta.url), {
-    workerData: task,
-    // The worker registers what it needs itself.
+  const worker = new Worker(sourceUrl("bundle-worker.mjs"), {
+    workerData: { script: bundled("features/readers/library-worker.ts"), format } satisfies LibraryTask,
+    // Not the loaders of the main thread.
     execArgv: [],
     // What a library prints as it gives up is told in the error.
     stdout: true,

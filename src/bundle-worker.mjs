@@ -1,0 +1,5 @@
+/** What every worker that needs our modules is started with: it runs the script that it was handed. */
+import { workerData } from "node:worker_threads";
+import { run } from "./bundle.mjs";
+
+run(workerData.script);
