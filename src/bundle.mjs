@@ -25,7 +25,9 @@ const end = "\n// whole\n";
 
 /** Changes with every change of a source, of the entry, or of the packages. */
 function stateOf(entry) {
-  const files = readdirSync(source, { recursive: true }).map((name) => join(source, name));
+  const files = readdirSync(source, { recursive: true })
+    .filter((name) => /\.m?[jt]s$/.test(name))
+    .map((name) => join(source, name));
   const hash = createHash("sha256");
   for (const file of [...files.sort(), entry, fileURLToPath(sourceUrl("../package.json"))]) {
     const { size, mtimeMs } = statSync(file);
