@@ -26,7 +26,7 @@ interface Window {
   readonly pads: Pads;
 }
 
-interface Convolution extends Window {
+export interface Convolution extends Window {
   readonly dilations: readonly [number, number];
   /** HWIO, or [height, width, channels, multiplier] of a depthwise one. */
   filter: Tensor;
