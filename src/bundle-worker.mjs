@@ -1,4 +1,4 @@
-/** What every worker that needs our modules is started with: it runs the script that it was handed. */
+/** Where every worker that needs our modules begins: it runs the script that it was handed. */
 import { workerData } from "node:worker_threads";
 import { run } from "./bundle.mjs";
 

@@ -1,9 +1,9 @@
-/** A script as text, which can be handed to a worker. */
-export interface Script {
-  readonly text: string;
-  readonly filename: string;
-}
+import type { Worker, WorkerOptions } from "node:worker_threads";
+
 export declare function sourceUrl(path: string): URL;
 export declare const requireOwn: NodeJS.Require;
-export declare function bundled(path: string): Script;
-export declare function run(script: Script): void;
+export declare function bundledWorker(
+  path: string,
+  data: object,
+  options?: Omit<WorkerOptions, "workerData" | "execArgv">,
+): Worker;

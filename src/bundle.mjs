@@ -10,6 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { createRequire, Module } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 
 /** Where a file of src/ lies. */
 export const sourceUrl = (path) => new URL(path, import.meta.url);
@@ -84,7 +85,7 @@ function kept(name, state) {
 
 const made = new Map();
 
-/** The script of an entry, whose path is told from src/. */
+/** The script of an entry, whose path is told from src/. A process makes it once. */
 export function bundled(path) {
   let script = made.get(path);
   if (!script) {
@@ -111,4 +112,13 @@ export function run({ text, filename }) {
   module.filename = filename;
   module.paths = Module._nodeModulePaths(dirname(filename));
   module._compile(text, filename);
+}
+
+/** A worker that runs the script of an entry with `data` as its workerData. It does without the loaders of this thread. */
+export function bundledWorker(path, data, options = {}) {
+  return new Worker(sourceUrl("bundle-worker.mjs"), {
+    ...options,
+    workerData: { ...data, script: bundled(path) },
+    execArgv: [],
+  });
 }

@@ -6,8 +6,8 @@
  * Inputs lie in shared memory that goes round: sending half a megabyte for each image, and freeing it, would take the
  * main thread longer than computing with some networks.
  */
-import { Worker } from "node:worker_threads";
-import { bundled, type Script, sourceUrl } from "../bundle.mjs";
+import type { Worker } from "node:worker_threads";
+import { bundledWorker } from "../bundle.mjs";
 import type { ImageInput } from "./inputs.ts";
 import { inputBytes, type Outcome, type ReadRecipe } from "./read.ts";
 
@@ -44,7 +44,6 @@ export interface DecodePool {
 
 /** What a worker is started with. */
 export interface DecodeTask {
-  readonly script: Script;
   readonly recipe: ReadRecipe;
 }
 
@@ -73,11 +72,8 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
   let ids = 0;
 
   function start(): Worker {
-    const worker = new Worker(sourceUrl("bundle-worker.mjs"), {
-      workerData: { script: bundled("images/worker.ts"), recipe } satisfies DecodeTask,
-      // Not the loaders of the main thread.
-      execArgv: [],
-    });
+    const task: DecodeTask = { recipe };
+    const worker = bundledWorker("images/worker.ts", task);
     const jobs = new Map<number, Job>();
     hands.set(worker, jobs);
     worker.on("message", (message: FromWorker) => {

@@ -3,8 +3,8 @@
  * the memory that it may have, or leave a file open. In a worker none of this outlives the file that caused it.
  */
 import { statSync } from "node:fs";
-import { Worker } from "node:worker_threads";
-import { bundled, type Script, sourceUrl } from "../../bundle.mjs";
+import type { Worker } from "node:worker_threads";
+import { bundledWorker } from "../../bundle.mjs";
 import { UserError } from "../../errors.ts";
 import type { FeatureRow } from "./array.ts";
 
@@ -27,7 +27,6 @@ export type ToLibrary =
   | { readonly kind: "next" };
 
 export interface LibraryTask {
-  readonly script: Script;
   readonly format: LibraryFormat;
 }
 
@@ -49,10 +48,8 @@ function takeWorker(format: LibraryFormat, size: number): Worker {
     known.ref();
     return known;
   }
-  const worker = new Worker(sourceUrl("bundle-worker.mjs"), {
-    workerData: { script: bundled("features/readers/library-worker.ts"), format } satisfies LibraryTask,
-    // Not the loaders of the main thread.
-    execArgv: [],
+  const task: LibraryTask = { format };
+  const worker = bundledWorker("features/readers/library-worker.ts", task, {
     // What a library prints as it gives up is told in the error.
     stdout: true,
     stderr: true,
