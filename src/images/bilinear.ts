@@ -1,7 +1,7 @@
 /**
  * TensorFlow 1's bilinear resize, bit for bit. An image library's own resize is never the same.
  */
-import { encodeModule, mostPages } from "../wasm/module.ts";
+import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
 import { blendRows, placeBytes, resizeRow } from "./bilinear-code.ts";
 import { type Plane, type Region, wholeOf } from "./resize.ts";
 
@@ -56,7 +56,6 @@ function machine(): Machine {
   return opened;
 }
 
-const pageBytes = 65_536;
 const stripBytes = 2 ** 18;
 
 /** Where pieces of so many bytes begin, one behind the other, in a memory that is made large enough. */

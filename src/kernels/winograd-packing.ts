@@ -27,7 +27,7 @@ import {
   when,
   whilst,
 } from "../wasm/code.ts";
-import { encodeModule, mostPages } from "../wasm/module.ts";
+import { encodeModule, pageBytes } from "../wasm/module.ts";
 import { after, fieldsOf } from "./cpu/params.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import type { Packing } from "./op.ts";
@@ -137,7 +137,6 @@ const transformFilter = func("transform_filter", 2, ([params, step], scope) => {
 
 let compiled: WebAssembly.Module | undefined;
 
-const pageBytes = 65_536;
 /** The record of fields lies at the memory's beginning; zero is no address. */
 const recordAt = 16;
 
@@ -171,11 +170,8 @@ function transformed(tile: Tile, filter: Filter, channels: number, values: Float
     placeLength: panels * steps * channels,
     channels,
   };
-  const memory = new WebAssembly.Memory({
-    initial: Math.ceil(end / pageBytes),
-    maximum: mostPages,
-    shared: true,
-  });
+  const pages = Math.ceil(end / pageBytes);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   compiled ??= new WebAssembly.Module(encodeModule([transformFilter]));
   const { exports } = new WebAssembly.Instance(compiled, { env: { memory } });
   new Int32Array(memory.buffer, recordAt, names.length + 1).set([outAt, ...names.map((n) => record[n])]);

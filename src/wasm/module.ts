@@ -6,7 +6,9 @@ import { type Code, type Fn, type Type, unsigned } from "./code.ts";
 
 const typeBytes: Readonly<Record<Type, number>> = { i32: 0x7f, f32: 0x7d, f64: 0x7c };
 
-/** Pages of 64 KiB that a memory of 32-bit addresses can have. */
+export const pageBytes = 65_536;
+
+/** Pages that a memory of 32-bit addresses can have. */
 export const mostPages = 65_536;
 
 const vector = (items: readonly (readonly number[])[]): number[] => [

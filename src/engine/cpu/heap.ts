@@ -4,9 +4,8 @@
  */
 import { DeviceError } from "../../errors.ts";
 import { firstFree } from "../../kernels/cpu/params.ts";
-import { mostPages } from "../../wasm/module.ts";
+import { mostPages, pageBytes } from "../../wasm/module.ts";
 
-const pageBytes = 65_536;
 /** Blocks start at lines of the cache, and no two threads' counters share one. */
 const alignment = 64;
 
