@@ -8,10 +8,14 @@ const table: Int32Array = makeTable();
 
 function makeTable(): Int32Array {
   const made = new Int32Array(16 * 256);
-  for (let n = 0; n < made.length; n++) {
-    let c = n < 256 ? n : made[n - 256];
-    if (n < 256) for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0x82f63b78 : c >>> 1;
-    made[n] = n < 256 ? c : (c >>> 8) ^ made[c & 0xff];
+  for (let n = 0; n < 256; n++) {
+    let c = n;
+    for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0x82f63b78 : c >>> 1;
+    made[n] = c;
+  }
+  for (let n = 256; n < made.length; n++) {
+    const c = made[n - 256];
+    made[n] = (c >>> 8) ^ made[c & 0xff];
   }
   return made;
 }

@@ -45,10 +45,13 @@ const tileCost = ({ pixels, channels }: LaneTile, lanes: number) =>
   (instructions.texel * channels) / lanes +
   instructions.multiplyAdd * 4 * pixels * channels;
 
-/** The tile whose whole work is least; a tile that hangs over the edge works for nothing. */
+/** Instructions of all tiles for four products of depth; one that hangs over the edge works for nothing. */
+const tilesCost = (g: WindowGeometry, tile: LaneTile, lanes: number) =>
+  Math.ceil(pixelsOf(g) / (tile.pixels * lanes)) * Math.ceil(g.outC / tile.channels) * tileCost(tile, lanes);
+
+/** The tile whose whole work is least. */
 export function chooseLaneTile(g: WindowGeometry, lanes: number): LaneTile {
-  const count = (t: LaneTile) => Math.ceil(pixelsOf(g) / (t.pixels * lanes)) * Math.ceil(g.outC / t.channels);
-  const work = (t: LaneTile) => count(t) * tileCost(t, lanes);
+  const work = (t: LaneTile) => tilesCost(g, t, lanes);
   return tiles.filter((t) => fills(g.inC, t, lanes)).reduce((best, t) => (work(t) < work(best) ? t : best));
 }
 
@@ -90,10 +93,9 @@ export const ofOneImage = (g: WindowGeometry): WindowGeometry => ({ ...g, batch:
 
 /** The tile's whole work for a convolution, in instructions. */
 export function laneWork(g: WindowGeometry, lanes: number): number {
-  const tile = chooseLaneTile(g, lanes);
-  const count = Math.ceil(pixelsOf(g) / (tile.pixels * lanes)) * Math.ceil(g.outC / tile.channels);
+  const products = g.kernelH * g.kernelW * g.inC;
   const stores = (pixelsOf(g) * g.outC * instructions.vector) / 4 / lanes;
-  return (count * tileCost(tile, lanes) * g.kernelH * g.kernelW * g.inC) / 4 + stores;
+  return (tilesCost(g, chooseLaneTile(g, lanes), lanes) * products) / 4 + stores;
 }
 
 export function laneSums(g: WindowGeometry, tile: LaneTile, lanes: number): LaneSums {

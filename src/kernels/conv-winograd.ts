@@ -41,13 +41,15 @@ interface Tiling {
 /** Whether four values that follow each other are one vector of the input; else they come from several phases. */
 const inVectors = (g: WindowGeometry) => g.inC % 4 === 0;
 
+/** Whole tiles of the product's lanes, so that none of them idles but in the last group. */
+const unitOf = ({ subgroupSize }: Caps) => 4 * subgroupSize;
+
 function tilingOf(g: WindowGeometry, shape: Tile, caps: Caps): Tiling {
   const rows = Math.ceil(g.outH / shape.down.side);
   const columns = Math.ceil(g.outW / shape.across.side);
   const tiles = g.batch * rows * columns;
   const places = placesOf(shape);
-  // Whole tiles of the product's lanes, so that none of them idles but in the last group.
-  const unit = 4 * caps.subgroupSize;
+  const unit = unitOf(caps);
   const most = Math.min(mostBetween, caps.maxBindingBytes / 4);
   const group = Math.max(unit, Math.floor(most / (places * (depthOf(g) + g.outC)) / unit) * unit);
   return { rows, columns, tiles, group: Math.min(tiles, group) };
@@ -76,7 +78,7 @@ export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): bool
   depthOf(g) % 4 === 0 &&
   lanesFit(g, caps) &&
   float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= mostTexelBytes(caps) &&
-  float32Bytes(placesOf(tile) * 4 * caps.subgroupSize * Math.max(depthOf(g), g.outC)) <= caps.maxBindingBytes;
+  float32Bytes(placesOf(tile) * unitOf(caps) * Math.max(depthOf(g), g.outC)) <= caps.maxBindingBytes;
 
 /** Estimated instructions, to be compared with those of other ways. */
 export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number {

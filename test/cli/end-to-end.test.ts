@@ -24,15 +24,17 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** From a folder that is not the project's, as its users do who installed it. */
-function run(...args: string[]) {
+function runIn(cwd: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(root, "bin/slimfeatures.mjs"), ...args],
-    { cwd: folder, encoding: "utf8" },
+    { cwd, encoding: "utf8" },
   );
   return { status, stdout, stderr };
 }
+
+/** From a folder that is not the project's, as its users do who installed it. */
+const run = (...args: string[]) => runIn(folder, ...args);
 
 /** The reference's pooled feature of a picture: stored whole. */
 function truth(image: number): { feature: Float32Array; bound: number } {
@@ -154,14 +156,8 @@ describe("the command line", () => {
   it("explains what to do without a checkpoint, and writes nothing", async () => {
     const out = join(folder, "none.pkl");
     const empty = mkdtempSync(join(folder, "empty-"));
-    const result = spawnSync(
-      process.execPath,
-      [
-        ...[join(root, "bin/slimfeatures.mjs"), "extract"],
-        ...["--model", "inception_v1", "--data-dir", join(folder, "images"), "--out", out],
-      ],
-      { cwd: empty, encoding: "utf8" },
-    );
+    const options = ["--model", "inception_v1", "--data-dir", join(folder, "images"), "--out", out];
+    const result = runIn(empty, "extract", ...options);
     expect(result.status).toBe(5);
     expect(result.stderr).toContain("npm run fetch -- inception_v1");
     expect(result.stderr).not.toContain("    at ");
