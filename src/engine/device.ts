@@ -17,6 +17,8 @@ export interface StepTiming {
 export interface LoadOptions {
   /** The variant of this name is taken wherever an operation has it. */
   readonly variant?: string;
+  /** The tile of this name is taken wherever a variant has it. */
+  readonly tile?: string;
   /**
    * For tests: memory is filled with NaN before each run and has guards behind each value that must survive it, so
    * that a value which is not written, or a write past the end, cannot go unseen.

@@ -69,6 +69,7 @@ const rowsOfTap = (inC: number) => (inC < 4 ? inC : 4 * Math.ceil(inC / 4));
 
 /** Whether `laneConvolution` can be had. */
 export const lanesFit = (g: WindowGeometry, caps: Caps): boolean =>
+  !caps.hardware &&
   (caps.subgroupSize === 4 || caps.subgroupSize === 8) &&
   g.outC % 4 === 0 &&
   tiles.some((tile) => fills(g.inC, tile, caps.subgroupSize)) &&

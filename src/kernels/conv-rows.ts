@@ -29,7 +29,7 @@ function productOf(g: WindowGeometry): { rows: number; depth: number } | undefin
 export function rowsFit(g: WindowGeometry, caps: Caps): boolean {
   const product = productOf(g);
   const lanes = caps.subgroupSize;
-  return product !== undefined && product.depth % 4 === 0 && (lanes === 4 || lanes === 8);
+  return !caps.hardware && product !== undefined && product.depth % 4 === 0 && (lanes === 4 || lanes === 8);
 }
 
 /** Estimated instructions; see conv-lanes.ts. */

@@ -5,6 +5,7 @@ import { formatShape, type Shape, sizeOf } from "../tensor.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork, ofOneImage } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
+import { sharedConvolution } from "./conv-shared.ts";
 import { type GpuTile, winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
@@ -12,6 +13,7 @@ import { winograd } from "./cpu/winograd.ts";
 import { fitsWinograd } from "./cpu/winograd-tiles.ts";
 import { type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
+import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 import { type Minimal, placesOf } from "./winograd.ts";
 
 export type Conv2dAttrs = WindowAttrs;
@@ -113,6 +115,14 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
+    {
+      name: "shared",
+      idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
+      fits: sharedFits,
+      work: (g, caps) => sharedWork(ofOneImage(g), caps),
+      tiles: sharedTiles,
+      build: (g, epilogue, caps, tile) => sharedConvolution("conv2d/shared", g, epilogue, caps, tile),
+    },
     {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",

@@ -31,8 +31,13 @@ fn finish(value: ${type}, channel: u32, index: u32) -> ${type} {
 export function finishWgsl(e: Epilogue, type: Element): string {
   const zero = type === "f32" ? "0.0" : "vec4f(0.0)";
   const six = type === "f32" ? "6.0" : "vec4f(6.0)";
+  // Said as one operation: where it were two, a driver may or may not make one of them, by what stands around.
+  const scaled =
+    e.scale && e.bias
+      ? "\n  v = fma(v, factor, term);"
+      : `${e.scale ? "\n  v *= factor;" : ""}${e.bias ? "\n  v += term;" : ""}`;
   return `fn finished(value: ${type}, factor: ${type}, term: ${type}, other: ${type}) -> ${type} {
-  var v = value;${e.scale ? "\n  v *= factor;" : ""}${e.bias ? "\n  v += term;" : ""}${e.residual ? "\n  v += other;" : ""}
+  var v = value;${scaled}${e.residual ? "\n  v += other;" : ""}
   return ${activationWgsl[e.activation]("v", zero, six)};
 }`;
 }

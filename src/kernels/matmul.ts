@@ -5,10 +5,12 @@ import { formatShape, type Shape } from "../tensor.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
+import { sharedConvolution } from "./conv-shared.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { float32Bytes, type Op } from "./op.ts";
+import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 
 export type MatmulAttrs = Record<string, never>;
 
@@ -59,6 +61,14 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
+    {
+      name: "shared",
+      idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
+      fits: sharedFits,
+      work: (g, caps) => sharedWork(oneRow(g), caps),
+      tiles: sharedTiles,
+      build: (g, epilogue, caps, tile) => sharedConvolution("matmul/shared", g, epilogue, caps, tile),
+    },
     {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",

@@ -21,6 +21,13 @@ export interface Caps {
   readonly roundsFreely: boolean;
   /** Whether weights that are laid out for a kernel are kept in half precision; sums stay float32. */
   readonly halfWeights: boolean;
+  /**
+   * Whether the adapter is a chip of its own, whose lanes read memory together and share workgroup memory. A processor
+   * that plays a GPU (llvmpipe, SwiftShader) wants other kernels.
+   */
+  readonly hardware: boolean;
+  /** Workgroup memory of a workgroup, in bytes. */
+  readonly workgroupBytes: number;
 }
 
 export type Activation = "none" | "relu" | "relu6";
@@ -144,9 +151,15 @@ export interface Variant<G, K> {
   /** The idea in a sentence, and what it is good for. */
   readonly idea: string;
   fits(geometry: G, caps: Caps): boolean;
-  /** Estimated instructions, comparable between the variants of one operation. */
+  /**
+   * Estimated work, comparable between the variants of one operation that fit an adapter: instructions where a processor
+   * plays a GPU, nanoseconds of a chip.
+   */
   work?(geometry: G, caps: Caps): number;
-  build(geometry: G, epilogue: Epilogue, caps: Caps): K;
+  /** Names of the ways to cut it up that `build` can be asked for, the one it takes by itself first. None changes a bit. */
+  tiles?(geometry: G, caps: Caps): readonly string[];
+  /** `tile` is one of `tiles`; an unknown one counts as none. */
+  build(geometry: G, epilogue: Epilogue, caps: Caps, tile?: string): K;
 }
 
 export interface Op<A, G extends Geometry> {

@@ -319,17 +319,21 @@ const variantNames = (backend: "webgpu" | "cpu") => [
   ...new Set(Object.values(ops).flatMap((op) => op[backend === "cpu" ? "cpu" : "gpu"].map((v) => v.name))),
 ];
 
-describeOnDevices("variants equal the reference loops", (device, backend) => {
-  for (const c of [...convolutions, ...epilogues, ...joint, ...others]) {
-    it(c.name, async () => {
-      const truth = await run(c, plainCpu, { variant: "reference" });
-      for (const variant of variantNames(backend)) {
-        const ours = await run(c, device(), { variant, sentinels: true });
-        expect(relativeError(ours, truth, maxAbs(truth)), variant).toBeLessThanOrEqual(c.bound ?? 2e-6);
-      }
-    });
-  }
-});
+describeOnDevices(
+  "variants equal the reference loops",
+  (device, backend) => {
+    for (const c of [...convolutions, ...epilogues, ...joint, ...others]) {
+      it(c.name, async () => {
+        const truth = await run(c, plainCpu, { variant: "reference" });
+        for (const variant of variantNames(backend)) {
+          const ours = await run(c, device(), { variant, sentinels: true });
+          expect(relativeError(ours, truth, maxAbs(truth)), variant).toBeLessThanOrEqual(c.bound ?? 2e-6);
+        }
+      });
+    }
+  },
+  { everyKernel: true },
+);
 
 describe("explicit padding", () => {
   it("is the same as pad followed by VALID", async () => {

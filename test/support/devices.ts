@@ -2,16 +2,36 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Device } from "../../src/engine/device.ts";
 import { openDevice } from "../../src/engine/devices.ts";
+import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 
-/** Describes the same promises for WebGPU and for the CPU; `device()` gives the open one inside tests. */
+const openers = {
+  webgpu: () => openDevice("webgpu"),
+  /** An adapter in software that chooses kernels as a chip of its own does, and the other way round. */
+  "webgpu, the other kind of adapter": async () => {
+    const own = await openWebGpu();
+    await own.close();
+    return openWebGpu({ hardware: !own.caps.hardware });
+  },
+  cpu: () => openDevice("cpu"),
+} as const;
+
+/**
+ * Describes the same promises for WebGPU and for the CPU; `device()` gives the open one inside tests. With `everyKernel`,
+ * also for the kernels of the other kind of adapter.
+ */
 export function describeOnDevices(
   name: string,
   body: (device: () => Device, backend: "webgpu" | "cpu") => void,
+  { everyKernel = false } = {},
 ): void {
-  describe.each(["webgpu", "cpu"] as const)(`${name} (%s)`, (backend) => {
+  const kinds = (Object.keys(openers) as (keyof typeof openers)[]).filter(
+    (k) => everyKernel || !k.includes(","),
+  );
+  describe.each(kinds)(`${name} (%s)`, (kind) => {
+    const backend = kind === "cpu" ? "cpu" : "webgpu";
     let device: Device | undefined;
     beforeAll(async () => {
-      device = await openDevice(backend);
+      device = await openers[kind]();
     });
     afterAll(async () => {
       await device?.close();

@@ -21,6 +21,8 @@ const caps: Caps = {
   subgroupSize: 0,
   roundsFreely: true,
   halfWeights: false,
+  hardware: false,
+  workgroupBytes: 0,
 };
 
 export interface CpuOptions {

@@ -79,16 +79,19 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
   const own = info.description || info.device || info.vendor || "unknown adapter";
   // A device's name stands for the bits that it gives.
   const name = halfWeights ? `${own}, weights in half precision` : own;
+  const software = /llvmpipe|lavapipe|swiftshader/i.test(`${name} ${info.device} ${info.architecture}`);
   return {
     device,
     name,
-    software: /llvmpipe|lavapipe|swiftshader/i.test(`${name} ${info.device} ${info.architecture}`),
+    software,
     caps: {
       maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
       maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
       roundsFreely: true,
       halfWeights,
+      hardware: !software,
+      workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       subgroupSize: subgroups ? (info.subgroupMinSize ?? 0) : 0,
     },
     timestamps,

@@ -3,7 +3,7 @@ import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
-import type { Device } from "../device.ts";
+import type { Device, LoadOptions } from "../device.ts";
 import type { Step } from "../program.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
@@ -111,11 +111,11 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
   const kernelOf = (
     step: Step,
     caps: Caps,
-    forced: string | undefined,
+    { variant: forced, tile }: LoadOptions,
   ): { variant: string; kernel: GpuKernel } => {
     const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, forced);
     if (!variant) throw new DeviceError(`No kernel of ${step.op} fits this adapter (in ${step.scope}).`);
-    return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
+    return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps, tile) };
   };
 
   const open = (): { gpu: GPUDevice; pipelines: ReturnType<typeof createPipelines> } => {
@@ -138,7 +138,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
       checkWeights(program, source);
       const { gpu, pipelines } = open();
       const allowed = capsFor(program, caps);
-      const kernels = program.steps.map((step) => kernelOf(step, allowed, options.variant));
+      const kernels = program.steps.map((step) => kernelOf(step, allowed, options));
       const compiling = Promise.all(
         kernels.map(({ kernel }, i) =>
           Promise.all(

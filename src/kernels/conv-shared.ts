@@ -1,0 +1,340 @@
+/**
+ * Convolution as an implicit matrix product for chips of their own: the lanes of a workgroup load a tile of the input
+ * and one of the filter into workgroup memory and use each value many times, each lane for a block of sums in registers;
+ * while one step of the depth is multiplied, the next is fetched. (Goto and van de Geijn's blocking, with CUTLASS' levels
+ * of threadblock and thread.)
+ *
+ * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row.
+ *
+ * Sums do not depend on the tile: products are summed in segments of one length by the filter's shape, and segments in
+ * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
+ * its segments, and a last stage adds them in the same order.
+ */
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import type { WindowGeometry } from "./geometry.ts";
+import { lanesOf, type SharedTile } from "./hardware.ts";
+import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
+import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
+import {
+  best,
+  bestOfPlaces,
+  block,
+  depthOf,
+  nameOf,
+  panelChannels,
+  pixelsOf,
+  plansOf,
+} from "./shared-plan.ts";
+import {
+  cornerWgsl,
+  each,
+  encodeParams,
+  flatDispatch,
+  flatIndex,
+  flatWorkgroup,
+  type ModuleParts,
+  weightElement,
+  wgslModule,
+  windowParams,
+} from "./wgsl.ts";
+
+/** The filter as its windows' rows: what `panelPacking` takes for one tap is a row. */
+const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
+
+/** What a product writes: its outputs, the sums of its segments, or a product for each of several places. */
+type Writes = "outputs" | "segments" | "places";
+
+interface Stage {
+  readonly g: WindowGeometry;
+  readonly tile: SharedTile;
+  readonly groups: number;
+  readonly writes: Writes;
+  readonly epilogue: Epilogue;
+  readonly caps: Caps;
+}
+
+/** The parameters of a chunk of panels; `panels` of them from `firstPanel` on. */
+function stageParams({ g, tile: t, groups, epilogue }: Stage, firstPanel: number, panels: number) {
+  const { span, rowBlocks, blocks, segment, segments } = depthOf(g);
+  const width = g.inC % 4 === 0 ? 4 : 1;
+  const perStep = t.depth / block;
+  const outWidth = g.outC % 4 === 0 ? 4 : 1;
+  return {
+    pixels: pixelsOf(g),
+    ...windowParams(g),
+    /** Of the input, in elements: a row, a pixel, and what a row of the window has. */
+    rowLength: (g.inW * g.inC) / width,
+    pixelLength: g.inC / width,
+    span: span / width,
+    steps: blocks / perStep,
+    rowSteps: rowBlocks / perStep,
+    segmentSteps: segment / perStep,
+    groupSteps: (Math.ceil(segments / groups) * segment) / perStep,
+    panel: panelSize(rowsOf(g), panelChannels, rowBlocks * block) / 4,
+    lastPanel: panels - 1,
+    firstVector: (firstPanel * panelChannels) / 4,
+    endVector: Math.min(Math.ceil(g.outC / 4), ((firstPanel + panels) * panelChannels) / 4),
+    vectors: Math.ceil(g.outC / 4),
+    outC: g.outC,
+    ...rowOf(epilogue, g.outC, outWidth),
+  };
+}
+
+/** Lines for each sum of a lane: `line(pixel, vector)`. */
+const eachSum = ({ lanePixels, laneChannels }: SharedTile, line: (i: number, j: number) => string) =>
+  each(lanePixels, (i) => each(laneChannels / 4, (j) => line(i, j)));
+
+/** WGSL that fetches a lane's share of the input's tile for the step at `at` of row `ky` into x<i>. */
+function fetchInput(g: WindowGeometry, t: SharedTile, loads: number): { enterRow: string; fetch: string } {
+  const vectors = g.inC % 4 === 0;
+  const ragged = (g.kernelW * g.inC) % t.depth !== 0;
+  const enterRow = each(
+    loads,
+    (i) => `{ let row = corner${i}.y + i32(ky * p.dilationH);
+    ${g.padded ? `inside${i} = row >= 0 && row < i32(p.inH);` : ""}
+    start${i} = (i32(corner${i}.row) + row) * i32(p.rowLength) + left${i}; }`,
+  );
+  const value = (i: number, e: string) => {
+    const conditions = [
+      ...(g.padded ? [`inside${i}`, `left${i} + ${e} >= 0`, `left${i} + ${e} < i32(p.rowLength)`] : []),
+      ...(ragged ? [`${e} < i32(p.span)`] : []),
+    ];
+    const zero = vectors ? "vec4f()" : "0.0";
+    if (conditions.length === 0) return `x[u32(start${i} + ${e})]`;
+    const inside = conditions.join(" && ");
+    return `select(${zero}, x[select(0u, u32(start${i} + ${e}), ${inside})], ${inside})`;
+  };
+  const fetch = each(loads, (i) =>
+    vectors
+      ? `{ let e = i32(at + part); x${i} = ${value(i, "e")}; }`
+      : `{ let e = i32(at + 4u * part); x${i} = vec4f(${[0, 1, 2, 3].map((s) => value(i, `(e + ${s})`)).join(", ")}); }`,
+  );
+  return { enterRow, fetch };
+}
+
+/** The lines that store a lane's sums `sum(i, j)`. */
+function storeLines({ g, tile: t, writes }: Stage, sum: (i: number, j: number) => string): string {
+  const columns = t.channels / t.laneChannels;
+  const lines = t.pixels / t.lanePixels;
+  const at = (i: number, j: number) => `let pixel = firstPixel + line + ${i * lines}u;
+    let vector = p.firstVector + firstVector + column + ${j * columns}u;
+    if (pixel < p.pixels && vector < p.endVector)`;
+  return eachSum(t, (i, j) => {
+    const value = sum(i, j);
+    if (writes === "segments") {
+      return `{ ${at(i, j)} { y[(segment * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
+    }
+    if (writes === "places") {
+      return `{ ${at(i, j)} { y[(wid.z * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
+    }
+    return g.outC % 4 === 0
+      ? `{ ${at(i, j)} { y[pixel * p.row + p.first + vector] = finish(${value}, vector, pixel * p.vectors + vector); } }`
+      : `{ ${at(i, j)} { for (var c = 0u; c < 4u; c++) { let channel = 4u * vector + c;
+      if (channel < p.outC) { y[pixel * p.row + p.first + channel] = finish(${value}[c], channel, pixel * p.outC + channel); } } } }`;
+  });
+}
+
+/** The WGSL of the product. */
+function stageCode(stage: Stage): string {
+  const { g, tile: t, writes, epilogue, caps } = stage;
+  const lanes = lanesOf(t);
+  const columns = t.channels / t.laneChannels;
+  const lines = t.pixels / t.lanePixels;
+  const parts = t.depth / 4;
+  const rowVectors = t.channels / 4;
+  const loads = Math.max(1, (t.pixels * parts) / lanes);
+  const weightLoads = (t.depth * rowVectors) / lanes;
+  const inVectors = g.inC % 4 === 0;
+  const output = writes !== "outputs" || g.outC % 4 === 0 ? "vec4f" : "f32";
+  const carries = writes !== "segments" && depthOf(g).segments > 1;
+  const { enterRow, fetch } = fetchInput(g, t, loads);
+  const fetchWeights = each(
+    weightLoads,
+    (j) => `w${j} = vec4f(weights[from${j}]); from${j} += ${t.depth * 8}u;`,
+  );
+  const storeInput = each(loads, (i) => `tileX[lid.x + ${i * lanes}u] = x${i};`);
+  const endOfSegment = carries
+    ? eachSum(t, (i, j) => `total${i}_${j} += sum${i}_${j}; sum${i}_${j} = vec4f();`)
+    : `let segment = (step - 1u) / p.segmentSteps;
+${storeLines(stage, (i, j) => `sum${i}_${j}`)}
+${eachSum(t, (i, j) => `sum${i}_${j} = vec4f();`)}`;
+  const extra: ModuleParts["inputs"] = writes === "outputs" ? epilogueInputs(epilogue, output) : [];
+  return wgslModule({
+    params: stageParams(stage, 0, 1),
+    inputs: [
+      { name: "x", type: inVectors ? "vec4f" : "f32" },
+      { name: "weights", type: writes === "places" ? "vec4f" : weightElement(caps) },
+      ...extra,
+    ],
+    output,
+    workgroup: [lanes, 1, 1],
+    head: `var<workgroup> tileX: array<vec4f, ${t.pixels * parts}>;
+var<workgroup> tileW: array<vec4f, ${t.depth * rowVectors}>;
+${cornerWgsl}
+${writes === "outputs" ? epilogueWgsl(epilogue, output) : ""}`,
+    body: `  let column = lid.x % ${columns}u;
+  let line = lid.x / ${columns}u;
+  let firstPixel = wid.y * ${t.pixels}u;
+  let firstVector = wid.x * ${rowVectors}u;
+  // What this lane loads: one part of the depth of every ${lanes / parts}th pixel, one vector of every ${lanes / rowVectors}th product.
+  let part = lid.x % ${parts}u;
+${each(
+  loads,
+  (
+    i,
+  ) => `  let corner${i} = corner(firstPixel + lid.x / ${parts}u + ${(i * lanes) / parts}u); let left${i} = corner${i}.x * i32(p.pixelLength);
+  var start${i}: i32;${g.padded ? ` var inside${i}: bool;` : ""} var x${i}: vec4f;`,
+)}
+  let vector = firstVector + lid.x % ${rowVectors}u;
+  let panel = min(vector / 8u, p.lastPanel)${writes === "places" ? " + wid.z * (p.lastPanel + 1u)" : ""};
+  let begin = ${writes === "segments" ? "wid.z * p.groupSteps" : "0u"};
+  let end = ${writes === "segments" ? "min(begin + p.groupSteps, p.steps)" : "p.steps"};
+${each(weightLoads, (j) => `  var from${j} = panel * p.panel + (begin * ${t.depth}u + lid.x / ${rowVectors}u + ${(j * lanes) / rowVectors}u) * 8u + vector % 8u; var w${j}: vec4f;`)}
+${eachSum(t, (i, j) => `  var sum${i}_${j} = vec4f();${carries ? ` var total${i}_${j} = vec4f();` : ""}`)}
+  var step = begin;
+  var ky = step / p.rowSteps;
+  var at = (step % p.rowSteps) * ${inVectors ? parts : t.depth}u;
+${enterRow}
+${writes === "places" ? each(loads, (i) => `  start${i} += i32(wid.z * p.rowLength);`) : ""}
+${fetch}
+${fetchWeights}
+  while (step < end) {
+${loads * lanes > t.pixels * parts ? `if (lid.x < ${t.pixels * parts}u) { ${storeInput} }` : storeInput}
+${each(weightLoads, (j) => `tileW[lid.x + ${j * lanes}u] = w${j};`)}
+    workgroupBarrier();
+    step++;
+    if (step < end) {
+      at += ${inVectors ? parts : t.depth}u;
+${
+  g.kernelH > 1
+    ? `      if (step % p.rowSteps == 0u) {
+        at = 0u; ky++;
+${enterRow}
+      }`
+    : ""
+}
+${fetch}
+${fetchWeights}
+    }
+    for (var q = 0u; q < ${parts}u; q++) {
+${each(t.lanePixels, (i) => `      let a${i} = tileX[(line + ${i * lines}u) * ${parts}u + q];`)}
+${each(
+  4,
+  (
+    s,
+  ) => `${each(t.laneChannels / 4, (j) => `      let b${s}_${j} = tileW[(q * 4u + ${s}u) * ${rowVectors}u + column + ${j * columns}u];`)}
+${eachSum(t, (i, j) => `      sum${i}_${j} = fma(vec4f(a${i}[${s}]), b${s}_${j}, sum${i}_${j});`)}`,
+)}
+    }
+${writes === "segments" || carries ? `    if (step % p.segmentSteps == 0u || step == end) {\n${endOfSegment}\n    }` : ""}
+    workgroupBarrier();
+  }
+${writes === "segments" ? "" : storeLines(stage, (i, j) => `${carries ? "total" : "sum"}${i}_${j}`)}`,
+  });
+}
+
+/** Adds the sums of the segments, in their order, and finishes: a lane an output, or a vector of four. */
+function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
+  const output = g.outC % 4 === 0 ? "vec4f" : "f32";
+  const width = output === "vec4f" ? 4 : 1;
+  const stored = 4 * Math.ceil(g.outC / 4);
+  const params = {
+    count: (pixelsOf(g) * g.outC) / width,
+    outC: g.outC / width,
+    stored: stored / width,
+    segment: (pixelsOf(g) * stored) / width,
+    segments: depthOf(g).segments,
+    ...rowOf(epilogue, g.outC, width),
+  };
+  const extra = epilogueInputs(epilogue, output);
+  const code = wgslModule({
+    params,
+    inputs: [{ name: "sums", type: output }, ...extra],
+    output,
+    workgroup: [flatWorkgroup, 1, 1],
+    head: epilogueWgsl(epilogue, output),
+    body: `${flatIndex}
+  let channel = i % p.outC;
+  let pixel = i / p.outC;
+  var at = pixel * p.stored + channel;
+  var total = ${output}();
+  for (var s = 0u; s < p.segments; s++) { total += sums[at]; at += p.segment; }
+  y[pixel * p.row + p.first + channel] = finish(total, channel, i);`,
+  });
+  const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
+  return { code, dispatches: [{ ...flatDispatch(params, caps), reads }] };
+}
+
+/** `asked` names one of `sharedTiles`; the one of least estimated time is taken when left out. */
+export function sharedConvolution(
+  label: string,
+  g: WindowGeometry,
+  epilogue: Epilogue,
+  caps: Caps,
+  asked?: string,
+): GpuKernel {
+  const plans = plansOf(g, caps);
+  const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans);
+  const { tile: t } = plan;
+  const { rowBlocks, segments } = depthOf(g);
+  const divided = plan.groups > 1;
+  const stage: Stage = { g, ...plan, writes: divided ? "segments" : "outputs", epilogue, caps };
+  const rows = rowBlocks * block;
+  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
+  const panel = panelSize(rowsOf(g), panelChannels, rows);
+  const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
+  const product: GpuStage = {
+    code: stageCode(stage),
+    dispatches: panelDispatches(packing, panel, (firstPanel, panels, chunk) => ({
+      params: encodeParams(stageParams(stage, firstPanel, panels)),
+      grid: [
+        Math.ceil((panels * panelChannels) / t.channels),
+        Math.ceil(pixelsOf(g) / t.pixels),
+        plan.groups,
+      ] as const,
+      reads: divided ? [0, 1] : [0, 1, ...extra],
+      writes: divided ? { scratch: 0 } : undefined,
+      chunk,
+    })),
+  };
+  return {
+    label,
+    tile: nameOf(plan),
+    stages: divided ? [product, addStage(g, epilogue, caps)] : [product],
+    scratch: divided ? [4 * segments * pixelsOf(g) * Math.ceil(g.outC / 4)] : [],
+    packing: { 1: packing },
+  };
+}
+
+/**
+ * A stage of `places` products, each of the 1x1 convolution `g`: x [place][pixel][inC] by filters in panels
+ * [place][outC / 32][inC][32], written to scratch memory as [place][pixel][outC].
+ */
+export function sharedPlaces(
+  g: WindowGeometry,
+  places: number,
+  caps: Caps,
+  io: { readonly reads: readonly Place[]; readonly writes: { readonly scratch: number } },
+): { readonly stage: GpuStage; readonly tile: string } {
+  const plan = bestOfPlaces(g, places, caps);
+  const epilogue: Epilogue = { scale: false, bias: false, residual: false, activation: "none" };
+  const stage: Stage = { g, ...plan, writes: "places", epilogue, caps };
+  const panels = Math.ceil(g.outC / panelChannels);
+  return {
+    tile: nameOf(plan),
+    stage: {
+      code: stageCode(stage),
+      dispatches: [
+        {
+          params: encodeParams(stageParams(stage, 0, panels)),
+          grid: [
+            Math.ceil((panels * panelChannels) / plan.tile.channels),
+            Math.ceil(pixelsOf(g) / plan.tile.pixels),
+            places,
+          ],
+          ...io,
+        },
+      ],
+    },
+  };
+}

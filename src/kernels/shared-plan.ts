@@ -1,0 +1,137 @@
+/**
+ * How a product that shares tiles in workgroup memory is cut up (see conv-shared.ts): the tiles there are, the order of
+ * its sums, which is the same for all of them, and the choice by estimated time.
+ */
+import type { WindowGeometry } from "./geometry.ts";
+import { lanesOf, productWork, type SharedTile, sharedBytes } from "./hardware.ts";
+import type { Caps } from "./op.ts";
+
+/** Channels of a panel of the filter. Tiles take whole panels, so that one layout suits them all. */
+export const panelChannels = 32;
+
+/** The unit of depth that all tiles share: they walk it in steps of one or two. */
+export const block = 16;
+
+const tile = (
+  pixels: number,
+  channels: number,
+  depth: number,
+  lanePixels: number,
+  laneChannels: number,
+): SharedTile => ({ pixels, channels, depth, lanePixels, laneChannels });
+
+const tiles: readonly SharedTile[] = [
+  tile(128, 128, 16, 8, 8),
+  tile(64, 128, 16, 8, 8),
+  tile(128, 64, 16, 8, 4),
+  tile(64, 64, 16, 8, 4),
+  tile(64, 64, 16, 4, 4),
+  tile(128, 32, 16, 8, 4),
+  tile(64, 32, 16, 4, 4),
+  tile(32, 64, 16, 4, 4),
+  tile(32, 64, 32, 4, 4),
+  tile(32, 32, 32, 2, 4),
+  tile(32, 32, 16, 2, 4),
+  tile(16, 64, 32, 2, 4),
+  tile(16, 64, 16, 2, 4),
+  tile(8, 128, 32, 2, 4),
+  tile(4, 128, 32, 1, 4),
+];
+
+/** The depth of a convolution's sums, in blocks. */
+export interface Depth {
+  /** Products of one row of the window, and blocks with what fills the last one up. */
+  readonly span: number;
+  readonly rowBlocks: number;
+  readonly blocks: number;
+  /** Blocks whose products are summed before they are added to the whole. */
+  readonly segment: number;
+  readonly segments: number;
+}
+
+export function depthOf(g: WindowGeometry): Depth {
+  const span = g.kernelW * g.inC;
+  const rowBlocks = Math.ceil(span / block);
+  const blocks = g.kernelH * rowBlocks;
+  // About as many segments as products in each keep a sum most exact: some 64 of them, more where the partial sums
+  // would be many. Even, so that steps of two blocks end with a segment.
+  const segment = Math.min(16, Math.max(4, 2 * Math.ceil(blocks / 72)));
+  return { span, rowBlocks, blocks, segment, segments: Math.ceil(blocks / segment) };
+}
+
+/** A tile, and the groups of workgroups that share the depth. */
+export interface Plan {
+  readonly tile: SharedTile;
+  readonly groups: number;
+}
+
+export const nameOf = ({ tile: t, groups }: Plan): string =>
+  `${t.pixels}x${t.channels}x${t.depth}, ${t.lanePixels}x${t.laneChannels}${groups > 1 ? `, depth in ${groups}` : ""}`;
+
+export const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
+
+const tileFits = (g: WindowGeometry, t: SharedTile, caps: Caps): boolean =>
+  lanesOf(t) <= caps.maxWorkgroupSize &&
+  sharedBytes(t) <= caps.workgroupBytes &&
+  (t.depth === block || depthOf(g).rowBlocks % 2 === 0) &&
+  Math.ceil(pixelsOf(g) / t.pixels) <= caps.maxWorkgroupsPerDimension;
+
+/** Whole segments for each group; the last one may get fewer. */
+function groupsOf(g: WindowGeometry, caps: Caps): number[] {
+  const { segments } = depthOf(g);
+  const partialBytes = 16 * segments * pixelsOf(g) * Math.ceil(g.outC / 4);
+  if (partialBytes > caps.maxBindingBytes) return [1];
+  const counts = Array.from({ length: segments }, (_, i) => Math.ceil(segments / (i + 1)));
+  return [...new Set(counts)];
+}
+
+export const plansOf = (g: WindowGeometry, caps: Caps): Plan[] =>
+  tiles
+    .filter((t) => tileFits(g, t, caps))
+    .flatMap((t) => groupsOf(g, caps).map((groups) => ({ tile: t, groups })));
+
+const workOf = (g: WindowGeometry, { tile, groups }: Plan, places = 1): number => {
+  const { blocks, segments } = depthOf(g);
+  return productWork({
+    tile,
+    pixels: pixelsOf(g),
+    channels: g.outC,
+    depth: blocks * block,
+    groups,
+    partials: groups > 1 ? segments : 1,
+    places,
+  });
+};
+
+export const best = (g: WindowGeometry, plans: readonly Plan[], places?: number): Plan =>
+  plans.reduce((least, p) => (workOf(g, p, places) < workOf(g, least, places) ? p : least));
+
+/** Whether `sharedConvolution` can be had: the rows of a window must lie in memory as they are. */
+export const sharedFits = (g: WindowGeometry, caps: Caps): boolean =>
+  caps.hardware && g.dilationW === 1 && tiles.some((t) => tileFits(g, t, caps));
+
+/** Estimated nanoseconds of the best tile. */
+export const sharedWork = (g: WindowGeometry, caps: Caps): number => {
+  const plans = plansOf(g, caps);
+  return workOf(g, best(g, plans));
+};
+
+/** Names of the tiles and splits that can be asked for, the one that is estimated best first. */
+export const sharedTiles = (g: WindowGeometry, caps: Caps): string[] => {
+  const plans = plansOf(g, caps);
+  return plans.toSorted((a, b) => workOf(g, a) - workOf(g, b)).map(nameOf);
+};
+
+/** Whether `sharedPlaces` can be had. */
+export const placesFit = (g: WindowGeometry): boolean => g.inC % block === 0;
+
+/** Estimated nanoseconds of `places` products of the 1x1 convolution `g` each. */
+export const placesWork = (g: WindowGeometry, places: number, caps: Caps): number =>
+  workOf(g, bestOfPlaces(g, places, caps), places);
+
+export const bestOfPlaces = (g: WindowGeometry, places: number, caps: Caps): Plan =>
+  best(
+    g,
+    tiles.filter((t) => tileFits(g, t, caps)).map((t) => ({ tile: t, groups: 1 })),
+    places,
+  );

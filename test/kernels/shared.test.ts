@@ -1,0 +1,89 @@
+/** The products that share tiles in workgroup memory: every tile and every split of the depth gives the same bits. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compile } from "../../src/engine/compile.ts";
+import { createGraph } from "../../src/engine/graph.ts";
+import { openWebGpu, type WebGpuDevice } from "../../src/engine/webgpu/device.ts";
+import { conv2d } from "../../src/kernels/conv2d.ts";
+import { sharedTiles } from "../../src/kernels/shared-plan.ts";
+import { seededTensor } from "../../src/seeded.ts";
+import type { Shape } from "../../src/tensor.ts";
+
+interface Layer {
+  readonly name: string;
+  readonly input: Shape;
+  readonly filter: Shape;
+  readonly stride: number;
+}
+
+const layers: Layer[] = [
+  { name: "3x3 on a small map", input: [1, 7, 7, 48], filter: [3, 3, 48, 40], stride: 1 },
+  { name: "1x1 of a long sum into odd channels", input: [2, 3, 5, 320], filter: [1, 1, 320, 37], stride: 1 },
+  { name: "7x7 by 2 of three channels", input: [1, 23, 21, 3], filter: [7, 7, 3, 64], stride: 2 },
+  { name: "a whole image in one window", input: [3, 4, 4, 32], filter: [4, 4, 32, 130], stride: 1 },
+];
+
+const attrs = ({ stride, filter, input }: Layer) =>
+  ({
+    strides: [stride, stride],
+    padding: filter[0] === input[1] ? "VALID" : "SAME",
+  }) as const;
+
+/** Names by their tile: with the whole depth, and with each split of it. */
+function groups(names: readonly string[]): Map<string, string[]> {
+  const byTile = new Map<string, string[]>();
+  for (const name of names) {
+    const [tile] = name.split(", depth");
+    byTile.set(tile, [...(byTile.get(tile) ?? []), name]);
+  }
+  return byTile;
+}
+
+describe("products that share tiles in workgroup memory", () => {
+  let device: WebGpuDevice | undefined;
+  beforeAll(async () => {
+    device = await openWebGpu({ hardware: true });
+  });
+  afterAll(async () => {
+    await device?.close();
+  });
+
+  async function run(layer: Layer, images: number, tile?: string): Promise<Float32Array> {
+    const input: Shape = [images, ...layer.input.slice(1)];
+    const b = createGraph();
+    const w = b.scope(layer.name, () => b.variable("w", layer.filter));
+    b.endPoint("out", b.op("relu", {}, [b.op("conv2d", attrs(layer), [b.input("x", input), w])]));
+    const source = {
+      name: "test",
+      shapeOf: () => layer.filter,
+      read: async (v: string) => seededTensor(v, layer.filter, 1),
+    };
+    const session = await (device as WebGpuDevice).load(compile(b.finish(), ["out"]), source, {
+      variant: "shared",
+      tile,
+      sentinels: true,
+    });
+    const all = seededTensor("x", [4, ...layer.input.slice(1)], 2);
+    const [out] = await session.run([all.slice(0, (all.length / 4) * images)]);
+    session.close();
+    return out;
+  }
+
+  it.each(layers)("give the same bits in every tile: $name", async (layer) => {
+    const caps = (device as WebGpuDevice).caps;
+    const names = sharedTiles(conv2d.infer([layer.input, layer.filter], attrs(layer)), caps);
+    const truth = await run(layer, layer.input[0]);
+    // Of each tile the whole depth and its finest split.
+    const asked = [...groups(names).values()].flatMap((splits) => {
+      const sorted = splits.toSorted((a, b) => a.length - b.length || a.localeCompare(b));
+      return [...new Set([sorted[0], sorted[sorted.length - 1]])];
+    });
+    expect(asked.length).toBeGreaterThan(10);
+    for (const name of asked) expect(await run(layer, layer.input[0], name), name).toEqual(truth);
+  });
+
+  it.each(layers)("give an image the same bits in every batch: $name", async (layer) => {
+    const alone = await run(layer, 1);
+    const four = await run(layer, 4);
+    expect(four.slice(0, alone.length)).toEqual(alone);
+  });
+});
