@@ -1,6 +1,6 @@
 /** `verify`: compares single operations or whole networks with reference values. */
 import { Option } from "commander";
-import { type DeviceName, openDevice } from "../engine/devices.ts";
+import { type DeviceName, type KernelKind, kernelKinds, openDevice } from "../engine/devices.ts";
 import { ExitCode, NothingToDoError } from "../errors.ts";
 import { passed, type Verdict } from "../verify/measure.ts";
 import type { NetsOptions } from "../verify/nets.ts";
@@ -10,6 +10,12 @@ import { threadsOption } from "./numbers.ts";
 
 const deviceOption = () =>
   new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto");
+
+const kernelsOption = () =>
+  new Option(
+    "--kernels-of <kind>",
+    "on WebGPU, the kernels of this kind of adapter, whatever this one is",
+  ).choices(kernelKinds);
 
 export const addVerify: AddCommand = (program, io, exit) => {
   const verify = program
@@ -30,10 +36,11 @@ Examples:
     .description("single operations: a folder with ops.json and ops.f32")
     .argument("<dir>", "the folder")
     .addOption(deviceOption())
+    .addOption(kernelsOption())
     .addOption(threadsOption())
-    .action(async (dir: string, { device, threads }: DeviceFlags) => {
+    .action(async (dir: string, flags: DeviceFlags) => {
       const { verifyOps } = await import("../verify/ops.ts");
-      await report(io, exit, device, threads, (opened) => verifyOps(dir, opened));
+      await report(io, exit, flags, (opened) => verifyOps(dir, opened));
     });
 
   verify
@@ -48,16 +55,18 @@ Examples:
     )
     .option("--first", "only the first image of each network")
     .addOption(deviceOption())
+    .addOption(kernelsOption())
     .addOption(threadsOption())
-    .action(async (dir: string, { device, threads, ...options }: NetsOptions & DeviceFlags) => {
+    .action(async (dir: string, options: NetsOptions & DeviceFlags) => {
       const { verifyNets } = await import("../verify/nets.ts");
-      await report(io, exit, device, threads, (opened) => verifyNets(dir, opened, options));
+      await report(io, exit, options, (opened) => verifyNets(dir, opened, options));
     });
 };
 
 interface DeviceFlags {
   readonly device: DeviceName;
   readonly threads?: number;
+  readonly kernelsOf?: KernelKind;
 }
 
 type Verify = (device: Awaited<ReturnType<typeof openDevice>>) => AsyncIterable<Verdict>;
@@ -66,11 +75,11 @@ type Verify = (device: Awaited<ReturnType<typeof openDevice>>) => AsyncIterable<
 async function report(
   io: Io,
   exit: (code: number) => void,
-  name: DeviceName,
-  threads: number | undefined,
+  { device: name, threads, kernelsOf }: DeviceFlags,
   verify: Verify,
 ): Promise<void> {
-  const device = await openDevice(name, { notice: (sentence) => io.err(`${sentence}\n`), threads });
+  const notice = (sentence: string) => io.err(`${sentence}\n`);
+  const device = await openDevice(name, { notice, threads, kernelsOf });
   try {
     io.err(`${device.backend}: ${device.adapter}\n`);
     let count = 0;

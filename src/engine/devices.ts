@@ -19,7 +19,12 @@ export interface DeviceWishes {
   readonly keepTo?: string;
   /** Whether weights are kept in half precision, which takes a WebGPU adapter that knows it. */
   readonly halfWeights?: boolean;
+  /** The kind of adapter whose kernels a WebGPU adapter takes; its own when left out. For tests. */
+  readonly kernelsOf?: KernelKind;
 }
+
+export type KernelKind = "hardware" | "software";
+export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
 
 /**
  * Opens the device called `name`. "auto" is a hardware adapter where there is one. An adapter in software (lavapipe,
@@ -30,7 +35,7 @@ export interface DeviceWishes {
  */
 export async function openDevice(
   name: DeviceName,
-  { notice = () => {}, threads, program, keepTo, halfWeights = false }: DeviceWishes = {},
+  { notice = () => {}, threads, program, keepTo, halfWeights = false, kernelsOf }: DeviceWishes = {},
 ): Promise<Device> {
   if (halfWeights && name !== "webgpu") {
     throw new UsageError(
@@ -40,7 +45,10 @@ export async function openDevice(
   }
   if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
-  const adapter = await openWebGpu({ halfWeights }).catch((error: unknown) => {
+  const adapter = await openWebGpu({
+    halfWeights,
+    ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}),
+  }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return undefined;

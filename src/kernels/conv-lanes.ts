@@ -86,12 +86,6 @@ export interface LaneSums {
   sum(pixel: number, vector: number): string;
 }
 
-/**
- * The geometry by which an algorithm is chosen: that of one image. Algorithms differ in their last bits, and an image's
- * bits must not depend on how many others are computed with it. (Tiles do not change bits, and may follow the batch.)
- */
-export const ofOneImage = (g: WindowGeometry): WindowGeometry => ({ ...g, batch: 1 });
-
 /** The tile's whole work for a convolution, in instructions. */
 export function laneWork(g: WindowGeometry, lanes: number): number {
   const products = g.kernelH * g.kernelW * g.inC;

@@ -315,26 +315,23 @@ export function sharedPlaces(
   places: number,
   caps: Caps,
   io: { readonly reads: readonly Place[]; readonly writes: { readonly scratch: number } },
-): { readonly stage: GpuStage; readonly tile: string } {
+): GpuStage {
   const plan = bestOfPlaces(g, places, caps);
   const epilogue: Epilogue = { scale: false, bias: false, residual: false, activation: "none" };
   const stage: Stage = { g, ...plan, writes: "places", epilogue, caps };
   const panels = Math.ceil(g.outC / panelChannels);
   return {
-    tile: nameOf(plan),
-    stage: {
-      code: stageCode(stage),
-      dispatches: [
-        {
-          params: encodeParams(stageParams(stage, 0, panels)),
-          grid: [
-            Math.ceil((panels * panelChannels) / plan.tile.channels),
-            Math.ceil(pixelsOf(g) / plan.tile.pixels),
-            places,
-          ],
-          ...io,
-        },
-      ],
-    },
+    code: stageCode(stage),
+    dispatches: [
+      {
+        params: encodeParams(stageParams(stage, 0, panels)),
+        grid: [
+          Math.ceil((panels * panelChannels) / plan.tile.channels),
+          Math.ceil(pixelsOf(g) / plan.tile.pixels),
+          places,
+        ],
+        ...io,
+      },
+    ],
   };
 }

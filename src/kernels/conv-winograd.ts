@@ -12,8 +12,10 @@ import {
   lanesFit,
   laneWork,
 } from "./conv-lanes.ts";
+import { sharedPlaces } from "./conv-shared.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { movingWork } from "./hardware.ts";
 import {
   type Caps,
   type Epilogue,
@@ -23,12 +25,16 @@ import {
   mostTexelBytes,
 } from "./op.ts";
 import { panelSize } from "./panels.ts";
+import { panelChannels, placesFit, placesTile, placesWork } from "./shared-plan.ts";
 import { each, encodeParams, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 import { depthOf, placesOf, sizeOf, type Tile, winogradMatrices } from "./winograd.ts";
 import { winogradPacking } from "./winograd-packing.ts";
 
-/** Between the stages there are at most this many floats of transformed input and products together. */
-const mostBetween = 2 ** 20;
+/**
+ * Between the stages there are at most this many floats of transformed input and products together: what the cache of a
+ * processor holds, or that of a chip, which wants many tiles at once.
+ */
+const mostBetween = ({ hardware }: Caps) => (hardware ? 2 ** 23 : 2 ** 20);
 
 interface Tiling {
   readonly rows: number;
@@ -42,7 +48,7 @@ interface Tiling {
 const inVectors = (g: WindowGeometry) => g.inC % 4 === 0;
 
 /** Whole tiles of the product's lanes, so that none of them idles but in the last group. */
-const unitOf = ({ subgroupSize }: Caps) => 4 * subgroupSize;
+const unitOf = ({ subgroupSize, hardware }: Caps) => (hardware ? 128 : 4 * subgroupSize);
 
 function tilingOf(g: WindowGeometry, shape: Tile, caps: Caps): Tiling {
   const rows = Math.ceil(g.outH / shape.down.side);
@@ -50,7 +56,7 @@ function tilingOf(g: WindowGeometry, shape: Tile, caps: Caps): Tiling {
   const tiles = g.batch * rows * columns;
   const places = placesOf(shape);
   const unit = unitOf(caps);
-  const most = Math.min(mostBetween, caps.maxBindingBytes / 4);
+  const most = Math.min(mostBetween(caps), caps.maxBindingBytes / 4);
   const group = Math.max(unit, Math.floor(most / (places * (depthOf(g) + g.outC)) / unit) * unit);
   return { rows, columns, tiles, group: Math.min(tiles, group) };
 }
@@ -76,21 +82,28 @@ export const winogradFits = (g: WindowGeometry, tile: GpuTile, caps: Caps): bool
   !caps.halfWeights &&
   (!tile.rough || caps.roundsFreely) &&
   depthOf(g) % 4 === 0 &&
-  lanesFit(g, caps) &&
-  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <= mostTexelBytes(caps) &&
+  g.outC % 4 === 0 &&
+  (caps.hardware ? placesFit(depthOf(g)) : lanesFit(g, caps)) &&
+  float32Bytes(placesOf(tile) * depthOf(g) * Math.ceil(g.outC / 32) * 32) <=
+    (caps.hardware ? caps.maxBindingBytes : mostTexelBytes(caps)) &&
   float32Bytes(placesOf(tile) * unitOf(caps) * Math.max(depthOf(g), g.outC)) <= caps.maxBindingBytes;
 
-/** Estimated instructions, to be compared with those of other ways. */
+/** Estimated work, to be compared with that of other ways. */
 export function winogradWork(g: WindowGeometry, tile: Tile, caps: Caps): number {
-  const lanes = caps.subgroupSize;
   const { tiles, group } = tilingOf(g, tile, caps);
   const places = placesOf(tile);
   const outputs = tile.down.side * tile.across.side;
   const groups = tiles / group;
+  const product = productOf(g, group);
+  if (caps.hardware) {
+    const moved = float32Bytes(2 * group * places * (depthOf(g) + g.outC));
+    return groups * (placesWork(product, places, caps) + movingWork(moved / 2) * 2);
+  }
+  const lanes = caps.subgroupSize;
   // Single values take about half of what vectors take.
   const loads = depthOf(g) / (inVectors(g) ? 4 : 2);
   const moved = (tiles / lanes) * (places * (depthOf(g) / 4 + loads) + ((places + outputs) * g.outC) / 4);
-  return groups * places * laneWork(productOf(g, group), lanes) + instructions.vector * moved;
+  return groups * places * laneWork(product, lanes) + instructions.vector * moved;
 }
 
 /** A row of a matrix times named vectors, as WGSL. */
@@ -193,14 +206,18 @@ ${shift(height * width, 1)}
   };
 }
 
+/** The products of all places by a chip's kernel, or by one for adapters in software. */
 function productStage(
   g: WindowGeometry,
   places: number,
-  tile: LaneTile,
   count: number,
-  lanes: number,
+  tile: LaneTile,
+  caps: Caps,
 ): GpuStage {
+  const io = { reads: [{ scratch: 0 }, 1], writes: { scratch: 1 } } as const;
   const product = productOf(g, count);
+  if (caps.hardware) return sharedPlaces(product, places, caps, io);
+  const lanes = caps.subgroupSize;
   const sums = laneSums(product, tile, lanes);
   const vectors = tile.channels / 4;
   const panels = Math.ceil(g.outC / tile.channels);
@@ -235,8 +252,7 @@ ${laneStores(sums, tile, (value, v) => `y[(wid.z * p.pixels + pixel) * p.vectors
       {
         params: encodeParams(params),
         grid: [Math.ceil(count / (tile.pixels * lanes)), panels, places],
-        reads: [{ scratch: 0 }, 1],
-        writes: { scratch: 1 },
+        ...io,
       },
     ],
   };
@@ -310,24 +326,25 @@ export function winogradConvolution(
   epilogue: Epilogue,
   caps: Caps,
 ): GpuKernel {
-  const lanes = caps.subgroupSize;
   const tiling = tilingOf(g, shape, caps);
-  const tile = chooseLaneTile(productOf(g, tiling.group), lanes);
   const places = placesOf(shape);
+  const product = productOf(g, tiling.group);
+  const tile = chooseLaneTile(product, caps.subgroupSize);
   const stages: GpuStage[] = [];
   for (let first = 0; first < tiling.tiles; first += tiling.group) {
     const count = Math.min(tiling.group, tiling.tiles - first);
     stages.push(
       inputStage(g, shape, tiling, first, caps),
-      productStage(g, places, tile, count, lanes),
+      productStage(g, places, count, tile, caps),
       outputStage(g, shape, tiling, first, epilogue, caps),
     );
   }
+  const channels = caps.hardware ? panelChannels : tile.channels;
   return {
     label,
-    tile: `${shape.down.side}x${shape.across.side}, ${tile.pixels}x${tile.channels}`,
+    tile: `${shape.down.side}x${shape.across.side}, ${caps.hardware ? placesTile(product, places, caps) : `${tile.pixels}x${tile.channels}`}`,
     stages,
     scratch: [places * tiling.group * depthOf(g), places * tiling.group * g.outC],
-    packing: { 1: { ...winogradPacking(shape, g, tile.channels), texels: true } },
+    packing: { 1: { ...winogradPacking(shape, g, channels), texels: !caps.hardware } },
   };
 }

@@ -125,3 +125,10 @@ export function windowGeometry(
     padded: rows.padded || cols.padded,
   };
 }
+
+/**
+ * The geometry by which an algorithm is chosen: that of a given number of images, whatever the batch. Algorithms differ
+ * in their last bits, and an image's bits must not depend on how many others are computed with it. (Tiles do not change
+ * bits, and may follow the batch.) An adapter in software takes as long for each image; a chip is there for many.
+ */
+export const typicalBatch = (caps: { readonly hardware: boolean }): number => (caps.hardware ? 8 : 1);

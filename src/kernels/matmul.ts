@@ -8,8 +8,8 @@ import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { sharedConvolution } from "./conv-shared.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
-import { type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { float32Bytes, type Op } from "./op.ts";
+import { typicalBatch, type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { type Caps, float32Bytes, type Op } from "./op.ts";
 import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 
 export type MatmulAttrs = Record<string, never>;
@@ -25,8 +25,11 @@ function infer([a, b]: readonly Shape[]): WindowGeometry {
   return { ...windowGeometry("matmul", [1, a[0], 1, a[1]], [1, 1], b[1], attrs), out: [a[0], b[1]] };
 }
 
-/** The geometry by which an algorithm is chosen: rows are images. */
-const oneRow = (g: WindowGeometry): WindowGeometry => ({ ...g, inH: 1, outH: 1 });
+/** Rows are images. */
+const typical = (g: WindowGeometry, caps: Caps): WindowGeometry => {
+  const rows = typicalBatch(caps);
+  return { ...g, inH: rows, outH: rows };
+};
 
 export const matmul: Op<MatmulAttrs, WindowGeometry> = {
   name: "matmul",
@@ -65,7 +68,7 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
       name: "shared",
       idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
       fits: sharedFits,
-      work: (g, caps) => sharedWork(oneRow(g), caps),
+      work: (g, caps) => sharedWork(typical(g, caps), caps),
       tiles: sharedTiles,
       build: (g, epilogue, caps, tile) => sharedConvolution("matmul/shared", g, epilogue, caps, tile),
     },
@@ -73,14 +76,14 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",
       fits: lanesFit,
-      work: (g, caps) => laneWork(oneRow(g), caps.subgroupSize),
+      work: (g, caps) => laneWork(typical(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => laneConvolution("matmul/lanes", g, epilogue, caps),
     },
     {
       name: "rows",
       idea: "Few rows: lanes take channels, and every weight is read once.",
       fits: rowsFit,
-      work: (g, caps) => rowsWork(oneRow(g), caps.subgroupSize),
+      work: (g, caps) => rowsWork(typical(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => rowsProduct("matmul/rows", g, epilogue, caps),
     },
     {

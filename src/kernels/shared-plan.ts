@@ -53,9 +53,9 @@ export function depthOf(g: WindowGeometry): Depth {
   const span = g.kernelW * g.inC;
   const rowBlocks = Math.ceil(span / block);
   const blocks = g.kernelH * rowBlocks;
-  // About as many segments as products in each keep a sum most exact: some 64 of them, more where the partial sums
+  // About as many segments as products in each keep a sum most exact: 32 of them, more where the partial sums
   // would be many. Even, so that steps of two blocks end with a segment.
-  const segment = Math.min(16, Math.max(4, 2 * Math.ceil(blocks / 72)));
+  const segment = Math.min(16, 2 * Math.ceil(blocks / 72));
   return { span, rowBlocks, blocks, segment, segments: Math.ceil(blocks / segment) };
 }
 
@@ -122,8 +122,8 @@ export const sharedTiles = (g: WindowGeometry, caps: Caps): string[] => {
   return plans.toSorted((a, b) => workOf(g, a) - workOf(g, b)).map(nameOf);
 };
 
-/** Whether `sharedPlaces` can be had. */
-export const placesFit = (g: WindowGeometry): boolean => g.inC % block === 0;
+/** Whether `sharedPlaces` can be had for products of this depth. */
+export const placesFit = (depth: number): boolean => depth % block === 0;
 
 /** Estimated nanoseconds of `places` products of the 1x1 convolution `g` each. */
 export const placesWork = (g: WindowGeometry, places: number, caps: Caps): number =>
@@ -135,3 +135,7 @@ export const bestOfPlaces = (g: WindowGeometry, places: number, caps: Caps): Pla
     tiles.filter((t) => tileFits(g, t, caps)).map((t) => ({ tile: t, groups: 1 })),
     places,
   );
+
+/** The name of the tile that `sharedPlaces` takes. */
+export const placesTile = (g: WindowGeometry, places: number, caps: Caps): string =>
+  nameOf(bestOfPlaces(g, places, caps));

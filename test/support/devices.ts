@@ -10,7 +10,7 @@ const openers = {
   "webgpu, the other kind of adapter": async () => {
     const own = await openWebGpu();
     await own.close();
-    return openWebGpu({ hardware: !own.caps.hardware });
+    return openDevice("webgpu", { kernelsOf: own.caps.hardware ? "software" : "hardware" });
   },
   cpu: () => openDevice("cpu"),
 } as const;

@@ -125,7 +125,11 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
 
   return {
     backend: "webgpu",
-    adapter: opened.name,
+    // A device's name stands for the bits that it gives.
+    adapter:
+      caps.hardware === opened.caps.hardware
+        ? opened.name
+        : `${opened.name}, kernels of ${caps.hardware ? "hardware" : "software"}`,
     software: opened.software,
     lose: () => opened.device.destroy(),
     clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
