@@ -2,6 +2,7 @@
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Variant } from "../kernels/op.ts";
 import type { Program, Step } from "./program.ts";
+import { type Tuning, tunedFor } from "./tuning.ts";
 import { capsFor, chooseVariant } from "./variants.ts";
 
 export interface Fitting {
@@ -15,6 +16,8 @@ export interface KernelChoice extends Fitting {
   readonly idea: string;
   /** What the kernel computes at once, where it has a choice. */
   readonly tile?: string;
+  /** Whether it was chosen by measurement on this adapter, not by estimate. */
+  readonly measured: boolean;
   /** What fits besides, from the least work to the most. */
   readonly others: readonly Fitting[];
 }
@@ -27,10 +30,18 @@ function choose<K extends Described>(
   step: Step,
   variants: readonly Variant<Step["geometry"], K>[],
   caps: Caps,
+  tuning?: Tuning,
 ): KernelChoice {
-  const chosen = chooseVariant(variants, step.geometry, caps);
+  const tuned = tunedFor(tuning, step);
+  const chosen = chooseVariant(variants, step.geometry, caps, tuned.variant);
   if (!chosen)
-    return { step, name: "reference", idea: "The operation's plain loop, on one thread.", others: [] };
+    return {
+      step,
+      name: "reference",
+      idea: "The operation's plain loop, on one thread.",
+      measured: false,
+      others: [],
+    };
   const fitting = (v: Variant<Step["geometry"], K>): Fitting => ({
     name: v.name,
     work: v.work?.(step.geometry, caps),
@@ -39,15 +50,21 @@ function choose<K extends Described>(
     .filter((v) => v !== chosen && v.fits(step.geometry, caps))
     .map(fitting)
     .sort((a, b) => (a.work ?? Number.POSITIVE_INFINITY) - (b.work ?? Number.POSITIVE_INFINITY));
-  const { tile } = chosen.build(step.geometry, step.epilogue, caps);
-  return { step, ...fitting(chosen), idea: chosen.idea, tile, others };
+  const { tile } = chosen.build(step.geometry, step.epilogue, caps, tuned.tile);
+  const measured = tuned.variant !== undefined || tuned.tile !== undefined;
+  return { step, ...fitting(chosen), idea: chosen.idea, tile, measured, others };
 }
 
 /** The kernels of `program` on a device of these limits, step by step. */
-export function kernelChoices(program: Program, backend: "webgpu" | "cpu", caps: Caps): KernelChoice[] {
+export function kernelChoices(
+  program: Program,
+  backend: "webgpu" | "cpu",
+  caps: Caps,
+  tuning?: Tuning,
+): KernelChoice[] {
   const allowed = capsFor(program, caps);
   return program.steps.map((step) => {
     const op = opOf(step.op);
-    return backend === "cpu" ? choose(step, op.cpu, allowed) : choose(step, op.gpu, allowed);
+    return backend === "cpu" ? choose(step, op.cpu, allowed) : choose(step, op.gpu, allowed, tuning);
   });
 }

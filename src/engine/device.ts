@@ -30,8 +30,8 @@ export interface LoadOptions {
 export interface Session {
   /** Values of the outputs, in the program's order. `inputs` are in the program's order too. */
   run(inputs: readonly Float32Array[]): Promise<Float32Array[]>;
-  /** Runs once and times every step on its own. */
-  time(inputs: readonly Float32Array[]): Promise<StepTiming[]>;
+  /** Runs once and times every step on its own, on what lies in the device's memory where no inputs are given. */
+  time(inputs?: readonly Float32Array[]): Promise<StepTiming[]>;
   /** Bytes that activations occupy. */
   readonly activationBytes: number;
   /** Bytes of the device's other buffers: parameters of kernels, and results on their way to the host. */

@@ -4,6 +4,7 @@ import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
 import { probe } from "./probe.ts";
 import type { Program } from "./program.ts";
+import type { Tuning } from "./tuning.ts";
 
 export type DeviceName = "auto" | "webgpu" | "cpu";
 export const deviceNames: readonly DeviceName[] = ["auto", "webgpu", "cpu"];
@@ -19,6 +20,8 @@ export interface DeviceWishes {
   readonly keepTo?: string;
   /** Whether weights are kept in half precision, which takes a WebGPU adapter that knows it. */
   readonly halfWeights?: boolean;
+  /** What was measured on a WebGPU adapter of this name, if anything was. */
+  readonly tuningOf?: (adapter: string) => Promise<Tuning | undefined>;
   /** The kind of adapter whose kernels a WebGPU adapter takes; its own when left out. For tests. */
   readonly kernelsOf?: KernelKind;
 }
@@ -35,7 +38,15 @@ export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
  */
 export async function openDevice(
   name: DeviceName,
-  { notice = () => {}, threads, program, keepTo, halfWeights = false, kernelsOf }: DeviceWishes = {},
+  {
+    notice = () => {},
+    threads,
+    program,
+    keepTo,
+    halfWeights = false,
+    kernelsOf,
+    tuningOf,
+  }: DeviceWishes = {},
 ): Promise<Device> {
   if (halfWeights && name !== "webgpu") {
     throw new UsageError(
@@ -45,10 +56,8 @@ export async function openDevice(
   }
   if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
-  const adapter = await openWebGpu({
-    halfWeights,
-    ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}),
-  }).catch((error: unknown) => {
+  const limits = { halfWeights, ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}) };
+  const adapter = await openWebGpu(limits, tuningOf).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return undefined;

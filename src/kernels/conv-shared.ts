@@ -6,9 +6,9 @@
  *
  * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row.
  *
- * Sums do not depend on the tile: products are summed in segments of one length by the filter's shape, and segments in
+ * Sums do not depend on the tile: products are summed in segments and parts of lengths by the filter's shape, and parts in
  * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
- * its segments, and a last stage adds them in the same order.
+ * its parts, and a last stage adds them in the same order.
  */
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
@@ -39,10 +39,10 @@ import {
 } from "./wgsl.ts";
 
 /** The filter as its windows' rows: what `panelPacking` takes for one tap is a row. */
-const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
+export const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
 
-/** What a product writes: its outputs, the sums of its segments, or a product for each of several places. */
-type Writes = "outputs" | "segments" | "places";
+/** What a product writes: its outputs, the sums of its parts, or a product for each of several places. */
+type Writes = "outputs" | "parts" | "places";
 
 interface Stage {
   readonly g: WindowGeometry;
@@ -55,7 +55,7 @@ interface Stage {
 
 /** The parameters of a chunk of panels; `panels` of them from `firstPanel` on. */
 function stageParams({ g, tile: t, groups, epilogue }: Stage, firstPanel: number, panels: number) {
-  const { span, rowBlocks, blocks, segment, segments } = depthOf(g);
+  const { span, rowBlocks, blocks, segment, part, parts } = depthOf(g);
   const width = g.inC % 4 === 0 ? 4 : 1;
   const perStep = t.depth / block;
   const outWidth = g.outC % 4 === 0 ? 4 : 1;
@@ -69,7 +69,8 @@ function stageParams({ g, tile: t, groups, epilogue }: Stage, firstPanel: number
     steps: blocks / perStep,
     rowSteps: rowBlocks / perStep,
     segmentSteps: segment / perStep,
-    groupSteps: (Math.ceil(segments / groups) * segment) / perStep,
+    partSteps: part / perStep,
+    groupSteps: (Math.ceil(parts / groups) * part) / perStep,
     panel: panelSize(rowsOf(g), panelChannels, rowBlocks * block) / 4,
     lastPanel: panels - 1,
     firstVector: (firstPanel * panelChannels) / 4,
@@ -84,10 +85,17 @@ function stageParams({ g, tile: t, groups, epilogue }: Stage, firstPanel: number
 const eachSum = ({ lanePixels, laneChannels }: SharedTile, line: (i: number, j: number) => string) =>
   each(lanePixels, (i) => each(laneChannels / 4, (j) => line(i, j)));
 
-/** WGSL that fetches a lane's share of the input's tile for the step at `at` of row `ky` into x<i>. */
-function fetchInput(g: WindowGeometry, t: SharedTile, loads: number): { enterRow: string; fetch: string } {
+/**
+ * WGSL that fetches a lane's share of the input's tile for the step at `at` of row `ky` into x<i>: `loads` vectors, the
+ * lane's `own` of a step of `depth` products.
+ */
+export function fetchInput(
+  g: WindowGeometry,
+  depth: number,
+  loads: number,
+): { enterRow: string; fetch: string } {
   const vectors = g.inC % 4 === 0;
-  const ragged = (g.kernelW * g.inC) % t.depth !== 0;
+  const ragged = (g.kernelW * g.inC) % depth !== 0;
   const enterRow = each(
     loads,
     (i) => `{ let row = corner${i}.y + i32(ky * p.dilationH);
@@ -106,8 +114,8 @@ function fetchInput(g: WindowGeometry, t: SharedTile, loads: number): { enterRow
   };
   const fetch = each(loads, (i) =>
     vectors
-      ? `{ let e = i32(at + part); x${i} = ${value(i, "e")}; }`
-      : `{ let e = i32(at + 4u * part); x${i} = vec4f(${[0, 1, 2, 3].map((s) => value(i, `(e + ${s})`)).join(", ")}); }`,
+      ? `{ let e = i32(at + own); x${i} = ${value(i, "e")}; }`
+      : `{ let e = i32(at + 4u * own); x${i} = vec4f(${[0, 1, 2, 3].map((s) => value(i, `(e + ${s})`)).join(", ")}); }`,
   );
   return { enterRow, fetch };
 }
@@ -121,8 +129,8 @@ function storeLines({ g, tile: t, writes }: Stage, sum: (i: number, j: number) =
     if (pixel < p.pixels && vector < p.endVector)`;
   return eachSum(t, (i, j) => {
     const value = sum(i, j);
-    if (writes === "segments") {
-      return `{ ${at(i, j)} { y[(segment * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
+    if (writes === "parts") {
+      return `{ ${at(i, j)} { y[(part * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
     }
     if (writes === "places") {
       return `{ ${at(i, j)} { y[(wid.z * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
@@ -146,18 +154,36 @@ function stageCode(stage: Stage): string {
   const weightLoads = (t.depth * rowVectors) / lanes;
   const inVectors = g.inC % 4 === 0;
   const output = writes !== "outputs" || g.outC % 4 === 0 ? "vec4f" : "f32";
-  const carries = writes !== "segments" && depthOf(g).segments > 1;
-  const { enterRow, fetch } = fetchInput(g, t, loads);
+  const { segment, part, parts: allParts } = depthOf(g);
+  const levels = [
+    "sum",
+    ...(segment < part ? ["group"] : []),
+    ...(writes !== "parts" && allParts > 1 ? ["total"] : []),
+  ];
+  const carry = (from: number) =>
+    eachSum(
+      t,
+      (i, j) =>
+        `${levels[from + 1]}${i}_${j} += ${levels[from]}${i}_${j}; ${levels[from]}${i}_${j} = vec4f();`,
+    );
+  /** The level that holds a part. */
+  const ofPart = segment < part ? 1 : 0;
+  const { enterRow, fetch } = fetchInput(g, t.depth, loads);
   const fetchWeights = each(
     weightLoads,
     (j) => `w${j} = vec4f(weights[from${j}]); from${j} += ${t.depth * 8}u;`,
   );
   const storeInput = each(loads, (i) => `tileX[lid.x + ${i * lanes}u] = x${i};`);
-  const endOfSegment = carries
-    ? eachSum(t, (i, j) => `total${i}_${j} += sum${i}_${j}; sum${i}_${j} = vec4f();`)
-    : `let segment = (step - 1u) / p.segmentSteps;
-${storeLines(stage, (i, j) => `sum${i}_${j}`)}
-${eachSum(t, (i, j) => `sum${i}_${j} = vec4f();`)}`;
+  const endOfSegment =
+    segment < part ? `    if (step % p.segmentSteps == 0u || step == end) {\n${carry(0)}\n    }` : "";
+  const endOfPart =
+    writes === "parts"
+      ? `let part = (step - 1u) / p.partSteps;
+${storeLines(stage, (i, j) => `${levels[ofPart]}${i}_${j}`)}
+${eachSum(t, (i, j) => `${levels[ofPart]}${i}_${j} = vec4f();`)}`
+      : allParts > 1
+        ? carry(ofPart)
+        : "";
   const extra: ModuleParts["inputs"] = writes === "outputs" ? epilogueInputs(epilogue, output) : [];
   return wgslModule({
     params: stageParams(stage, 0, 1),
@@ -177,7 +203,7 @@ ${writes === "outputs" ? epilogueWgsl(epilogue, output) : ""}`,
   let firstPixel = wid.y * ${t.pixels}u;
   let firstVector = wid.x * ${rowVectors}u;
   // What this lane loads: one part of the depth of every ${lanes / parts}th pixel, one vector of every ${lanes / rowVectors}th product.
-  let part = lid.x % ${parts}u;
+  let own = lid.x % ${parts}u;
 ${each(
   loads,
   (
@@ -187,10 +213,10 @@ ${each(
 )}
   let vector = firstVector + lid.x % ${rowVectors}u;
   let panel = min(vector / 8u, p.lastPanel)${writes === "places" ? " + wid.z * (p.lastPanel + 1u)" : ""};
-  let begin = ${writes === "segments" ? "wid.z * p.groupSteps" : "0u"};
-  let end = ${writes === "segments" ? "min(begin + p.groupSteps, p.steps)" : "p.steps"};
+  let begin = ${writes === "parts" ? "wid.z * p.groupSteps" : "0u"};
+  let end = ${writes === "parts" ? "min(begin + p.groupSteps, p.steps)" : "p.steps"};
 ${each(weightLoads, (j) => `  var from${j} = panel * p.panel + (begin * ${t.depth}u + lid.x / ${rowVectors}u + ${(j * lanes) / rowVectors}u) * 8u + vector % 8u; var w${j}: vec4f;`)}
-${eachSum(t, (i, j) => `  var sum${i}_${j} = vec4f();${carries ? ` var total${i}_${j} = vec4f();` : ""}`)}
+${eachSum(t, (i, j) => levels.map((level) => `  var ${level}${i}_${j} = vec4f();`).join(""))}
   var step = begin;
   var ky = step / p.rowSteps;
   var at = (step % p.rowSteps) * ${inVectors ? parts : t.depth}u;
@@ -226,14 +252,15 @@ ${each(
 ${eachSum(t, (i, j) => `      sum${i}_${j} = fma(vec4f(a${i}[${s}]), b${s}_${j}, sum${i}_${j});`)}`,
 )}
     }
-${writes === "segments" || carries ? `    if (step % p.segmentSteps == 0u || step == end) {\n${endOfSegment}\n    }` : ""}
+${endOfSegment}
+${endOfPart ? `    if (step % p.partSteps == 0u || step == end) {\n${endOfPart}\n    }` : ""}
     workgroupBarrier();
   }
-${writes === "segments" ? "" : storeLines(stage, (i, j) => `${carries ? "total" : "sum"}${i}_${j}`)}`,
+${writes === "parts" ? "" : storeLines(stage, (i, j) => `${levels[levels.length - 1]}${i}_${j}`)}`,
   });
 }
 
-/** Adds the sums of the segments, in their order, and finishes: a lane an output, or a vector of four. */
+/** Adds the sums of the parts, in their order, and finishes: a lane an output, or a vector of four. */
 function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
   const output = g.outC % 4 === 0 ? "vec4f" : "f32";
   const width = output === "vec4f" ? 4 : 1;
@@ -242,8 +269,8 @@ function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
     count: (pixelsOf(g) * g.outC) / width,
     outC: g.outC / width,
     stored: stored / width,
-    segment: (pixelsOf(g) * stored) / width,
-    segments: depthOf(g).segments,
+    part: (pixelsOf(g) * stored) / width,
+    parts: depthOf(g).parts,
     ...rowOf(epilogue, g.outC, width),
   };
   const extra = epilogueInputs(epilogue, output);
@@ -258,7 +285,7 @@ function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
   let pixel = i / p.outC;
   var at = pixel * p.stored + channel;
   var total = ${output}();
-  for (var s = 0u; s < p.segments; s++) { total += sums[at]; at += p.segment; }
+  for (var s = 0u; s < p.parts; s++) { total += sums[at]; at += p.part; }
   y[pixel * p.row + p.first + channel] = finish(total, channel, i);`,
   });
   const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
@@ -276,9 +303,9 @@ export function sharedConvolution(
   const plans = plansOf(g, caps);
   const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans);
   const { tile: t } = plan;
-  const { rowBlocks, segments } = depthOf(g);
+  const { rowBlocks, parts } = depthOf(g);
   const divided = plan.groups > 1;
-  const stage: Stage = { g, ...plan, writes: divided ? "segments" : "outputs", epilogue, caps };
+  const stage: Stage = { g, ...plan, writes: divided ? "parts" : "outputs", epilogue, caps };
   const rows = rowBlocks * block;
   const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
   const panel = panelSize(rowsOf(g), panelChannels, rows);
@@ -301,7 +328,7 @@ export function sharedConvolution(
     label,
     tile: nameOf(plan),
     stages: divided ? [product, addStage(g, epilogue, caps)] : [product],
-    scratch: divided ? [4 * segments * pixelsOf(g) * Math.ceil(g.outC / 4)] : [],
+    scratch: divided ? [4 * parts * pixelsOf(g) * Math.ceil(g.outC / 4)] : [],
     packing: { 1: packing },
   };
 }

@@ -4,6 +4,7 @@ import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
+import { matrixConvolution, matrixConvolutionWork, matrixFits, matrixTiles } from "./conv-matrix.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { sharedConvolution } from "./conv-shared.ts";
 import { type GpuTile, winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
@@ -11,7 +12,7 @@ import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { winograd } from "./cpu/winograd.ts";
 import { fitsWinograd } from "./cpu/winograd-tiles.ts";
-import { typicalBatch, type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { ofTypicalBatch, type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
 import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 import { type Minimal, placesOf } from "./winograd.ts";
@@ -31,8 +32,6 @@ function infer([x, filter]: readonly Shape[], attrs: Conv2dAttrs): WindowGeometr
   }
   return windowGeometry("conv2d", x, [kernelH, kernelW], outC, attrs);
 }
-
-const typical = (g: WindowGeometry, caps: Caps): WindowGeometry => ({ ...g, batch: typicalBatch(caps) });
 
 const single: Minimal = { side: 1, taps: 1, points: [] };
 const twoOf3: Minimal = { side: 2, taps: 3, points: [0, 1, -1] };
@@ -118,10 +117,18 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
   ],
   gpu: [
     {
+      name: "matrices",
+      idea: "Small matrices of half precision, multiplied by a chip's units for them.",
+      fits: matrixFits,
+      work: (g, caps) => matrixConvolutionWork(ofTypicalBatch(g, caps), caps),
+      tiles: matrixTiles,
+      build: (g, epilogue, caps, tile) => matrixConvolution("conv2d/matrices", g, epilogue, caps, tile),
+    },
+    {
       name: "shared",
       idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
       fits: sharedFits,
-      work: (g, caps) => sharedWork(typical(g, caps), caps),
+      work: (g, caps) => sharedWork(ofTypicalBatch(g, caps), caps),
       tiles: sharedTiles,
       build: (g, epilogue, caps, tile) => sharedConvolution("conv2d/shared", g, epilogue, caps, tile),
     },
@@ -129,14 +136,14 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",
       fits: lanesFit,
-      work: (g, caps) => laneWork(typical(g, caps), caps.subgroupSize),
+      work: (g, caps) => laneWork(ofTypicalBatch(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => laneConvolution("conv2d/lanes", g, epilogue, caps),
     },
     ...gpuTiles.map((tile) => ({
       name: `winograd ${tile.name}`,
       idea: `Tiles of ${tile.down.side}x${tile.across.side} outputs with ${savingOf(tile)} times fewer multiplications.`,
       fits: (g: WindowGeometry, caps: Caps) => winogradFits(g, tile, caps),
-      work: (g: WindowGeometry, caps: Caps) => winogradWork(typical(g, caps), tile, caps),
+      work: (g: WindowGeometry, caps: Caps) => winogradWork(ofTypicalBatch(g, caps), tile, caps),
       build: (g: WindowGeometry, epilogue: Epilogue, caps: Caps) =>
         winogradConvolution(`conv2d/winograd ${tile.name}`, g, tile, epilogue, caps),
     })),
@@ -144,7 +151,7 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
       name: "rows",
       idea: "Few rows: lanes take channels, and every weight is read once.",
       fits: rowsFit,
-      work: (g, caps) => rowsWork(typical(g, caps), caps.subgroupSize),
+      work: (g, caps) => rowsWork(ofTypicalBatch(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => rowsProduct("conv2d/rows", g, epilogue, caps),
     },
     {

@@ -129,6 +129,13 @@ export function windowGeometry(
 /**
  * The geometry by which an algorithm is chosen: that of a given number of images, whatever the batch. Algorithms differ
  * in their last bits, and an image's bits must not depend on how many others are computed with it. (Tiles do not change
- * bits, and may follow the batch.) An adapter in software takes as long for each image; a chip is there for many.
+ * bits, and may follow the batch.) An adapter in software takes as long for each image; a chip is there for many. The
+ * rows of a matrix product, whose output is of rank 2, are images.
  */
-export const typicalBatch = (caps: { readonly hardware: boolean }): number => (caps.hardware ? 8 : 1);
+export function ofTypicalBatch(
+  g: WindowGeometry,
+  { hardware }: { readonly hardware: boolean },
+): WindowGeometry {
+  const images = hardware ? 8 : 1;
+  return g.out.length === 2 ? { ...g, inH: images, outH: images } : { ...g, batch: images };
+}

@@ -95,3 +95,36 @@ export function productWork({
 
 /** Estimated nanoseconds of a dispatch that does little besides moving bytes. */
 export const movingWork = (bytes: number): number => dispatch + bytes / cache;
+
+/** A tile of small matrices: the part of a subgroup, and how many subgroups lie below and beside each other. */
+export interface MatrixTile {
+  readonly pixels: number;
+  readonly channels: number;
+  readonly down: number;
+  readonly across: number;
+}
+
+/** Multiply-adds a nanosecond of a multiprocessor's units for small matrices that are kept busy. */
+const matrixFull = 1000;
+
+/** Estimated nanoseconds of a product of small matrices, whose depth is divided among `groups`. */
+export function matrixWork({
+  tile: { pixels, channels, down, across },
+  pixels: allPixels,
+  channels: allChannels,
+  depth,
+  groups,
+}: Pick<ProductWork, "pixels" | "channels" | "depth" | "groups"> & { readonly tile: MatrixTile }): number {
+  const sums = down * across * pixels * channels;
+  const workgroups =
+    groups * Math.ceil(allPixels / (down * pixels)) * Math.ceil(allChannels / (across * channels));
+  const own = Math.ceil(workgroups / chip.processors);
+  // A piece of the input is used for a subgroup's channels, one of the filter for its pixels.
+  const reuse = (2 * pixels * channels) / (pixels + channels) / 64;
+  const busy = Math.min(own, 4) * sums;
+  const rate = matrixFull * reuse * (busy / (busy + 16384));
+  const computing = (own * sums * depth) / groups / rate;
+  const moved = groups > 1 ? dispatch + (8 * groups * allPixels * allChannels) / cache : 0;
+  const bytes = (2 * depth * allChannels + 4 * allPixels * allChannels) / memory;
+  return dispatch + workgroup + Math.max(computing, bytes) + moved;
+}

@@ -4,12 +4,13 @@ import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape } from "../tensor.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
+import { matrixConvolution, matrixConvolutionWork, matrixFits, matrixTiles } from "./conv-matrix.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
 import { sharedConvolution } from "./conv-shared.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
-import { typicalBatch, type WindowGeometry, windowGeometry } from "./geometry.ts";
-import { type Caps, float32Bytes, type Op } from "./op.ts";
+import { ofTypicalBatch, type WindowGeometry, windowGeometry } from "./geometry.ts";
+import { float32Bytes, type Op } from "./op.ts";
 import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 
 export type MatmulAttrs = Record<string, never>;
@@ -24,12 +25,6 @@ function infer([a, b]: readonly Shape[]): WindowGeometry {
   const attrs = { strides: [1, 1], padding: "VALID" } as const;
   return { ...windowGeometry("matmul", [1, a[0], 1, a[1]], [1, 1], b[1], attrs), out: [a[0], b[1]] };
 }
-
-/** Rows are images. */
-const typical = (g: WindowGeometry, caps: Caps): WindowGeometry => {
-  const rows = typicalBatch(caps);
-  return { ...g, inH: rows, outH: rows };
-};
 
 export const matmul: Op<MatmulAttrs, WindowGeometry> = {
   name: "matmul",
@@ -65,10 +60,18 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
   ],
   gpu: [
     {
+      name: "matrices",
+      idea: "Small matrices of half precision, multiplied by a chip's units for them.",
+      fits: matrixFits,
+      work: (g, caps) => matrixConvolutionWork(ofTypicalBatch(g, caps), caps),
+      tiles: matrixTiles,
+      build: (g, epilogue, caps, tile) => matrixConvolution("matmul/matrices", g, epilogue, caps, tile),
+    },
+    {
       name: "shared",
       idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
       fits: sharedFits,
-      work: (g, caps) => sharedWork(typical(g, caps), caps),
+      work: (g, caps) => sharedWork(ofTypicalBatch(g, caps), caps),
       tiles: sharedTiles,
       build: (g, epilogue, caps, tile) => sharedConvolution("matmul/shared", g, epilogue, caps, tile),
     },
@@ -76,14 +79,14 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",
       fits: lanesFit,
-      work: (g, caps) => laneWork(typical(g, caps), caps.subgroupSize),
+      work: (g, caps) => laneWork(ofTypicalBatch(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => laneConvolution("matmul/lanes", g, epilogue, caps),
     },
     {
       name: "rows",
       idea: "Few rows: lanes take channels, and every weight is read once.",
       fits: rowsFit,
-      work: (g, caps) => rowsWork(typical(g, caps), caps.subgroupSize),
+      work: (g, caps) => rowsWork(ofTypicalBatch(g, caps), caps.subgroupSize),
       build: (g, epilogue, caps) => rowsProduct("matmul/rows", g, epilogue, caps),
     },
     {

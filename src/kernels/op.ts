@@ -26,6 +26,8 @@ export interface Caps {
    * that plays a GPU (llvmpipe, SwiftShader) wants other kernels.
    */
   readonly hardware: boolean;
+  /** Whether subgroups multiply small matrices: 16x16x16 in half precision, summed in float32. */
+  readonly matrices: boolean;
   /** Workgroup memory of a workgroup, in bytes. */
   readonly workgroupBytes: number;
 }

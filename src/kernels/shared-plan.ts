@@ -44,19 +44,27 @@ export interface Depth {
   readonly span: number;
   readonly rowBlocks: number;
   readonly blocks: number;
-  /** Blocks whose products are summed before they are added to the whole. */
+  /** Blocks of a segment, whose products are summed first, and of a part, whose segments are summed next. */
   readonly segment: number;
-  readonly segments: number;
+  readonly part: number;
+  /** Parts of the whole; they are summed last, or written where the depth is divided. */
+  readonly parts: number;
 }
+
+/** Blocks from which on a sum of 1x1 windows has three levels. */
+const longSum = 32;
 
 export function depthOf(g: WindowGeometry): Depth {
   const span = g.kernelW * g.inC;
   const rowBlocks = Math.ceil(span / block);
   const blocks = g.kernelH * rowBlocks;
-  // About as many segments as products in each keep a sum most exact: 32 of them, more where the partial sums
-  // would be many. Even, so that steps of two blocks end with a segment.
-  const segment = Math.min(16, 2 * Math.ceil(blocks / 72));
-  return { span, rowBlocks, blocks, segment, segments: Math.ceil(blocks / segment) };
+  // A sum of two levels is most exact with about as many segments as products in each: 32 of them, more where the parts
+  // would be many. The deep networks of separable convolutions, whose long sums are all of 1x1 windows, need a third
+  // level to stay as exact as TensorFlow. Even numbers, so that steps of two blocks end with a segment.
+  const long = g.kernelH * g.kernelW === 1 && blocks > longSum;
+  const segment = long ? 2 : Math.min(16, 2 * Math.ceil(blocks / 72));
+  const part = long ? 8 * segment : segment;
+  return { span, rowBlocks, blocks, segment, part, parts: Math.ceil(blocks / part) };
 }
 
 /** A tile, and the groups of workgroups that share the depth. */
@@ -74,14 +82,16 @@ const tileFits = (g: WindowGeometry, t: SharedTile, caps: Caps): boolean =>
   lanesOf(t) <= caps.maxWorkgroupSize &&
   sharedBytes(t) <= caps.workgroupBytes &&
   (t.depth === block || depthOf(g).rowBlocks % 2 === 0) &&
+  // Three levels of the largest blocks of sums are more than a lane's registers.
+  (t.lanePixels * t.laneChannels < 64 || depthOf(g).segment === depthOf(g).part) &&
   Math.ceil(pixelsOf(g) / t.pixels) <= caps.maxWorkgroupsPerDimension;
 
-/** Whole segments for each group; the last one may get fewer. */
+/** Whole parts for each group; the last one may get fewer. */
 function groupsOf(g: WindowGeometry, caps: Caps): number[] {
-  const { segments } = depthOf(g);
-  const partialBytes = 16 * segments * pixelsOf(g) * Math.ceil(g.outC / 4);
+  const { parts } = depthOf(g);
+  const partialBytes = 16 * parts * pixelsOf(g) * Math.ceil(g.outC / 4);
   if (partialBytes > caps.maxBindingBytes) return [1];
-  const counts = Array.from({ length: segments }, (_, i) => Math.ceil(segments / (i + 1)));
+  const counts = Array.from({ length: parts }, (_, i) => Math.ceil(parts / (i + 1)));
   return [...new Set(counts)];
 }
 
@@ -91,14 +101,14 @@ export const plansOf = (g: WindowGeometry, caps: Caps): Plan[] =>
     .flatMap((t) => groupsOf(g, caps).map((groups) => ({ tile: t, groups })));
 
 const workOf = (g: WindowGeometry, { tile, groups }: Plan, places = 1): number => {
-  const { blocks, segments } = depthOf(g);
+  const { blocks, parts } = depthOf(g);
   return productWork({
     tile,
     pixels: pixelsOf(g),
     channels: g.outC,
     depth: blocks * block,
     groups,
-    partials: groups > 1 ? segments : 1,
+    partials: groups > 1 ? parts : 1,
     places,
   });
 };

@@ -38,7 +38,7 @@ export function encodeParams(params: Params): ArrayBuffer {
   return bytes;
 }
 
-export type Element = "f32" | "vec4f" | "vec4h";
+export type Element = "f32" | "vec4f" | "f16" | "vec4h";
 
 /** What an input is bound as: a buffer of elements, or a texture of four numbers a texel (see `texelAt`). */
 export type Input = Element | "texels";
@@ -61,11 +61,18 @@ export interface ModuleParts {
   readonly workgroup: readonly [number, number, number];
   /** Whether the body uses subgroup operations; it then has `lane`, the lane's number in its subgroup. */
   readonly subgroups?: boolean;
+  /** Whether the body uses subgroup matrices. */
+  readonly matrices?: boolean;
   /** Functions and constants before `main`. */
   readonly head?: string;
   /** Uses `p` (parameters), the inputs by name, `y` (output), `wid`, `lid` and `groups`. */
   readonly body: string;
 }
+
+/** That every lane of a subgroup gives the same place of a small matrix is more than the compiler can see. */
+const matricesHead = `diagnostic(off, chromium.subgroup_matrix_uniformity);
+enable chromium_experimental_subgroup_matrix;
+`;
 
 /** A whole WGSL module with the entry point `main`. */
 export function wgslModule(parts: ModuleParts): string {
@@ -78,8 +85,8 @@ export function wgslModule(parts: ModuleParts): string {
     ),
     `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
   ];
-  const half = parts.inputs.some(({ type }) => type === "vec4h");
-  return `${half ? "enable f16;\n" : ""}${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
+  const half = parts.inputs.some(({ type }) => type === "vec4h" || type === "f16");
+  return `${parts.matrices ? matricesHead : ""}${half ? "enable f16;\n" : ""}${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
 ${bindings.join("\n")}
 ${parts.head ?? ""}
 @compute @workgroup_size(${parts.workgroup.join(", ")})

@@ -22,6 +22,7 @@ const caps: Caps = {
   roundsFreely: true,
   halfWeights: false,
   hardware: false,
+  matrices: false,
   workgroupBytes: 0,
 };
 

@@ -13,11 +13,18 @@ export interface OpenAdapter {
   close(): void;
 }
 
+/** Timestamps to the nanosecond. */
+const exactClock = "disable-dawn-features=timestamp_quantization";
+
+/** Dawn holds half precision back on NVIDIA, and small matrices everywhere, unless it is asked by name. */
+const halfToggles = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia";
+
 /**
- * Dawn's entry, one for the whole process and never dropped: work that is pending when a device is destroyed (a mapping,
- * a kernel that still compiles) is looked after through it, and the process crashes where it was collected before.
+ * Dawn's entries by their toggles, each one for the whole process and never dropped: work that is pending when a device is
+ * destroyed (a mapping, a kernel that still compiles) is looked after through it, and the process crashes where it was
+ * collected before.
  */
-let gpu: GPU | undefined;
+const entries = new Map<string, GPU>();
 
 const noAdapter = new DeviceError(
   "No WebGPU adapter was found on this machine.",
@@ -34,6 +41,28 @@ const wantedLimits = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
+const matrixFeature = "chromium-experimental-subgroup-matrix";
+
+/** What the adapter tells of its units for small matrices; not in the standard yet. */
+interface MatrixInfo {
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }>;
+}
+
+/** Whether subgroups multiply matrices of 16x16x16 in half precision and sum them in float32. */
+function multipliesMatrices({ features, info }: GPUAdapter): boolean {
+  if (!features.has(matrixFeature)) return false;
+  return [...((info as MatrixInfo).subgroupMatrixConfigs ?? [])].some(
+    ({ componentType, resultComponentType, M, N, K }) =>
+      componentType === "f16" && resultComponentType === "f32" && M === 16 && N === 16 && K === 16,
+  );
+}
+
 /**
  * Opens the system's preferred adapter with the limits it has.
  * @throws DeviceError when there is no adapter, it refuses a device, or does not know half precision where weights shall
@@ -48,7 +77,9 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
     );
   });
   Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
-  gpu ??= create(["disable-dawn-features=timestamp_quantization"]);
+  const toggles = halfWeights ? [exactClock, halfToggles] : [exactClock];
+  const gpu = entries.get(toggles.join()) ?? create(toggles);
+  entries.set(toggles.join(), gpu);
   let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw noAdapter;
   const { features, limits, info } = adapter;
@@ -66,6 +97,8 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
     }
     requiredFeatures.push("shader-f16");
   }
+  const matrices = halfWeights && subgroups && multipliesMatrices(adapter);
+  if (matrices) requiredFeatures.push(matrixFeature as GPUFeatureName);
   let device: GPUDevice | undefined = await adapter
     .requestDevice({
       requiredLimits: Object.fromEntries(wantedLimits.map((name) => [name, limits[name]])),
@@ -91,6 +124,7 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
       roundsFreely: true,
       halfWeights,
       hardware: !software,
+      matrices,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       subgroupSize: subgroups ? (info.subgroupMinSize ?? 0) : 0,
     },

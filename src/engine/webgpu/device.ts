@@ -5,6 +5,7 @@ import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
 import type { Device, LoadOptions } from "../device.ts";
 import type { Step } from "../program.ts";
+import { type Tuning, tunedFor, tuningMark } from "../tuning.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
@@ -14,6 +15,9 @@ import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
 
 export interface WebGpuDevice extends Device {
+  /** The adapter's name without what was measured on it. */
+  readonly untuned: string;
+  readonly tuning: Tuning | undefined;
   /** Whether the adapter is a processor that plays a GPU. */
   readonly software: boolean;
   /** Destroys the device behind our back, as a driver's reset would; for tests. */
@@ -92,12 +96,20 @@ const bindingsOf = (kernel: GpuKernel, reads: readonly Place[]): readonly Bindin
   reads.map((place) => (typeof place === "number" && kernel.packing?.[place]?.texels ? "texture" : "buffer"));
 
 /**
- * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests.
+ * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests; `tuningOf` gives what was
+ * measured on an adapter of this name.
  * @throws DeviceError when there is none.
  */
-export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevice> {
+export async function openWebGpu(
+  limits: Partial<Caps> = {},
+  tuningOf: (adapter: string) => Promise<Tuning | undefined> = async () => undefined,
+): Promise<WebGpuDevice> {
   const opened = await openAdapter(limits.halfWeights);
   const caps = { ...opened.caps, ...limits };
+  const kernels =
+    caps.hardware === opened.caps.hardware ? "" : `, kernels of ${caps.hardware ? "hardware" : "software"}`;
+  const own = `${opened.name}${kernels}`;
+  const tuning = await tuningOf(own);
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
@@ -108,12 +120,9 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     },
   );
 
-  const kernelOf = (
-    step: Step,
-    caps: Caps,
-    { variant: forced, tile }: LoadOptions,
-  ): { variant: string; kernel: GpuKernel } => {
-    const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, forced);
+  const kernelOf = (step: Step, caps: Caps, asked: LoadOptions): { variant: string; kernel: GpuKernel } => {
+    const { variant: name, tile } = asked.variant ? asked : tunedFor(tuning, step);
+    const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, name);
     if (!variant) throw new DeviceError(`No kernel of ${step.op} fits this adapter (in ${step.scope}).`);
     return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps, tile) };
   };
@@ -126,10 +135,9 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
   return {
     backend: "webgpu",
     // A device's name stands for the bits that it gives.
-    adapter:
-      caps.hardware === opened.caps.hardware
-        ? opened.name
-        : `${opened.name}, kernels of ${caps.hardware ? "hardware" : "software"}`,
+    adapter: tuning ? `${own}, tuned ${tuningMark(tuning)}` : own,
+    untuned: own,
+    tuning,
     software: opened.software,
     lose: () => opened.device.destroy(),
     clock: opened.timestamps ? "GPU timestamps" : "submit to completion",

@@ -1,0 +1,294 @@
+/**
+ * Convolution on a chip's units for small matrices, which WebGPU calls subgroup matrices (`chromium-experimental-subgroup-
+ * matrix`; on NVIDIA the tensor cores): products of half precision, summed in float32. The lanes of a workgroup load the
+ * input's tile, round it to half precision and share it; each subgroup multiplies its part of the tile in pieces of
+ * 16x16x16 and takes the filter's pieces from memory as they lie there.
+ *
+ * The splits of the depth change bits here (the units sum in an order of their own), so they follow the layer alone.
+ */
+import { fetchInput, rowsOf } from "./conv-shared.ts";
+import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import { ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
+import { type MatrixTile, matrixWork } from "./hardware.ts";
+import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
+import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
+import { panelChannels, pixelsOf } from "./shared-plan.ts";
+import {
+  cornerWgsl,
+  each,
+  encodeParams,
+  flatDispatch,
+  flatIndex,
+  flatWorkgroup,
+  type ModuleParts,
+  wgslModule,
+  windowParams,
+} from "./wgsl.ts";
+
+/** The side of the small matrices. */
+const side = 16;
+
+/** Products of depth between two barriers. */
+const step = 32;
+
+/** Halves from row to row of the input's tile: what is over keeps the rows of a small matrix in different banks. */
+const tileRow = step + 8;
+
+/** The part of the workgroup's tile that a subgroup computes, and how many of them lie below and beside each other. */
+const tiles: readonly MatrixTile[] = [
+  { pixels: 64, channels: 64, down: 2, across: 2 },
+  { pixels: 32, channels: 64, down: 4, across: 1 },
+  { pixels: 32, channels: 32, down: 4, across: 1 },
+  { pixels: 32, channels: 32, down: 2, across: 2 },
+  { pixels: 16, channels: 32, down: 2, across: 2 },
+  { pixels: 16, channels: 32, down: 1, across: 4 },
+];
+
+const nameOf = ({ pixels, channels, down, across }: MatrixTile, groups: number): string =>
+  `${down * pixels}x${across * channels}x${step}, ${pixels}x${channels} a subgroup${groups > 1 ? `, depth in ${groups}` : ""}`;
+
+const rowStepsOf = (g: WindowGeometry) => Math.ceil((g.kernelW * g.inC) / step);
+const stepsOf = (g: WindowGeometry) => g.kernelH * rowStepsOf(g);
+
+const lanesOf = (t: MatrixTile, caps: Caps) => t.down * t.across * caps.subgroupSize;
+
+const fits = (t: MatrixTile, g: WindowGeometry, caps: Caps): boolean =>
+  lanesOf(t, caps) <= caps.maxWorkgroupSize &&
+  sharedBytes(t) <= caps.workgroupBytes &&
+  (t.down * t.pixels * step) / 4 >= lanesOf(t, caps) &&
+  Math.ceil(pixelsOf(g) / (t.down * t.pixels)) <= caps.maxWorkgroupsPerDimension;
+
+/** The input's tile in halves, and for each subgroup a strip of its sums on their way out. */
+const sharedBytes = (t: MatrixTile) =>
+  2 * t.down * t.pixels * tileRow + 4 * t.down * t.across * side * t.channels;
+
+export const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
+  caps.hardware &&
+  caps.halfWeights &&
+  caps.matrices &&
+  g.dilationW === 1 &&
+  g.inC % 4 === 0 &&
+  g.outC % 4 === 0 &&
+  tiles.some((t) => fits(t, g, caps));
+
+const workOf = (g: WindowGeometry, tile: MatrixTile, groups: number): number =>
+  matrixWork({ tile, pixels: pixelsOf(g), channels: g.outC, depth: step * stepsOf(g), groups });
+
+const bestTile = (g: WindowGeometry, groups: number, caps: Caps): MatrixTile =>
+  tiles
+    .filter((t) => fits(t, g, caps))
+    .reduce((best, t) => (workOf(g, t, groups) < workOf(g, best, groups) ? t : best));
+
+/** Groups of workgroups that share the depth, by the layer alone. */
+function groupsOf(g: WindowGeometry, caps: Caps): number {
+  const typical = ofTypicalBatch(g, caps);
+  const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((n) => n <= stepsOf(g));
+  const work = (groups: number) => workOf(typical, bestTile(typical, groups, caps), groups);
+  return counts.reduce((best, n) => (work(n) < work(best) ? n : best));
+}
+
+/** Estimated nanoseconds of the best tile. */
+export const matrixConvolutionWork = (g: WindowGeometry, caps: Caps): number => {
+  const groups = groupsOf(g, caps);
+  return workOf(g, bestTile(g, groups, caps), groups);
+};
+
+/** Names of the tiles that can be asked for, the one that is estimated best first. */
+export function matrixTiles(g: WindowGeometry, caps: Caps): string[] {
+  const groups = groupsOf(g, caps);
+  return tiles
+    .filter((t) => fits(t, g, caps))
+    .toSorted((a, b) => workOf(g, a, groups) - workOf(g, b, groups))
+    .map((t) => nameOf(t, groups));
+}
+
+interface Stage {
+  readonly g: WindowGeometry;
+  readonly tile: MatrixTile;
+  readonly groups: number;
+  readonly epilogue: Epilogue;
+  readonly caps: Caps;
+}
+
+const stageParams = ({ g, groups, epilogue }: Stage, firstPanel: number, panels: number) => ({
+  pixels: pixelsOf(g),
+  ...windowParams(g),
+  rowLength: (g.inW * g.inC) / 4,
+  pixelLength: g.inC / 4,
+  span: (g.kernelW * g.inC) / 4,
+  steps: stepsOf(g),
+  rowSteps: rowStepsOf(g),
+  groupSteps: Math.ceil(stepsOf(g) / groups),
+  /** Halves of a panel. */
+  panel: panelSize(rowsOf(g), panelChannels, rowStepsOf(g) * step),
+  lastPanel: panels - 1,
+  firstVector: (firstPanel * panelChannels) / 4,
+  endVector: Math.min(g.outC / 4, ((firstPanel + panels) * panelChannels) / 4),
+  vectors: g.outC / 4,
+  ...rowOf(epilogue, g.outC, 4),
+});
+
+function stageCode(stage: Stage): string {
+  const { g, tile: t, groups, epilogue, caps } = stage;
+  const lanes = lanesOf(t, caps);
+  const parts = step / 4;
+  const [pixels, channels] = [t.down * t.pixels, t.across * t.channels];
+  const loads = (pixels * parts) / lanes;
+  const [rows, columns] = [t.pixels / side, t.channels / side];
+  const { enterRow, fetch } = fetchInput(g, step, loads);
+  const strip = side * t.channels;
+  const outVectors = strip / 4 / caps.subgroupSize;
+  const rowVectors = t.channels / 4;
+  const storeInput = each(
+    loads,
+    (
+      i,
+    ) => `{ let h = vec4h(x${i}); let to = (lid.x / ${parts}u + ${(i * lanes) / parts}u) * ${tileRow}u + 4u * own;
+      tileX[to] = h.x; tileX[to + 1u] = h.y; tileX[to + 2u] = h.z; tileX[to + 3u] = h.w; }`,
+  );
+  const multiply = each(
+    step / side,
+    (
+      k,
+    ) => `${each(columns, (j) => `    let b${k}_${j} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${side}, ${side}>, row_major>(&weights, panel${Math.floor((j * side) / panelChannels)} + (step * ${step}u + ${k * side}u) * ${panelChannels}u + ${(j * side) % panelChannels}u, ${panelChannels}u);`)}
+${each(
+  rows,
+  (
+    i,
+  ) => `    let a${k}_${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${side}, ${side}>, row_major>(&tileX, (ownPixel + ${i * side}u) * ${tileRow}u + ${k * side}u, ${tileRow}u);
+${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, c${i}_${j});`)}`,
+)}`,
+  );
+  const store =
+    groups > 1
+      ? "y[(wid.z * p.pixels + pixel) * p.vectors + vector] = value;"
+      : "y[pixel * p.row + p.first + vector] = finish(value, vector, pixel * p.vectors + vector);";
+  const extra: ModuleParts["inputs"] = groups > 1 ? [] : epilogueInputs(epilogue, "vec4f");
+  return wgslModule({
+    params: stageParams(stage, 0, 1),
+    inputs: [{ name: "x", type: "vec4f" }, { name: "weights", type: "f16" }, ...extra],
+    output: "vec4f",
+    workgroup: [lanes, 1, 1],
+    matrices: true,
+    head: `var<workgroup> tileX: array<f16, ${pixels * tileRow}>;
+var<workgroup> strips: array<f32, ${t.down * t.across * strip}>;
+${cornerWgsl}
+${groups > 1 ? "" : epilogueWgsl(epilogue, "vec4f")}`,
+    body: `  let subgroup = lid.x / ${caps.subgroupSize}u;
+  let lane = lid.x % ${caps.subgroupSize}u;
+  let firstPixel = wid.y * ${pixels}u;
+  let ownPixel = (subgroup / ${t.across}u) * ${t.pixels}u;
+  let ownVector = wid.x * ${channels / 4}u + (subgroup % ${t.across}u) * ${rowVectors}u;
+  let own = lid.x % ${parts}u;
+${each(
+  loads,
+  (
+    i,
+  ) => `  let corner${i} = corner(firstPixel + lid.x / ${parts}u + ${(i * lanes) / parts}u); let left${i} = corner${i}.x * i32(p.pixelLength);
+  var start${i}: i32;${g.padded ? ` var inside${i}: bool;` : ""} var x${i}: vec4f;`,
+)}
+${each(Math.ceil(t.channels / panelChannels), (j) => `  let panel${j} = min(ownVector / 8u + ${j}u, p.lastPanel) * p.panel;`)}
+${each(rows, (i) => each(columns, (j) => `  var c${i}_${j}: subgroup_matrix_result<f32, ${side}, ${side}>;`))}
+  var step = wid.z * p.groupSteps;
+  let end = min(step + p.groupSteps, p.steps);
+  var ky = step / p.rowSteps;
+  var at = (step % p.rowSteps) * ${parts}u;
+${enterRow}
+${fetch}
+  while (step < end) {
+${storeInput}
+    workgroupBarrier();
+${multiply}
+    step++;
+    if (step < end) {
+      at += ${parts}u;
+${g.kernelH > 1 ? `      if (step % p.rowSteps == 0u) {\n        at = 0u; ky++;\n${enterRow}\n      }` : ""}
+${fetch}
+    }
+    workgroupBarrier();
+  }
+${each(
+  rows,
+  (
+    i,
+  ) => `${each(columns, (j) => `  subgroupMatrixStore<row_major>(&strips, subgroup * ${strip}u + ${j * side}u, c${i}_${j}, ${t.channels}u);`)}
+  workgroupBarrier();
+  for (var k = 0u; k < ${outVectors}u; k++) {
+    let cell = lane + k * ${caps.subgroupSize}u;
+    let begin = subgroup * ${strip}u + 4u * cell;
+    let pixel = firstPixel + ownPixel + ${i * side}u + cell / ${rowVectors}u;
+    let vector = p.firstVector + ownVector + cell % ${rowVectors}u;
+    let value = vec4f(strips[begin], strips[begin + 1u], strips[begin + 2u], strips[begin + 3u]);
+    if (pixel < p.pixels && vector < p.endVector) { ${store} }
+  }
+  workgroupBarrier();`,
+)}`,
+  });
+}
+
+/** Adds the groups' sums in their order, and finishes. */
+function addStage({ g, groups, epilogue, caps }: Stage): GpuStage {
+  const params = {
+    count: (pixelsOf(g) * g.outC) / 4,
+    channels: g.outC / 4,
+    groups,
+    ...rowOf(epilogue, g.outC, 4),
+  };
+  const extra = epilogueInputs(epilogue, "vec4f");
+  const code = wgslModule({
+    params,
+    inputs: [{ name: "sums", type: "vec4f" }, ...extra],
+    output: "vec4f",
+    workgroup: [flatWorkgroup, 1, 1],
+    head: epilogueWgsl(epilogue, "vec4f"),
+    body: `${flatIndex}
+  var total = sums[i];
+  for (var s = 1u; s < p.groups; s++) { total += sums[s * p.count + i]; }
+  y[(i / p.channels) * p.row + p.first + i % p.channels] = finish(total, i % p.channels, i);`,
+  });
+  const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
+  return { code, dispatches: [{ ...flatDispatch(params, caps), reads }] };
+}
+
+/** `asked` names one of `matrixTiles`; the one of least estimated time is taken when left out. */
+export function matrixConvolution(
+  label: string,
+  g: WindowGeometry,
+  epilogue: Epilogue,
+  caps: Caps,
+  asked?: string,
+): GpuKernel {
+  const groups = groupsOf(g, caps);
+  const tile =
+    tiles.find((t) => fits(t, g, caps) && nameOf(t, groups) === asked) ?? bestTile(g, groups, caps);
+  const stage: Stage = { g, tile, groups, epilogue, caps };
+  const rows = rowStepsOf(g) * step;
+  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
+  const divided = groups > 1;
+  const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
+  const product: GpuStage = {
+    code: stageCode(stage),
+    dispatches: panelDispatches(
+      packing,
+      panelSize(rowsOf(g), panelChannels, rows),
+      (first, panels, chunk) => ({
+        params: encodeParams(stageParams(stage, first, panels)),
+        grid: [
+          Math.ceil((panels * panelChannels) / (tile.across * tile.channels)),
+          Math.ceil(pixelsOf(g) / (tile.down * tile.pixels)),
+          groups,
+        ] as const,
+        reads: divided ? [0, 1] : [0, 1, ...extra],
+        writes: divided ? { scratch: 0 } : undefined,
+        chunk,
+      }),
+    ),
+  };
+  return {
+    label,
+    tile: nameOf(tile, groups),
+    stages: divided ? [product, addStage(stage)] : [product],
+    scratch: divided ? [groups * pixelsOf(g) * g.outC] : [],
+    packing: { 1: packing },
+  };
+}
