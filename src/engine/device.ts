@@ -32,7 +32,7 @@ export interface Session {
   time(inputs: readonly Float32Array[]): Promise<StepTiming[]>;
   /** Bytes that activations occupy. */
   readonly activationBytes: number;
-  /** Bytes of the device's other buffers: parameters of kernels, and results on their way to the host. */
+  /** Bytes of the device's other buffers: parameters of kernels, inputs on their way from the host, and results to it. */
   readonly stagingBytes: number;
   /** Frees the session's memory; weights stay with the device. */
   close(): void;

@@ -200,6 +200,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
           program,
           prepared,
           timestamps: opened.timestamps,
+          software: opened.software,
           sentinels: options.sentinels === true,
         });
         return {
