@@ -66,7 +66,7 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     backend: "cpu",
     adapter: "none",
     weights: { kind: "seeded" },
-    run: async (_, count) => ({ outputs: [new Float32Array(count * widths)], device: "cpu none" }),
+    run: async (images) => ({ outputs: [new Float32Array(images.length * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",
     close: async () => {},
   });
@@ -172,11 +172,11 @@ async function bench(options: Options): Promise<readonly Contest[]> {
       try {
         const batch = batchSizeFor(request(device), network);
         const size = sizeOf(network.inputShape);
-        const input = new Float32Array(batch * size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
+        const image = new Float32Array(size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
         const engine = async () => {
           for (let i = 0; i < options.computed; i += batch) {
             const count = Math.min(batch, options.computed - i);
-            await network.run(input.subarray(0, count * size), count);
+            await network.run(Array.from({ length: count }, () => image));
           }
         };
         await engine();

@@ -1,6 +1,7 @@
 /** The one interface behind which programs run. */
 import type { Caps } from "../kernels/op.ts";
 import type { Program, Step } from "./program.ts";
+import type { Values } from "./values.ts";
 import type { WeightSource } from "./weights.ts";
 
 /** How long a step took. */
@@ -27,9 +28,9 @@ export interface LoadOptions {
 /** A program with its weights on a device, ready to run many times. */
 export interface Session {
   /** Values of the outputs, in the program's order. `inputs` are in the program's order too. */
-  run(inputs: readonly Float32Array[]): Promise<Float32Array[]>;
+  run(inputs: readonly Values[]): Promise<Float32Array[]>;
   /** Runs once and times every step on its own. */
-  time(inputs: readonly Float32Array[]): Promise<StepTiming[]>;
+  time(inputs: readonly Values[]): Promise<StepTiming[]>;
   /** Bytes that activations occupy. */
   readonly activationBytes: number;
   /** Bytes of the device's other buffers: parameters of kernels, inputs on their way from the host, and results to it. */

@@ -184,6 +184,7 @@ async function pump(run: Pump): Promise<Pumped> {
     endPoints: run.endPoints,
     pool: request.pool ?? "none",
     batchSize: Math.min(batchSize, inputs.length),
+    giveBack: pool.giveBack,
     failed: (path, reason) => {
       failed++;
       events.failed?.({ path, reason });
@@ -204,7 +205,6 @@ async function pump(run: Pump): Promise<Pumped> {
       records.push(record);
       if (outcome.status === "ok") {
         await batcher.add({ path: input.key, ...outcome });
-        pool.giveBack(outcome.input);
       }
       if (record.status === "failed") {
         if (outcome.status === "failed" && outcome.hash) store.addFailure(outcome.hash, outcome.reason);

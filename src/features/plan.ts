@@ -132,10 +132,11 @@ export async function dryRun(
   const network = await openFor(request, rooms, model, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
-    const blank = new Float32Array(batch * sizeOf(network.inputShape));
-    await network.run(blank, batch);
+    const blank = new Float32Array(sizeOf(network.inputShape));
+    const images = Array.from({ length: batch }, () => blank);
+    await network.run(images);
     const began = performance.now();
-    await network.run(blank, batch);
+    await network.run(images);
     const seconds = (performance.now() - began) / 1000;
     return {
       images: inputs.length,

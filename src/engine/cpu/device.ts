@@ -8,6 +8,7 @@ import type { Device, Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
+import { checkInputs, copyValues, type Values } from "../values.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
@@ -162,9 +163,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       const session = pool.open(steps);
       await pool.ready();
 
-      const write = (inputs: readonly Float32Array[]) => {
+      const write = (inputs: readonly Values[]) => {
+        checkInputs(program, inputs);
         if (options.sentinels) slots.forEach((_, i) => void slotFloats(i).set(poisoned(plan.slots[i])));
-        program.inputs.forEach(({ value }, i) => void heap.floats(valueAt(value)).set(inputs[i]));
+        program.inputs.forEach(({ value }, i) => void copyValues(inputs[i], heap.floats(valueAt(value))));
       };
 
       return {

@@ -6,6 +6,7 @@ import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
+import { checkInputs, copyValues, type Values } from "../values.ts";
 import type { Guard } from "./guard.ts";
 import { createDownloads, createUploads, type RingOptions } from "./ring.ts";
 import { waitFor } from "./wait.ts";
@@ -133,22 +134,17 @@ export async function createSession(recording: Recording): Promise<Session> {
   const { uploads, downloads } = recorded;
 
   /** Fills kept buffers with the inputs, and has them copied to where the first steps read them. */
-  const write = (encoder: GPUCommandEncoder, inputs: readonly Float32Array[]) => {
+  const write = (encoder: GPUCommandEncoder, inputs: readonly Values[]) => {
     if (sentinels)
       plan.slots.forEach((floats, i) => void gpu.queue.writeBuffer(recorded.slots[i], 0, poisoned(floats)));
     const buffers = uploads.take();
-    program.inputs.forEach(({ value }, i) => {
-      new Float32Array(buffers[i].getMappedRange()).set(inputs[i]);
+    program.inputs.forEach(({ value, shape }, i) => {
+      copyValues(inputs[i], new Float32Array(buffers[i].getMappedRange()));
       buffers[i].unmap();
-      encoder.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), 0, inputs[i].byteLength);
+      encoder.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), 0, 4 * sizeOf(shape));
     });
     return buffers;
   };
-
-  const checkInputs = (inputs: readonly Float32Array[]) =>
-    program.inputs.forEach(({ shape, name }, i) => {
-      if (inputs[i].length !== sizeOf(shape)) throw new Error(`input ${name}: ${inputs[i].length} values`);
-    });
 
   const encodeStep = (pass: GPUComputePassEncoder, i: number) => {
     for (const { pipeline, group, grid } of recorded.steps[i]) {
@@ -182,7 +178,7 @@ export async function createSession(recording: Recording): Promise<Session> {
   };
 
   const run: Session["run"] = async (inputs) => {
-    checkInputs(inputs);
+    checkInputs(program, inputs);
     while (uploads.allUnderWay) await uploads.comeBack();
     const results = await guard.guarded("running the network", () => {
       const staging = downloads.take();
@@ -268,7 +264,7 @@ export async function createSession(recording: Recording): Promise<Session> {
     },
     run,
     async time(inputs) {
-      checkInputs(inputs);
+      checkInputs(program, inputs);
       while (uploads.allUnderWay) await uploads.comeBack();
       await guard.guarded("writing the input", () => {
         const encoder = gpu.createCommandEncoder();
