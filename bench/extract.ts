@@ -65,6 +65,7 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     largestBatch: 1024,
     backend: "cpu",
     adapter: "none",
+    software: false,
     weights: { kind: "seeded" },
     run: async (images) => ({ outputs: [new Float32Array(images.length * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",

@@ -43,6 +43,8 @@ export interface Device {
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
+  /** Whether processors compute, as themselves or as an adapter in software. */
+  readonly software: boolean;
   /** Where step timings come from. */
   readonly clock: string;
   readonly caps: Caps;

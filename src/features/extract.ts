@@ -1,7 +1,7 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
 import { NothingToDoError } from "../errors.ts";
-import { hasFastJpeg, type ImageInput, type Outcome, type ReadRecipe } from "../images/index.ts";
+import { hasFastJpeg, type ImageInput, inHand, type Outcome, type ReadRecipe } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
 import { openAtomic, removeLeftovers } from "./atomic.ts";
@@ -193,7 +193,8 @@ async function pump(run: Pump): Promise<Pumped> {
   const records: ManifestRecord[] = [];
   let failed = 0;
   try {
-    const limits = { atOnce: 2 * workers + 1, ahead: batchSize + workers };
+    const atOnce = inHand * workers + 1;
+    const limits = { atOnce, ahead: batchSize + atOnce };
     const wanted = (hash: string) => store.find(hash) === undefined;
     const decoded = workAhead(inputs, limits, async (input) => ({
       input,

@@ -75,6 +75,8 @@ export interface Network {
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
+  /** Whether that are processors, as themselves or as an adapter in software. */
+  readonly software: boolean;
   readonly weights: WeightOrigin;
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
@@ -255,6 +257,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       },
       get adapter() {
         return runner.device.adapter;
+      },
+      get software() {
+        return runner.device.software;
       },
       weights: loaded.origin,
       halfError,

@@ -25,7 +25,7 @@ export interface Runner {
   /** The network compiled for one image. */
   readonly program: Program;
   /** The device that computes now. */
-  readonly device: Pick<Device, "backend" | "adapter" | "caps">;
+  readonly device: Pick<Device, "backend" | "adapter" | "software" | "caps">;
   /** Runs images as one batch, as far as the device allows. @throws DeviceError when nothing more can be tried. */
   run(images: readonly Float32Array[]): Promise<Computed>;
   /** Where an image's result stops being numbers, in words. */
@@ -52,6 +52,9 @@ interface Place {
   readonly device: Device;
   readonly sessions: Map<number, Promise<Session>>;
 }
+
+/** Images at once beyond which the devices that were tried gain nothing; a processor's caches and memory fill up instead. */
+export const usualBatch = { software: 8, hardware: 32 } as const;
 
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
 export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
@@ -105,6 +108,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     notice(
       `${error.message} Going on on the CPU: its numbers differ from the GPU's in their last bits, and the manifest tells which rows are whose.`,
     );
+    most = Math.min(most, usualBatch.software);
     place = { device: await openDevice("cpu", wishes), sessions: new Map() };
     await sessionOf(place, 1);
   }

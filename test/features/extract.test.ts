@@ -6,6 +6,7 @@ import { openAtomic, outputError } from "../../src/features/atomic.ts";
 import { extract } from "../../src/features/extract.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { Stopped } from "../../src/features/stopped.ts";
+import { inHand } from "../../src/images/index.ts";
 import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "./helpers.ts";
 
 const images = {
@@ -57,6 +58,18 @@ describe("extract", () => {
     }
     expect(batches).toEqual([[1, 1, 1, 1, 1], [2, 2, 1], [3, 2], [5]]);
     for (const file of files) expect(file).toEqual(files[0]);
+  });
+
+  it.each([
+    ["processors", { software: true }, [8, 8, 8, 8, 8]],
+    ["a GPU", { software: false }, [32, 8]],
+    ["a GPU of small limits", { software: false, largestBatch: 15 }, [15, 15, 10]],
+  ])("takes batches that suit the device when none are asked for: %s", async (_name, device, batches) => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${100 + i}.png`, `${i}`]));
+    const { folder, dataDir, out } = setting(many);
+    const rooms = fakeRooms(folder, device);
+    await extract(requestFor(dataDir, { out, batchSize: "auto" }), rooms);
+    expect(rooms.batches).toEqual(batches);
   });
 
   it("names the files that cannot be decoded, gives them no row, and keeps all other rows right", async () => {
@@ -147,8 +160,8 @@ describe("extract", () => {
     };
     const request = requestFor(dataDir, { out, batchSize: 4, workers: 2 });
     await extract(request, { ...rooms, openNetwork, openDecodePool });
-    // A batch and an image for each worker ahead, and three batches under way.
-    expect(most).toBeLessThanOrEqual(4 + 2 + 3 * 4);
+    // A batch and what two workers have in hand ahead, and three batches under way.
+    expect(most).toBeLessThanOrEqual(4 + (2 * inHand + 1) + 3 * 4);
     expect(during).toBeGreaterThan(0);
     expect(await firsts(out)).toHaveLength(60);
   });

@@ -200,6 +200,7 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
   return {
     backend: "cpu",
     adapter: cpus()[0]?.model ?? "unknown processor",
+    software: true,
     clock: "processor clock",
     caps,
     get weightBytes() {

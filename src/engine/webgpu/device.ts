@@ -14,8 +14,6 @@ import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
 
 export interface WebGpuDevice extends Device {
-  /** Whether the adapter is a processor that plays a GPU. */
-  readonly software: boolean;
   /** Destroys the device behind our back, as a driver's reset would; for tests. */
   lose(): void;
 }
