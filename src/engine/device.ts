@@ -4,6 +4,9 @@ import type { Program, Step } from "./program.ts";
 import type { Values } from "./values.ts";
 import type { WeightSource } from "./weights.ts";
 
+/** The clock of a device that tells GPU time itself. */
+export const gpuClock = "GPU timestamps";
+
 /** How long a step took. */
 export interface StepTiming {
   readonly step: Step;

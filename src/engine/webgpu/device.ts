@@ -3,7 +3,7 @@ import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
-import type { Device } from "../device.ts";
+import { type Device, gpuClock } from "../device.ts";
 import type { Step } from "../program.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
@@ -126,7 +126,7 @@ export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevi
     adapter: opened.name,
     software: opened.software,
     lose: () => opened.device.destroy(),
-    clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
+    clock: opened.timestamps ? gpuClock : "submit to completion",
     caps,
     get weightBytes() {
       return store.bytes;
