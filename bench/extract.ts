@@ -3,12 +3,18 @@
  * nothing), against sharp decoding the same files and doing no more; where computing dominates, against the engine fed the
  * same number of images from memory. Contenders alternate in one process.
  */
+import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
-import { type ExtractRequest, extract } from "../src/features/extract.ts";
+import {
+  type ExtractReport,
+  type ExtractRequest,
+  extract,
+  type StageTimes,
+} from "../src/features/extract.ts";
 import { type Network, openNetwork } from "../src/features/network.ts";
 import { batchSizeFor } from "../src/features/plan.ts";
 import { ownRooms } from "../src/features/rooms.ts";
@@ -45,6 +51,16 @@ const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   return (performance.now() - began) / 1000;
 };
 
+/** Milliseconds of processor that the main thread has used; undefined where the system does not tell. */
+function mainThread(): number | undefined {
+  try {
+    const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ");
+    return Number(nanoseconds) / 1e6;
+  } catch {
+    return undefined;
+  }
+}
+
 /** sharp alone: every file to its pixels, `inFlight` at a time. */
 async function decodeBySharp(paths: readonly string[], inFlight: number): Promise<void> {
   let next = 0;
@@ -65,8 +81,9 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     largestBatch: 1024,
     backend: "cpu",
     adapter: "none",
+    software: false,
     weights: { kind: "seeded" },
-    run: async (_, count) => ({ outputs: [new Float32Array(count * widths)], device: "cpu none" }),
+    run: async (images) => ({ outputs: [new Float32Array(images.length * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",
     close: async () => {},
   });
@@ -80,6 +97,27 @@ interface Contest {
   readonly reference: { readonly name: string; readonly best: number; readonly median: number };
   /** extract's rate by the reference's. */
   readonly ratio: { readonly best: number; readonly median: number };
+  /** What of the best run's time each stage was busy, from 0 to 1; stages run beside each other. */
+  readonly busy: Readonly<Record<Exclude<keyof StageTimes, "wall">, number>>;
+  /** The main thread's own time for an image in the best run, in microseconds. */
+  readonly mainThread?: number;
+}
+
+/** One run of extract. */
+interface Ours {
+  readonly seconds: number;
+  readonly times: StageTimes;
+  readonly mainThread?: number;
+}
+
+async function timeExtract(images: number, work: () => Promise<ExtractReport>): Promise<Ours> {
+  const before = mainThread();
+  const began = performance.now();
+  const { times } = await work();
+  const seconds = (performance.now() - began) / 1000;
+  const after = mainThread();
+  if (before === undefined || after === undefined) return { seconds, times };
+  return { seconds, times, mainThread: (1000 * (after - before)) / images };
 }
 
 /** Runs both `rounds` times, in turn. */
@@ -87,25 +125,30 @@ async function contest(
   name: string,
   images: number,
   rounds: number,
-  ours: () => Promise<unknown>,
+  ours: () => Promise<ExtractReport>,
   reference: { readonly name: string; readonly work: () => Promise<unknown> },
 ): Promise<Contest> {
-  const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
+  const own: Ours[] = [];
+  const theirs: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    times.theirs.push(await seconds(reference.work));
-    times.ours.push(await seconds(ours));
+    theirs.push(await seconds(reference.work));
+    own.push(await timeExtract(images, ours));
   }
   const rates = (of: readonly number[]) => {
     const { min, median } = spread(of);
     return { best: images / min, median: images / median };
   };
-  const [a, b] = [rates(times.ours), rates(times.theirs)];
+  const [a, b] = [rates(own.map((o) => o.seconds)), rates(theirs)];
+  const best = own.reduce((least, o) => (o.seconds < least.seconds ? o : least));
+  const { read, decode, compute, write, wall } = best.times;
   return {
     contest: name,
     images,
     extract: a,
     reference: { name: reference.name, ...b },
     ratio: { best: a.best / b.best, median: a.median / b.median },
+    busy: { read: read / wall, decode: decode / wall, compute: compute / wall, write: write / wall },
+    mainThread: best.mainThread,
   };
 }
 
@@ -114,7 +157,7 @@ interface Options {
   readonly computed: number;
   readonly rounds: number;
   readonly model: string;
-  readonly device: readonly ("webgpu" | "cpu")[];
+  readonly contest: readonly ("decoding" | "webgpu" | "cpu")[];
   readonly save?: string;
 }
 
@@ -124,9 +167,10 @@ async function bench(options: Options): Promise<readonly Contest[]> {
   const results: Contest[] = [];
   const done = (result: Contest) => {
     results.push(result);
-    const { reference: r, extract: e, ratio } = result;
+    const { reference: r, extract: e, ratio, busy, mainThread: own } = result;
+    const shares = Object.entries(busy).map(([stage, share]) => `${stage} ${(100 * share).toFixed(0)} %`);
     console.error(
-      `${result.contest}: extract ${e.median.toFixed(1)} images/s, ${r.name} ${r.median.toFixed(1)}: ${(100 * ratio.median).toFixed(0)} % (best ${(100 * ratio.best).toFixed(0)} %)`,
+      `${result.contest}: extract ${e.median.toFixed(1)} images/s, ${r.name} ${r.median.toFixed(1)}: ${(100 * ratio.median).toFixed(0)} % (best ${(100 * ratio.best).toFixed(0)} %)\n  busy: ${shares.join(", ")}${own === undefined ? "" : `; main thread ${own.toFixed(0)} us an image`}`,
     );
   };
   try {
@@ -147,36 +191,39 @@ async function bench(options: Options): Promise<readonly Contest[]> {
     });
     const inputShape = [model.inputSize, model.inputSize, model.inputChannels];
 
-    const rooms = { ...ownRooms, openNetwork: idleNetwork(inputShape) };
-    sharp.cache(false);
-    const choices = [1, 2, 4].map((n) => n * availableParallelism());
-    const tried: { inFlight: number; time: number }[] = [];
-    for (const inFlight of choices) {
-      const time = await seconds(() => decodeBySharp(paths.slice(0, 200), inFlight));
-      tried.push({ inFlight, time });
+    if (options.contest.includes("decoding")) {
+      const rooms = { ...ownRooms, openNetwork: idleNetwork(inputShape) };
+      sharp.cache(false);
+      const choices = [1, 2, 4].map((n) => n * availableParallelism());
+      const tried: { inFlight: number; time: number }[] = [];
+      for (const inFlight of choices) {
+        const time = await seconds(() => decodeBySharp(paths.slice(0, 200), inFlight));
+        tried.push({ inFlight, time });
+      }
+      const { inFlight } = tried.reduce((a, b) => (b.time < a.time ? b : a));
+      done(
+        await contest(
+          "decoding dominates",
+          paths.length,
+          options.rounds,
+          () => extract(request("cpu"), rooms),
+          { name: `sharp, ${inFlight} in flight`, work: () => decodeBySharp(paths, inFlight) },
+        ),
+      );
     }
-    const { inFlight } = tried.reduce((a, b) => (b.time < a.time ? b : a));
-    done(
-      await contest(
-        "decoding dominates",
-        paths.length,
-        options.rounds,
-        () => extract(request("cpu"), rooms),
-        { name: `sharp, ${inFlight} in flight`, work: () => decodeBySharp(paths, inFlight) },
-      ),
-    );
 
     for (const path of paths.slice(options.computed)) await rm(path);
-    for (const device of options.device) {
+    for (const device of options.contest) {
+      if (device === "decoding") continue;
       const network = await openNetwork({ model: model.name, device, weights: "seeded" });
       try {
         const batch = batchSizeFor(request(device), network);
         const size = sizeOf(network.inputShape);
-        const input = new Float32Array(batch * size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
+        const image = new Float32Array(size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
         const engine = async () => {
           for (let i = 0; i < options.computed; i += batch) {
             const count = Math.min(batch, options.computed - i);
-            await network.run(input.subarray(0, count * size), count);
+            await network.run(Array.from({ length: count }, () => image));
           }
         };
         await engine();
@@ -214,9 +261,15 @@ const program = new Command("bench:extract")
   .option("--rounds <n>", "rounds to take the best and the median of", count, 3)
   .option("--model <name>", "the network", "mobilenet_v1")
   .addOption(
-    new Option("--device <device...>", "what computes").choices(["webgpu", "cpu"]).default(["webgpu", "cpu"]),
+    new Option("--contest <contest...>", "what dominates: decoding, or computing on a device")
+      .choices(["decoding", "webgpu", "cpu"])
+      .default(["decoding", "webgpu", "cpu"]),
   )
-  .option("--save <file>", "write the result as JSON, such as bench/results/extract.json");
+  .option("--save <file>", "write the result as JSON, such as bench/results/extract.json")
+  .addHelpText(
+    "after",
+    "\nWhether a fast GPU is fed, in half a minute:\n  npm run bench:extract -- --contest decoding webgpu --model inception_v1 --images 3000 --computed 3000",
+  );
 
 program.parse();
 const options = program.opts<Options>();

@@ -17,7 +17,7 @@ async function firstFeature(): Promise<void> {
     checkpoint,
   });
   const ready = performance.now();
-  await network.run(seededUnits("bench/images", sizeOf(network.inputShape)), 1);
+  await network.run([seededUnits("bench/images", sizeOf(network.inputShape))]);
   process.send?.({ loaded, ready } satisfies Marks);
   await network.close();
   process.disconnect();

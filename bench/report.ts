@@ -1,5 +1,6 @@
 /** Tables of the bench: a network's layers, and the same against an earlier result. */
 import { type Column, textTable } from "../src/cli/table.ts";
+import { gpuClock } from "../src/engine/device.ts";
 import { UsageError } from "../src/errors.ts";
 import type { BenchResult, LayerResult } from "./layers.ts";
 import type { Spread } from "./spread.ts";
@@ -31,11 +32,17 @@ type Row = Pick<LayerResult, "layer" | "shape" | "macs" | "gflops" | "ofBest" | 
 
 const kernelOf = ({ op, variant }: LayerResult) => `${op}/${variant}`;
 
+/** What of a run is not the layers' time on the GPU: writing, submitting, waiting, reading. */
+const besidesGpu = (layers: Spread, run: Spread): Spread => ({
+  min: run.min - layers.min,
+  median: run.median - layers.median,
+});
+
 /**
  * A row a layer. "of best" is its speed against the fastest layer of the run, so that the weak ones stand out; "share"
  * is its part of the time.
  */
-export function layersTable({ layers, total, run }: BenchResult): string {
+export function layersTable({ layers, total, run, clock }: BenchResult): string {
   const rows: Row[] = layers.map((l) => ({ ...l, kernel: kernelOf(l), tile: l.tile ?? "" }));
   const none = { kernel: "", tile: "", shape: "", ofBest: 0 };
   rows.push({ ...none, ...total, layer: "total of the layers", share: 1 });
@@ -47,6 +54,16 @@ export function layersTable({ layers, total, run }: BenchResult): string {
     gflops: 0,
     share: 0,
   });
+  if (clock === gpuClock) {
+    rows.push({
+      ...none,
+      layer: "of that not GPU time",
+      macs: 0,
+      milliseconds: besidesGpu(total.milliseconds, run),
+      gflops: 0,
+      share: 0,
+    });
+  }
   const when = (value: number, text: string) => (value > 0 ? text : "");
   const columns: Column<Row>[] = [
     { title: "layer", cell: (r) => r.layer },

@@ -24,7 +24,8 @@ async function answer(question: Question): Promise<Answer | undefined> {
       const engines = (await import(`./engines/${file}.ts`)) as Readonly<Record<string, OpenEngine>>;
       engine = await engines[name](work);
       const features = await engine.run(work.images);
-      return { kind: "loaded", about: engine.about, adapter: engine.adapter, features };
+      const { about, adapter, gpu } = engine;
+      return { kind: "loaded", about, adapter, gpu: gpu !== undefined, features };
     }
     case "run": {
       if (!engine || !work) throw new Error("Nothing is loaded.");
@@ -40,6 +41,10 @@ async function answer(question: Question): Promise<Answer | undefined> {
         others: Math.max(0, foreign / (milliseconds * cpus().length)),
         peakBytes: process.resourceUsage().maxRSS * 1024,
       };
+    }
+    case "gpu": {
+      if (!engine?.gpu || !work) throw new Error("It cannot tell the GPU's time.");
+      return { kind: "gpu", milliseconds: await engine.gpu(work.images) };
     }
     case "quit":
       await engine?.close();

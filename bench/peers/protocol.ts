@@ -3,6 +3,8 @@
 export type Question =
   | { readonly ask: "load"; readonly contender: string; readonly model: string; readonly batch: number }
   | { readonly ask: "run" }
+  /** Only of one that can tell, see "loaded". */
+  | { readonly ask: "gpu" }
   | { readonly ask: "quit" };
 
 export type Answer =
@@ -10,6 +12,8 @@ export type Answer =
       readonly kind: "loaded";
       readonly about: string;
       readonly adapter?: string;
+      /** Whether it can tell the GPU's own time. */
+      readonly gpu: boolean;
       /** Of the workload's images, by the first run. */
       readonly features: Float32Array;
     }
@@ -21,4 +25,5 @@ export type Answer =
       /** The most memory that the process has held so far. */
       readonly peakBytes: number;
     }
+  | { readonly kind: "gpu"; readonly milliseconds: number }
   | { readonly kind: "failed"; readonly reason: string };

@@ -48,6 +48,14 @@ const isTimed = (figure: Figure) => "milliseconds" in figure;
 const timeOf = (figure: Figure | undefined): Spread | undefined =>
   figure && "milliseconds" in figure ? figure.milliseconds : undefined;
 
+const gpuOf = (figure: Figure): Spread | undefined => ("milliseconds" in figure ? figure.gpu : undefined);
+
+/** Milliseconds of a run that are not the GPU's: writing, submitting, waiting, reading. */
+function besides(figure: Figure): number | undefined {
+  const [whole, gpu] = [timeOf(figure), gpuOf(figure)];
+  return whole && gpu && whole.median - gpu.median;
+}
+
 /** A result as the part of it that was computed on `on`, and only its entries that have any. */
 export function partOf(result: PeersResult, on: Contender["on"]): PeersResult {
   const names = contenders.filter((c) => c.on === on).map((c) => c.name);
@@ -89,6 +97,12 @@ function entryTable(entry: Entry): string {
     { title: "contender", cell: (f) => f.contender },
     { title: "ms min", right: true, cell: (f) => timeOf(f)?.min.toFixed(1) ?? "" },
     { title: "ms median", right: true, cell: (f) => timeOf(f)?.median.toFixed(1) ?? "" },
+    ...(entry.figures.some(gpuOf)
+      ? [
+          { title: "GPU", right: true, cell: (f: Figure) => gpuOf(f)?.median.toFixed(1) ?? "" },
+          { title: "besides", right: true, cell: (f: Figure) => besides(f)?.toFixed(1) ?? "" },
+        ]
+      : []),
     ...oursIn([entry]).map(
       (name): Column<Figure> => ({
         title: `/ ${name}`,
@@ -146,7 +160,8 @@ function means(entries: readonly Entry[]): string {
 }
 
 /**
- * All tables of a result. Ratios marked with ~ are of two runs, not of one that alternated. "others" is what other
+ * All tables of a result. Ratios marked with ~ are of two runs, not of one that alternated. "GPU" is what the layers take
+ * there by its own clock, and "besides" what the host adds to it, from writing the images to reading the features. "others" is what other
  * processes took of the machine meanwhile: where it is much, the figures say little.
  */
 export function showPeers({ entries, ...machine }: PeersResult): string {

@@ -12,7 +12,10 @@ export interface Timed {
   readonly contender: string;
   readonly about: string;
   readonly adapter?: string;
+  /** Host to host: images in the host's memory to features there. */
   readonly milliseconds: Spread;
+  /** What of that the GPU needs for the layers, where the engine can tell. */
+  readonly gpu?: Spread;
   readonly runs: number;
   /** What other processes took of the machine during these runs, from 0 to 1; the median run's. */
   readonly others: number;
@@ -45,8 +48,12 @@ interface Runner {
   readonly loaded: Extract<Answer, { kind: "loaded" }>;
   readonly error: number;
   readonly timed: Extract<Answer, { kind: "ran" }>[];
+  readonly gpu: number[];
   failed?: string;
 }
+
+/** Runs of which the GPU's time is asked, after the others, so that it takes nothing of them. */
+const gpuRuns = 3;
 
 /** After a proof that took longer than this, no second warm-up run is made. */
 const slowMs = 5000;
@@ -56,6 +63,14 @@ async function timeOnce(runner: Runner, timeoutMs: number): Promise<Runner["time
   if (answer.kind === "ran") return answer;
   runner.failed = answer.kind === "failed" ? answer.reason : `answered ${answer.kind} to run`;
   return undefined;
+}
+
+async function timeGpu(runner: Runner, runs: number, timeoutMs: number): Promise<void> {
+  for (let i = 0; i < runs && runner.loaded.gpu && !runner.failed; i++) {
+    const answer = await runner.child.ask({ ask: "gpu" }, timeoutMs);
+    if (answer.kind === "gpu") runner.gpu.push(answer.milliseconds);
+    else runner.failed = answer.kind === "failed" ? answer.reason : `answered ${answer.kind} to gpu`;
+  }
 }
 
 /**
@@ -92,7 +107,7 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
         fail(`wrong: its features are ${error.toExponential(1)} away from ours`);
         continue;
       }
-      runners.push({ contender, child, loaded: answer, error, timed: [] });
+      runners.push({ contender, child, loaded: answer, error, timed: [], gpu: [] });
       notice(`${model} x ${batch}: ${name} agrees to ${error.toExponential(1)} (${answer.about})`);
     }
     await warmUp(runners, timeoutMs);
@@ -105,10 +120,11 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
         if (ran) runner.timed.push(ran);
       }
     }
+    for (const runner of runners) await timeGpu(runner, Math.min(runs, gpuRuns), timeoutMs);
   } finally {
     await Promise.all(runners.map((r) => r.child.stop()));
   }
-  for (const { contender, loaded, error, timed, failed } of runners) {
+  for (const { contender, loaded, error, timed, gpu, failed } of runners) {
     const { name } = contender;
     if (failed !== undefined) {
       outcomes.set(name, { contender: name, reason: failed });
@@ -119,6 +135,7 @@ export async function playRounds(chosen: readonly Contender[], options: RoundOpt
       about: loaded.about,
       adapter: loaded.adapter,
       milliseconds: spread(timed.map((t) => t.milliseconds)),
+      ...(gpu.length > 0 ? { gpu: spread(gpu) } : {}),
       runs: timed.length,
       others: spread(timed.map((t) => t.others)).median,
       error,

@@ -34,6 +34,8 @@ export interface Engine {
   readonly adapter?: string;
   /** From images in host memory to features in host memory. */
   run(images: Float32Array): Promise<Float32Array>;
+  /** Milliseconds that the GPU needs for one run's layers by its own clock, where the engine can tell. */
+  readonly gpu?: (images: Float32Array) => Promise<number>;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,11 @@
 /** The one interface behind which programs run. */
 import type { Caps } from "../kernels/op.ts";
 import type { Program, Step } from "./program.ts";
+import type { Values } from "./values.ts";
 import type { WeightSource } from "./weights.ts";
+
+/** The clock of a device that tells GPU time itself. */
+export const gpuClock = "GPU timestamps";
 
 /** How long a step took. */
 export interface StepTiming {
@@ -29,12 +33,12 @@ export interface LoadOptions {
 /** A program with its weights on a device, ready to run many times. */
 export interface Session {
   /** Values of the outputs, in the program's order. `inputs` are in the program's order too. */
-  run(inputs: readonly Float32Array[]): Promise<Float32Array[]>;
+  run(inputs: readonly Values[]): Promise<Float32Array[]>;
   /** Runs once and times every step on its own, on what lies in the device's memory where no inputs are given. */
-  time(inputs?: readonly Float32Array[]): Promise<StepTiming[]>;
+  time(inputs?: readonly Values[]): Promise<StepTiming[]>;
   /** Bytes that activations occupy. */
   readonly activationBytes: number;
-  /** Bytes of the device's other buffers: parameters of kernels, and results on their way to the host. */
+  /** Bytes of the device's other buffers: parameters of kernels, inputs on their way from the host, and results to it. */
   readonly stagingBytes: number;
   /** Frees the session's memory; weights stay with the device. */
   close(): void;
@@ -44,6 +48,8 @@ export interface Device {
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
+  /** Whether processors compute, as themselves or as an adapter in software. */
+  readonly software: boolean;
   /** Where step timings come from. */
   readonly clock: string;
   readonly caps: Caps;

@@ -13,6 +13,7 @@ export interface AtomicFile {
   readonly path: string;
   /** Where the bytes are until then, for a library that writes files of its own. */
   readonly temporary: string;
+  /** Takes a copy; small pieces are written together. */
   append(bytes: Uint8Array): Promise<void>;
   /** Overwrites bytes written before. */
   patch(position: number, bytes: Uint8Array): Promise<void>;
@@ -52,6 +53,9 @@ export async function removeLeftovers(paths: readonly string[]): Promise<void> {
   }
 }
 
+/** A write of its own for each row of a table would take longer than the row. */
+const pieceBytes = 2 ** 18;
+
 /** Makes the folder of `path` and opens a temporary file in it. @throws OutputError */
 export async function openAtomic(path: string): Promise<AtomicFile> {
   const target = await writableTarget(path);
@@ -61,11 +65,26 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
     return open(temporary, "wx");
   });
   unfinished.add(temporary);
+  /** What was appended and is not written yet, and where it belongs. */
+  const gathered = Buffer.allocUnsafeSlow(pieceBytes);
+  let waiting = 0;
   let end = 0;
   let state: "open" | "sealed" | "done" = "open";
 
+  async function write(bytes: Uint8Array): Promise<void> {
+    await told(path, () => writeAll(handle, bytes, end));
+    end += bytes.length;
+  }
+
+  async function flush(): Promise<void> {
+    const bytes = gathered.subarray(0, waiting);
+    if (waiting > 0) await write(bytes);
+    waiting = 0;
+  }
+
   async function seal(): Promise<void> {
     if (state !== "open") return;
+    await flush();
     await told(path, async () => {
       await handle.sync();
       await handle.close();
@@ -76,10 +95,15 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
     path,
     temporary,
     async append(bytes) {
-      await told(path, () => writeAll(handle, bytes, end));
-      end += bytes.length;
+      if (waiting + bytes.length > pieceBytes) await flush();
+      if (bytes.length > pieceBytes) return write(bytes);
+      gathered.set(bytes, waiting);
+      waiting += bytes.length;
     },
-    patch: (position, bytes) => told(path, () => writeAll(handle, bytes, position)),
+    async patch(position, bytes) {
+      await flush();
+      await told(path, () => writeAll(handle, bytes, position));
+    },
     seal,
     async commit() {
       await seal();

@@ -1,26 +1,30 @@
 /** Images gathered into batches, computed, pooled and put into the store. */
 import { notFinite } from "../engine/finite.ts";
 import type { ImageFacts } from "../images/index.ts";
-import { sizeOf } from "../tensor.ts";
 import type { Network } from "./network.ts";
 import { type Pool, poolMap } from "./numbers.ts";
+import type { Computed } from "./recovery.ts";
 import type { KeptEndPoint } from "./request.ts";
 import type { Store } from "./store.ts";
 
+/** An image with its input. */
 interface Waiting {
   /** Of the image, for messages. */
   readonly path: string;
   readonly hash: string;
   readonly facts: ImageFacts;
+  readonly input: Float32Array;
 }
 
 /** A batch that the device has. */
 interface Launched {
   readonly images: readonly Waiting[];
-  readonly input: Float32Array;
-  readonly ran: ReturnType<Network["run"]>;
-  readonly began: number;
+  /** Resolves when its results are in the store, or left to it. */
+  readonly kept: Promise<void>;
 }
+
+/** Batches that the device may have: one is computed, one lies ready for it, and the results of one are being kept. */
+const deep = 3;
 
 export interface Batcher {
   /** Images that wait for their batch to be full, and those under way. */
@@ -29,7 +33,7 @@ export interface Batcher {
   readonly computeMilliseconds: number;
   readonly writeMilliseconds: number;
   /** Adds an image, and starts to compute when the batch is full. A content that is there already is left out. */
-  add(image: Waiting & { readonly input: Float32Array }): Promise<void>;
+  add(image: Waiting): Promise<void>;
   /** Computes what waits, and keeps the results of all. */
   flush(): Promise<void>;
   /** Keeps the results of what is under way, and leaves the rest. */
@@ -42,6 +46,8 @@ export interface BatcherOptions {
   readonly endPoints: readonly KeptEndPoint[];
   readonly pool: Pool;
   readonly batchSize: number;
+  /** Takes an image's input back when it is no longer needed. */
+  readonly giveBack: (input: Float32Array) => void;
   /** Is told of an image whose features cannot be kept. */
   readonly failed?: (path: string, reason: string) => void;
 }
@@ -52,33 +58,28 @@ export function createBatcher({
   endPoints,
   pool,
   batchSize,
+  giveBack,
   failed,
 }: BatcherOptions): Batcher {
-  const pixels = sizeOf(network.inputShape);
-  /** One gathers the next images while the other is computed. */
-  let batch = new Float32Array(batchSize * pixels);
-  let spare = new Float32Array(batchSize * pixels);
   let waiting: Waiting[] = [];
-  let underWay: Launched | undefined;
+  /** In the order in which they were begun. One whose results could not be kept stays. */
+  const underWay: Launched[] = [];
+  /** Contents that wait or are under way. */
+  const held = new Set<string>();
   let computedUntil = 0;
   let computed = 0;
   let computeMilliseconds = 0;
   let writeMilliseconds = 0;
 
   /** Keeps an image's features; where they are not all numbers, the reason, with the layer that is to blame. */
-  async function keep(
-    image: Waiting,
-    input: Float32Array,
-    row: readonly Float32Array[],
-    device: string,
-  ): Promise<void> {
+  async function keep(image: Waiting, row: readonly Float32Array[], device: string): Promise<void> {
     const features = row.map((values, k) => poolMap(values, endPoints[k].networkShape, pool));
     if (row.every((values) => notFinite(values) === undefined)) {
       const lost = features.findIndex((values) => notFinite(values) !== undefined);
       if (lost < 0) return store.add(image.hash, image.facts, features, device);
       return refuse(image, `${pool} pooling of ${endPoints[lost].name} gives ${notFinite(features[lost])}`);
     }
-    return refuse(image, `its features are not all numbers: ${await network.explain(input.slice())}`);
+    return refuse(image, `its features are not all numbers: ${await network.explain(image.input.slice())}`);
   }
 
   function refuse({ path, hash }: Waiting, reason: string): void {
@@ -86,22 +87,32 @@ export function createBatcher({
     failed?.(path, reason);
   }
 
-  /** Starts the batch that waits, and keeps the results of the one before: the device goes from one to the next. */
+  /** Starts the batch that waits; the device goes from one to the next while results are kept. */
   async function next(): Promise<void> {
     const images = waiting;
-    const input = batch;
-    const began = performance.now();
-    const ran = network.run(input.subarray(0, images.length * pixels), images.length);
-    ran.catch(() => {}); // What went wrong is told when the results are asked for.
-    const last = underWay;
-    underWay = { images, input, ran, began };
     waiting = [];
-    [batch, spare] = [spare, batch];
-    if (last) await settle(last);
+    const began = performance.now();
+    const ran = network.run(images.map(({ input }) => input));
+    ran.catch(() => {}); // What went wrong is told when the results are asked for.
+    const before = underWay.at(-1)?.kept.catch(() => {});
+    const kept = (async () => {
+      await before;
+      await settle(images, await ran, began);
+    })();
+    const launched = { images, kept };
+    underWay.push(launched);
+    kept.then(
+      () => underWay.splice(underWay.indexOf(launched), 1),
+      () => {}, // It is told to whoever waits for it.
+    );
+    while (underWay.length >= deep) await underWay[0].kept;
   }
 
-  async function settle({ images, input, ran, began }: Launched): Promise<void> {
-    const { outputs, device } = await ran;
+  async function settle(
+    images: readonly Waiting[],
+    { outputs, device }: Computed,
+    began: number,
+  ): Promise<void> {
     const ended = performance.now();
     computeMilliseconds += ended - Math.max(began, computedUntil);
     computedUntil = ended;
@@ -110,21 +121,27 @@ export function createBatcher({
         const width = values.length / images.length;
         return values.subarray(i * width, (i + 1) * width);
       });
-      await keep(image, input.subarray(i * pixels, (i + 1) * pixels), row, device);
+      await keep(image, row, device);
+      release(image);
     }
     writeMilliseconds += performance.now() - ended;
     computed += images.length;
   }
 
+  function release({ hash, input }: Waiting): void {
+    held.delete(hash);
+    giveBack(input);
+  }
+
   async function finish(): Promise<void> {
-    const last = underWay;
-    underWay = undefined;
-    if (last) await settle(last);
+    const all = underWay.map(({ kept }) => kept);
+    await Promise.allSettled(all);
+    await Promise.all(all);
   }
 
   return {
     get waiting() {
-      return waiting.length + (underWay?.images.length ?? 0);
+      return underWay.reduce((sum, { images }) => sum + images.length, waiting.length);
     },
     get computed() {
       return computed;
@@ -135,11 +152,10 @@ export function createBatcher({
     get writeMilliseconds() {
       return writeMilliseconds;
     },
-    async add({ path, hash, facts, input }) {
-      const isSame = (w: Waiting) => w.hash === hash;
-      if (store.find(hash) || waiting.some(isSame) || underWay?.images.some(isSame)) return;
-      batch.set(input, waiting.length * pixels);
-      waiting.push({ path, hash, facts });
+    async add(image) {
+      if (store.find(image.hash) || held.has(image.hash)) return giveBack(image.input);
+      held.add(image.hash);
+      waiting.push(image);
       if (waiting.length === batchSize) await next();
     },
     finish,

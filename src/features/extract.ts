@@ -1,7 +1,7 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
 import { NothingToDoError } from "../errors.ts";
-import { hasFastJpeg, type ImageInput, type Outcome, type ReadRecipe } from "../images/index.ts";
+import { hasFastJpeg, type ImageInput, inHand, type Outcome, type ReadRecipe } from "../images/index.ts";
 import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
 import { openAtomic, removeLeftovers } from "./atomic.ts";
@@ -184,6 +184,7 @@ async function pump(run: Pump): Promise<Pumped> {
     endPoints: run.endPoints,
     pool: request.pool ?? "none",
     batchSize: Math.min(batchSize, inputs.length),
+    giveBack: pool.giveBack,
     failed: (path, reason) => {
       failed++;
       events.failed?.({ path, reason });
@@ -192,7 +193,8 @@ async function pump(run: Pump): Promise<Pumped> {
   const records: ManifestRecord[] = [];
   let failed = 0;
   try {
-    const limits = { atOnce: 2 * workers + 1, ahead: batchSize + workers };
+    const atOnce = inHand * workers + 1;
+    const limits = { atOnce, ahead: batchSize + atOnce };
     const wanted = (hash: string) => store.find(hash) === undefined;
     const decoded = workAhead(inputs, limits, async (input) => ({
       input,
@@ -204,7 +206,6 @@ async function pump(run: Pump): Promise<Pumped> {
       records.push(record);
       if (outcome.status === "ok") {
         await batcher.add({ path: input.key, ...outcome });
-        pool.giveBack(outcome.input);
       }
       if (record.status === "failed") {
         if (outcome.status === "failed" && outcome.hash) store.addFailure(outcome.hash, outcome.reason);

@@ -71,7 +71,6 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;
   const recipe = { family: model.preprocess, mode, size, channels };
-  const pixels = sizeOf(network.inputShape);
   return {
     model: network.model,
     endPoints: network.endPoints,
@@ -81,19 +80,16 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
     preprocess: describePreprocess(recipe),
     async features(images) {
       if (images.length === 0) return [];
-      const batch = new Float32Array(images.length * pixels);
-      await Promise.all(
-        images.map(async (image, i) =>
-          batch.set(preprocess(await decodeImage(image, decode), recipe), i * pixels),
-        ),
+      const inputs = await Promise.all(
+        images.map(async (image) => preprocess(await decodeImage(image, decode), recipe)),
       );
-      const { outputs } = await network.run(batch, images.length);
+      const { outputs } = await network.run(inputs);
       for (const [k, { name }] of network.endPoints.entries()) {
         const width = outputs[k].length / images.length;
         const bad = Math.floor(outputs[k].findIndex((v) => !Number.isFinite(v)) / width);
         if (bad < 0) continue;
         const what = typeof images[bad] === "string" ? images[bad] : `image ${bad}`;
-        const why = await network.explain(batch.slice(bad * pixels, (bad + 1) * pixels));
+        const why = await network.explain(inputs[bad]);
         throw new ImageError(`${name} of ${what} is not all numbers: ${why}.`);
       }
       return images.map((_, i) =>

@@ -75,15 +75,17 @@ export interface Network {
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
+  /** Whether that are processors, as themselves or as an adapter in software. */
+  readonly software: boolean;
   readonly weights: WeightOrigin;
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
   /**
-   * The end points of `count` images that lie back to back in `images`, one array each, in order; image i's bits do not
-   * depend on the others.
+   * The end points of images, one array each, the images' values back to back; image i's bits do not depend on the others.
+   * The images must stay as they are until it resolves.
    * @throws DeviceError when the device fails, and all that may be tried instead.
    */
-  run(images: Float32Array, count: number): Promise<Computed>;
+  run(images: readonly Float32Array[]): Promise<Computed>;
   /** Why an image's end points are not all numbers: the layer that makes the first of them that is none, in words. */
   explain(image: Float32Array): Promise<string>;
   close(): Promise<void>;
@@ -198,7 +200,7 @@ const noiseFor = ({ inputs: [{ shape }] }: Program): Float32Array =>
 /** The outputs for a picture of noise of a network that is closed then. */
 async function outputsOf(runner: Runner): Promise<readonly Float32Array[]> {
   try {
-    return (await runner.run(noiseFor(runner.program), 1)).outputs;
+    return (await runner.run([noiseFor(runner.program)])).outputs;
   } finally {
     await runner.close();
   }
@@ -238,7 +240,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const exact = halfWeights ? await outputsOf(await open(false)) : undefined;
     const runner = await open(halfWeights);
     const { program } = runner;
-    const halfError = exact && largestShift(exact, (await runner.run(noiseFor(program), 1)).outputs);
+    const halfError = exact && largestShift(exact, (await runner.run([noiseFor(program)])).outputs);
     if (halfError !== undefined) {
       notice(
         `Weights are kept in half precision: on a picture of noise, features differ by up to ${(100 * halfError).toPrecision(2)} % of the largest.`,
@@ -255,6 +257,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       },
       get adapter() {
         return runner.device.adapter;
+      },
+      get software() {
+        return runner.device.software;
       },
       weights: loaded.origin,
       halfError,

@@ -9,6 +9,7 @@ import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
 import { samplesDirectory } from "./package.ts";
+import { usualBatch } from "./recovery.ts";
 import { type ExtractRequest, type KeptEndPoint, storedShape } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { chooseWeights } from "./weights.ts";
@@ -96,12 +97,12 @@ async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRoom
   );
 }
 
-/** Larger batches than this gain nothing on the devices that were tried. */
-const usualBatch = 8;
-
 /** How many images are computed at once. */
-export const batchSizeFor = ({ batchSize }: ExtractRequest, { largestBatch }: Network): number =>
-  batchSize === "auto" ? Math.min(usualBatch, largestBatch) : batchSize;
+export const batchSizeFor = (
+  { batchSize }: Pick<ExtractRequest, "batchSize">,
+  { largestBatch, software }: Pick<Network, "largestBatch" | "software">,
+): number =>
+  batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
 /** Whether images are in a folder, or in an archive. @throws UsageError when there is neither. */
 async function isFolder(path: string): Promise<boolean> {
@@ -132,10 +133,11 @@ export async function dryRun(
   const network = await openFor(request, rooms, model, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
-    const blank = new Float32Array(batch * sizeOf(network.inputShape));
-    await network.run(blank, batch);
+    const blank = new Float32Array(sizeOf(network.inputShape));
+    const images = Array.from({ length: batch }, () => blank);
+    await network.run(images);
     const began = performance.now();
-    await network.run(blank, batch);
+    await network.run(images);
     const seconds = (performance.now() - began) / 1000;
     return {
       images: inputs.length,

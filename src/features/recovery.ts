@@ -25,9 +25,9 @@ export interface Runner {
   /** The network compiled for one image. */
   readonly program: Program;
   /** The device that computes now. */
-  readonly device: Pick<Device, "backend" | "adapter" | "caps">;
-  /** Runs `count` images that lie back to back. @throws DeviceError when nothing more can be tried. */
-  run(images: Float32Array, count: number): Promise<Computed>;
+  readonly device: Pick<Device, "backend" | "adapter" | "software" | "caps">;
+  /** Runs images as one batch, as far as the device allows. @throws DeviceError when nothing more can be tried. */
+  run(images: readonly Float32Array[]): Promise<Computed>;
   /** Where an image's result stops being numbers, in words. */
   explain(image: Float32Array): Promise<string>;
   close(): Promise<void>;
@@ -52,6 +52,9 @@ interface Place {
   readonly device: Device;
   readonly sessions: Map<number, Promise<Session>>;
 }
+
+/** Images at once beyond which the devices that were tried gain nothing; a processor's caches and memory fill up instead. */
+export const usualBatch = { software: 8, hardware: 32 } as const;
 
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
 export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
@@ -105,6 +108,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     notice(
       `${error.message} Going on on the CPU: its numbers differ from the GPU's in their last bits, and the manifest tells which rows are whose.`,
     );
+    most = Math.min(most, usualBatch.software);
     place = { device: await openDevice("cpu", wishes), sessions: new Map() };
     await sessionOf(place, 1);
   }
@@ -173,15 +177,14 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     return Math.min(count, allowed, most);
   }
 
-  /** `count` images in as many runs as the device needs for them. */
-  async function compute(at: Place, images: Float32Array, count: number): Promise<Computed> {
-    const batch = batchOn(at, count);
-    const pixels = images.length / count;
+  /** Images in as many runs as the device needs for them. */
+  async function compute(at: Place, images: readonly Float32Array[]): Promise<Computed> {
+    const batch = batchOn(at, images.length);
     const runs: Float32Array[][] = [];
-    for (let first = 0; first < count; first += batch) {
-      const some = Math.min(batch, count - first);
-      const session = await sessionOf(at, some);
-      runs.push(await session.run([images.subarray(first * pixels, (first + some) * pixels)]));
+    for (let first = 0; first < images.length; first += batch) {
+      const some = images.slice(first, first + batch);
+      const session = await sessionOf(at, some.length);
+      runs.push(await session.run([some]));
     }
     const outputs = runs.length === 1 ? runs[0] : single.outputs.map((_, i) => joined(runs.map((r) => r[i])));
     return { outputs, device: labelOf(at.device) };
@@ -199,7 +202,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     get device() {
       return place.device;
     },
-    run: (images, count) => attempt(count, (at) => compute(at, images, count)),
+    run: (images) => attempt(images.length, (at) => compute(at, images)),
     async explain(image) {
       const first = await attempt(1, (at) => firstNotFinite(at.device, single, source, [image]));
       if (!first)

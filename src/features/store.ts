@@ -157,12 +157,12 @@ const rowOf = (shard: number, { row, facts, device }: RowRecord): Known => ({
   ...(device === undefined ? {} : { device }),
 });
 
-interface Shards {
-  readonly known: Map<string, Known>;
-  /** The shard that rows are added to: the last one when it is not full. */
-  readonly current: number;
-  readonly records: ShardRecord[];
-  readonly rows: Buffer[][];
+/** A shard, or as much of it as there is. */
+interface Shard {
+  readonly number: number;
+  readonly records: readonly ShardRecord[];
+  /** The rows back to back, by end point. */
+  readonly rows: readonly Uint8Array[];
 }
 
 /** @throws UsageError */
@@ -188,8 +188,13 @@ async function checkRows({ folder, widths }: StoreOptions, shard: number, count:
   }
 }
 
-/** Reads what is committed. The last shard comes whole, to be filled up. */
-async function readShards(options: StoreOptions, perShard: number): Promise<Shards> {
+const isRow = (record: ShardRecord): record is RowRecord => "row" in record;
+
+/** Reads what is committed. The shard that rows are added to comes whole: the last one when it is not full. */
+async function readShards(
+  options: StoreOptions,
+  perShard: number,
+): Promise<{ readonly known: Map<string, Known>; readonly current: Shard }> {
   const { folder, widths, retryFailed, device, anyDevice } = options;
   const numbers = (await readdir(folder))
     .flatMap((name) => /^(\d{5,})\.jsonl$/.exec(name)?.[1] ?? [])
@@ -199,8 +204,8 @@ async function readShards(options: StoreOptions, perShard: number): Promise<Shar
   let last: ShardRecord[] = [];
   for (const shard of numbers) {
     last = await readRecords(join(folder, `${numbered(shard)}.jsonl`));
-    await checkRows(options, shard, last.filter((record) => "row" in record).length);
-    if (retryFailed) last = last.filter((record) => "row" in record);
+    await checkRows(options, shard, last.filter(isRow).length);
+    if (retryFailed) last = last.filter(isRow);
     for (const record of last) {
       if ("failed" in record) known.set(record.hash, { kind: "failed", reason: record.failed });
       else if (anyDevice || record.device === undefined || record.device === device) {
@@ -208,19 +213,18 @@ async function readShards(options: StoreOptions, perShard: number): Promise<Shar
       }
     }
   }
-  const shard = numbers.at(-1) ?? 0;
-  const count = last.filter((record) => "row" in record).length;
-  if (count === perShard) return { known, current: shard + 1, records: [], rows: widths.map(() => []) };
+  const number = numbers.at(-1) ?? 0;
+  const count = last.filter(isRow).length;
+  const none = widths.map(() => new Uint8Array());
+  if (count === perShard) return { known, current: { number: number + 1, records: [], rows: none } };
+  if (count === 0) return { known, current: { number, records: last, rows: none } };
   const rows = await Promise.all(
-    widths.map(async (width, i): Promise<Buffer[]> => {
-      if (count === 0) return [];
-      const bytes = await readFile(join(folder, `${numbered(shard)}.${i}.f32`));
-      return Array.from({ length: count }, (_, row) =>
-        bytes.subarray(4 * width * row, 4 * width * (row + 1)),
-      );
+    widths.map(async (width, i) => {
+      const bytes = await readFile(join(folder, `${numbered(number)}.${i}.f32`));
+      return bytes.subarray(0, 4 * width * count);
     }),
   );
-  return { known, current: shard, records: last, rows };
+  return { known, current: { number, records: last, rows } };
 }
 
 /** Opens the run in `folder`, or begins one. @throws UsageError when it belongs to other settings or another process. */
@@ -241,28 +245,56 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(run, null, 2)}\n`)]);
     const rowBytes = 4 * widths.reduce((a, b) => a + b, 0);
     const perShard = Math.max(1, Math.min(1024, Math.floor(shardBytes / rowBytes)));
-    const { known, ...start } = await readShards(options, perShard);
-    let { current, records, rows } = start;
+    const { known, current } = await readShards(options, perShard);
     const resumed = known.size;
+    let shard = current.number;
+    let records = [...current.records];
+    let count = records.filter(isRow).length;
+    const room = () => widths.map((width) => Buffer.allocUnsafeSlow(4 * width * perShard));
+    let rows = room();
+    current.rows.forEach((bytes, i) => void rows[i].set(bytes));
     let committed = records.length;
     // The wall clock may jump; this one does not.
     let last = performance.now();
     let open_: { shard: number; endPoint: number; bytes: Buffer } | undefined;
+    /** Shards on their way to the disk, in order; one that could not be written stays the first. */
+    const unwritten: Shard[] = [];
+    let writing: Promise<void> | undefined;
+    /** The last commit that nobody waited for. */
+    let behind = Promise.resolve();
 
-    async function commit(): Promise<void> {
-      if (records.length === committed) return;
+    async function writeShard({ number, records, rows }: Shard): Promise<void> {
       await lock.check();
-      const name = join(folder, numbered(current));
-      for (const [i, parts] of rows.entries())
-        if (parts.length > 0) await writeWhole(`${name}.${i}.f32`, parts);
+      const name = join(folder, numbered(number));
+      for (const [i, bytes] of rows.entries())
+        if (bytes.length > 0) await writeWhole(`${name}.${i}.f32`, [bytes]);
       await writeWhole(`${name}.jsonl`, [Buffer.from(records.map((r) => `${JSON.stringify(r)}\n`).join(""))]);
-      committed = records.length;
-      last = performance.now();
-      if (rows[0].length < perShard) return;
-      current++;
-      committed = 0;
-      records = [];
-      rows = widths.map(() => []);
+    }
+
+    async function writeAll(): Promise<void> {
+      try {
+        for (; unwritten.length > 0; unwritten.shift()) await writeShard(unwritten[0]);
+      } finally {
+        writing = undefined;
+      }
+    }
+
+    /** Begins to write what is not on the disk yet. Rows are added meanwhile; those that are written do not change. */
+    function commit(): Promise<void> {
+      if (records.length > committed) {
+        const whole = rows.map((bytes, i) => bytes.subarray(0, 4 * widths[i] * count));
+        unwritten.push({ number: shard, records: records.slice(), rows: whole });
+        committed = records.length;
+        last = performance.now();
+        if (count === perShard) {
+          shard++;
+          committed = count = 0;
+          records = [];
+          rows = room();
+        }
+      }
+      writing ??= writeAll();
+      return writing;
     }
 
     return {
@@ -272,11 +304,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       find: (hash) => known.get(hash),
       async add(hash, facts, features, device) {
         const elsewhere = device === begunOn ? {} : { device };
-        const record: RowRecord = { row: rows[0].length, hash, facts, ...elsewhere };
-        known.set(hash, rowOf(current, record));
+        const record: RowRecord = { row: count, hash, facts, ...elsewhere };
+        known.set(hash, rowOf(shard, record));
         records.push(record);
-        features.forEach((values, i) => void rows[i].push(Buffer.from(bytesOf(values))));
-        if (rows[0].length === perShard || performance.now() - last > patience) await commit();
+        features.forEach((values, i) => void rows[i].set(bytesOf(values), 4 * widths[i] * count));
+        count++;
+        if (count < perShard && performance.now() - last <= patience) return;
+        await behind;
+        behind = commit();
+        behind.catch(() => {}); // It is told by the next, or by the last.
       },
       addFailure(hash, reason) {
         if (known.has(hash)) return;
@@ -292,7 +328,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         }
         return open_.bytes.subarray(size * row, size * (row + 1));
       },
-      close: lock.release,
+      async close() {
+        await writing?.catch(() => {});
+        await lock.release();
+      },
     };
   } catch (error) {
     await lock.release();

@@ -6,7 +6,7 @@ export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from
 export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
 export type { DecodeOptions, ExifRule } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
-export { type DecodePool, openDecodePool } from "./pool.ts";
+export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
 export {
   type DecodeRules,
   decodeRules,

@@ -1,6 +1,6 @@
 /**
- * Workers that read, decode and preprocess beside the engine. Each has two images in hand, so that it never waits for a
- * message. A worker that dies (a decoder crashed, memory ran out) is replaced; the images that it had are tried once
+ * Workers that read, decode and preprocess beside the engine. Each has some images in hand, so that it does not wait for a
+ * message while the main thread feeds a device. A worker that dies (a decoder crashed, memory ran out) is replaced; the images that it had are tried once
  * more, each alone, and the one that kills again is given up.
  *
  * Inputs lie in shared memory that goes round: sending half a megabyte for each image, and freeing it, would take the
@@ -59,7 +59,8 @@ interface Job {
   readonly suspect: boolean;
 }
 
-const inHand = 2;
+/** How many images a worker may have. */
+export const inHand = 3;
 
 /** Opens `count` workers; they are started when there is work for them. */
 export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
@@ -110,13 +111,15 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
 
   /** A worker that may take `job`: an idle one, a new one, or, for images beyond suspicion, one with room. */
   function takerOf(job: Job): Worker | undefined {
-    const least = [...hands].sort((a, b) => a[1].size - b[1].size)[0];
-    if (least && least[1].size === 0) return least[0];
+    let taker: Worker | undefined;
+    let least = inHand;
+    for (const [worker, jobs] of hands) {
+      const alone = [...jobs.values()].some((j) => j.suspect);
+      if (jobs.size < least && !alone) [taker, least] = [worker, jobs.size];
+    }
+    if (least === 0) return taker;
     if (hands.size < count) return start();
-    const room = [...hands].find(
-      ([, jobs]) => jobs.size < inHand && ![...jobs.values()].some((j) => j.suspect),
-    );
-    return job.suspect ? undefined : room?.[0];
+    return job.suspect ? undefined : taker;
   }
 
   function next(): void {
@@ -125,7 +128,9 @@ export function openDecodePool(count: number, recipe: ReadRecipe): DecodePool {
       if (!worker) return;
       waiting.shift();
       hands.get(worker)?.set(job.id, job);
-      worker.postMessage({ kind: "read", id: job.id, image: job.image, room: job.room } satisfies ToWorker);
+      // A path may lie in a buffer of many: a message would copy all of that.
+      const image = { ...job.image, path: Uint8Array.from(job.image.path) };
+      worker.postMessage({ kind: "read", id: job.id, image, room: job.room } satisfies ToWorker);
     }
   }
 

@@ -11,6 +11,7 @@ import {
 } from "../../bench/peers/report.ts";
 import { compareTable, comparisons, layersTable } from "../../bench/report.ts";
 import { spread } from "../../bench/spread.ts";
+import { gpuClock } from "../../src/engine/device.ts";
 
 const both = (ms: number) => ({ min: ms, median: ms });
 
@@ -79,6 +80,25 @@ describe("the peers' tables", () => {
     expect(ratio(broken, timed("ours-webgpu", 5))).toBeUndefined();
   });
 
+  it("tell what of a run is the GPU's, and what the host adds", () => {
+    const machine = {
+      device: "some adapter",
+      processor: "some processor",
+      cores: 2,
+      node: "v20",
+      environment: {},
+    };
+    const ours = { ...timed("ours-webgpu", 10), gpu: both(7) };
+    const text = showPeers({
+      ...machine,
+      entries: [{ model: "a", batch: 1, figures: [ours, timed("onnxruntime-webgpu", 20)] }],
+    });
+    expect(text).toMatch(/ours-webgpu\s+10\.0\s+10\.0\s+7\.0\s+3\.0\s+1\.00/);
+    expect(text).toMatch(/onnxruntime-webgpu\s+20\.0\s+20\.0\s+2\.00/);
+    const without = { model: "a", batch: 1, figures: [timed("ours-cpu", 10)] };
+    expect(showPeers({ ...machine, entries: [without] })).not.toContain("besides ");
+  });
+
   it("show geometric means over networks, and failures with their reason", () => {
     expect(geometricMean([2, 8])).toBeCloseTo(4);
     const broken: Figure = {
@@ -109,6 +129,9 @@ describe("the table of layers", () => {
     const text = layersTable(result({ ...layer("conv1", 2, 4), tile: "4x8" }));
     expect(text).toMatch(/conv1\s+conv2d\/tiled\s+4x8\s+1x2x2x8\s+4\.0\s+2\.000\s+2\.000\s+4\.00\s+50\.0 %/);
     expect(text).toMatch(/whole run, input to feature\s+13\.000\s+13\.000\n/);
+    expect(text).not.toContain("not GPU time");
+    const onGpu = layersTable({ ...result(layer("conv1", 2, 4)), clock: gpuClock });
+    expect(onGpu).toMatch(/of that not GPU time\s+1\.000\s+1\.000\n/);
   });
 });
 

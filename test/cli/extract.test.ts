@@ -96,9 +96,9 @@ describe("extract", () => {
     const { args, out, fake } = setting(
       { "a.png": "1", "b.png": "2" },
       {
-        run: async (_images, count) => {
+        run: async (images) => {
           process.emit(name, name);
-          return { outputs: [new Float32Array(count * 3)], device: "cpu a fake processor" };
+          return { outputs: [new Float32Array(images.length * 3)], device: "cpu a fake processor" };
         },
       },
     );

@@ -156,6 +156,25 @@ describe("the choice of a device", () => {
     await device.close();
   });
 });
+
+describe("the buffers of a WebGPU session", () => {
+  it("go round: runs at once each get the bits of their own input, and memory does not grow with their number", async () => {
+    const device = await openWebGpu();
+    const session = await device.load(small(2), smallWeights);
+    const inputs = Array.from({ length: 12 }, (_, i) => seededTensor(`input ${i}`, [2 * 48]));
+    const together = await Promise.all(inputs.map((input) => session.run([input])));
+    const bytes = session.stagingBytes;
+    for (const [i, input] of inputs.entries()) {
+      await expect(session.run([input.subarray(1)])).rejects.toThrow(/input x: 95 values/);
+      expect(await session.run([input])).toEqual(together[i]);
+    }
+    await Promise.all([...inputs, ...inputs].map((input) => session.run([input])));
+    expect(session.stagingBytes).toBe(bytes);
+    session.close();
+    await device.close();
+  });
+});
+
 const mapped = (gpu: GPUDevice, size: number) =>
   gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE, mappedAtCreation: true });
 
@@ -225,6 +244,20 @@ describe("WebGPU faults", () => {
       await device.close();
       await collectGarbage();
     }
+  });
+
+  it("end every run with an error when the session is closed under them, and none hangs", async () => {
+    const device = await openWebGpu();
+    const session = await device.load(small(64), smallWeights);
+    const running = Array.from({ length: 6 }, () => session.run([new Float32Array(64 * 48)]));
+    session.close();
+    for (const run of await Promise.allSettled(running)) {
+      expect(run).toMatchObject({ status: "rejected", reason: expect.any(DeviceError) });
+    }
+    const again = await device.load(small(64), smallWeights);
+    expect(await again.run([new Float32Array(64 * 48)])).toHaveLength(1);
+    again.close();
+    await device.close();
   });
 
   it("show the numbered source of a kernel that does not compile", async () => {

@@ -53,9 +53,9 @@ describe("a folder that changes during the run", () => {
             const network = await openNetwork(options);
             return {
               ...network,
-              run: (input, n) => {
+              run: (images) => {
                 if (batches++ === 0) during();
-                return network.run(input, n);
+                return network.run(images);
               },
             };
           },

@@ -142,9 +142,9 @@ describe("a clock that jumps", () => {
     const committed: boolean[] = [];
     const openNetwork: typeof rooms.openNetwork = async () => ({
       ...network,
-      run: (input, count) => {
+      run: (images) => {
         committed.push(existsSync(`${out}.run/00000.jsonl`));
-        return network.run(input, count);
+        return network.run(images);
       },
     });
     const request = requestFor(dataDir, { out, format: "npy", batchSize: 1 });
@@ -152,8 +152,8 @@ describe("a clock that jumps", () => {
     expect(committed).not.toContain(true);
     committed.length = 0;
     await extract({ ...request, commitEvery: 1e-6, overwrite: true }, { ...rooms, openNetwork });
-    // A batch begins while the results of the one before it are still to come.
-    expect(committed.slice(2)).not.toContain(false);
+    // A batch may begin while the results of two before it are still to come, and those of a third are being written.
+    expect(committed.slice(4)).not.toContain(false);
     now.mockRestore();
   });
 });

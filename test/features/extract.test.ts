@@ -6,6 +6,7 @@ import { openAtomic, outputError } from "../../src/features/atomic.ts";
 import { extract } from "../../src/features/extract.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { Stopped } from "../../src/features/stopped.ts";
+import { inHand } from "../../src/images/index.ts";
 import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "./helpers.ts";
 
 const images = {
@@ -57,6 +58,18 @@ describe("extract", () => {
     }
     expect(batches).toEqual([[1, 1, 1, 1, 1], [2, 2, 1], [3, 2], [5]]);
     for (const file of files) expect(file).toEqual(files[0]);
+  });
+
+  it.each([
+    ["processors", { software: true }, [8, 8, 8, 8, 8]],
+    ["a GPU", { software: false }, [32, 8]],
+    ["a GPU of small limits", { software: false, largestBatch: 15 }, [15, 15, 10]],
+  ])("takes batches that suit the device when none are asked for: %s", async (_name, device, batches) => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${100 + i}.png`, `${i}`]));
+    const { folder, dataDir, out } = setting(many);
+    const rooms = fakeRooms(folder, device);
+    await extract(requestFor(dataDir, { out, batchSize: "auto" }), rooms);
+    expect(rooms.batches).toEqual(batches);
   });
 
   it("names the files that cannot be decoded, gives them no row, and keeps all other rows right", async () => {
@@ -125,12 +138,12 @@ describe("extract", () => {
     const network = await rooms.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
     const openNetwork: typeof rooms.openNetwork = async () => ({
       ...network,
-      run: async (input, count) => {
+      run: async (images) => {
         const before = decoded;
         await new Promise((resolve) => setTimeout(resolve, 10));
         during += decoded - before;
-        computed += count;
-        return network.run(input, count);
+        computed += images.length;
+        return network.run(images);
       },
     });
     const openDecodePool: typeof rooms.openDecodePool = (workers, recipe) => {
@@ -147,7 +160,8 @@ describe("extract", () => {
     };
     const request = requestFor(dataDir, { out, batchSize: 4, workers: 2 });
     await extract(request, { ...rooms, openNetwork, openDecodePool });
-    expect(most).toBeLessThanOrEqual(4 + 2 * 4 + 2);
+    // A batch and what two workers have in hand ahead, and three batches under way.
+    expect(most).toBeLessThanOrEqual(4 + (2 * inHand + 1) + 3 * 4);
     expect(during).toBeGreaterThan(0);
     expect(await firsts(out)).toHaveLength(60);
   });
@@ -193,16 +207,20 @@ describe("extract", () => {
     writeFileSync(out, "older");
     const controller = new AbortController();
     const rooms = fakeRooms(folder);
-    const progressed = (done: number) => {
-      if (done >= 2) controller.abort("SIGTERM");
-    };
-    const error = await extract(requestFor(dataDir, { out }), rooms, { progressed }, controller.signal).catch(
-      (e) => e,
-    );
+    const network = await rooms.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
+    const openNetwork: typeof rooms.openNetwork = async () => ({
+      ...network,
+      run(images) {
+        if (rooms.batches.length === 1) controller.abort("SIGTERM");
+        return network.run(images);
+      },
+    });
+    const stopped = extract(requestFor(dataDir, { out }), { ...rooms, openNetwork }, {}, controller.signal);
+    const error = await stopped.catch((e) => e);
     expect(error).toBeInstanceOf(Stopped);
     expect(error.signal).toBe("SIGTERM");
     expect(rooms.open()).toBe(0);
-    // The second batch was under way when the first one's results came.
+    // It was stopped as the second batch began.
     expect(error.progress).toEqual({ done: 4, total: 5 });
     expect(readdirSync(folder).sort()).toEqual(["f.pkl", "f.pkl.run", "in"]);
     expect(readdirSync(join(folder, "f.pkl.run")).sort()).toEqual(["00000.0.f32", "00000.jsonl", "run.json"]);
@@ -220,7 +238,7 @@ describe("extract", () => {
     const network = await whole.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
     const openNetwork: typeof whole.openNetwork = async () => ({
       ...network,
-      run: (input, count) => (runs++ === 0 ? network.run(input, count) : Promise.reject(new Error("lost"))),
+      run: (images) => (runs++ === 0 ? network.run(images) : Promise.reject(new Error("lost"))),
     });
     await expect(extract(requestFor(dataDir, { out }), { ...whole, openNetwork })).rejects.toThrow("lost");
     const again = fakeRooms(folder);

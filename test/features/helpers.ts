@@ -78,15 +78,15 @@ export function fakeRooms(
         inputShape: [side, side, 3],
         backend: "cpu",
         adapter: "a fake processor",
+        software: true,
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
             : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", sha256: "0", ema: false },
-        run: async (images, count) => {
-          batches.push(count);
-          const size = images.length / count;
-          const feature = Float32Array.from({ length: count * width }, (_, i) => {
-            return images[Math.floor(i / width) * size] + (i % width) / 10;
+        run: async (images) => {
+          batches.push(images.length);
+          const feature = Float32Array.from({ length: images.length * width }, (_, i) => {
+            return images[Math.floor(i / width)][0] + (i % width) / 10;
           });
           return { outputs: namesOf(options.layers).map(() => feature), device: "cpu a fake processor" };
         },

@@ -130,9 +130,9 @@ describe("two runs into one output", () => {
     const network = await rooms.openNetwork({ model: "inception_v1", device: "auto", weights: "seeded" });
     const openNetwork: typeof rooms.openNetwork = async () => ({
       ...network,
-      run: (images, count) => {
+      run: (images) => {
         writeFileSync(`${out}.run/lock`, JSON.stringify({ pid: 1, host: "another-machine", token: "t" }));
-        return network.run(images, count);
+        return network.run(images);
       },
     });
     const running = extract(requestFor(join(folder, "in"), { out, format: "npy" }), {

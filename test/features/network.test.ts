@@ -18,7 +18,7 @@ async function featuresOf(
 ): Promise<Record<string, Float32Array>> {
   const network = await openNetwork({ model, imageSize, device: "cpu", weights: "checkpoint", ...options });
   try {
-    const { outputs: results } = await network.run(images, 1);
+    const { outputs: results } = await network.run([images]);
     network.endPoints.forEach(({ shape }, i) => void expect(results[i].length).toBe(sizeOf(shape)));
     return Object.fromEntries(network.endPoints.map(({ name }, i) => [name, results[i]]));
   } finally {
@@ -84,7 +84,7 @@ describe("a network on a checkpoint", () => {
         ema,
         layers: ["conv1"],
       });
-      const [conv1] = (await network.run(input(28, 1), 1)).outputs;
+      const [conv1] = (await network.run([input(28, 1)])).outputs;
       await network.close();
       return { conv1, origin: network.weights };
     };
@@ -119,7 +119,7 @@ describe.each(["inception_v3", "inception_v4"])(
         const [{ shape }] = network.endPoints;
         expect(shape).toEqual([1, 1, name === "inception_v3" ? 2048 : 1536]);
         if (size === 107) {
-          const [feature] = (await network.run(input(size), 1)).outputs;
+          const [feature] = (await network.run([input(size)])).outputs;
           expect(feature.every(Number.isFinite)).toBe(true);
           expect(feature.some((v) => v !== 0)).toBe(true);
         }

@@ -14,7 +14,8 @@ import { always, type Fault, faultyDevices, first } from "../support/faulty-devi
 import { requestFor, temporaryFolder } from "./helpers.ts";
 
 const count = 5;
-const images = seededTensor("images", [count, 28, 28, 1]);
+const pixels = seededTensor("images", [count, 28, 28, 1]);
+const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * 28 * 28, (i + 1) * 28 * 28));
 const layers = ["conv1", "features"];
 
 interface Tried {
@@ -55,7 +56,7 @@ async function on<T>(
 }
 
 const run = (device: "auto" | "webgpu" | "cpu", faults: readonly Fault[] = [], limits: Partial<Caps> = {}) =>
-  on(device, faults, (network) => network.run(images, count), limits);
+  on(device, faults, (network) => network.run(images), limits);
 
 let gpu: Tried;
 let cpu: Tried;
@@ -117,7 +118,7 @@ describe("a GPU that fails now and then", () => {
     const fault: Fault = { on: "run", kind: "memory", when: (nth) => nth === 2 };
     const tried = await on("webgpu", [fault], async (network) => {
       const sizes = [1, 2, 3];
-      const runs = await Promise.all(sizes.map((n) => network.run(images.subarray(0, n * 28 * 28), n)));
+      const runs = await Promise.all(sizes.map((n) => network.run(images.slice(0, n))));
       return { runs };
     });
     expect(tried.struck).toEqual(["memory"]);
@@ -182,7 +183,7 @@ describe("a GPU whose limits are smaller than needed", () => {
     const tried = await on(
       "webgpu",
       [],
-      async (network) => ({ ...(await network.run(images, count)), largest: network.largestBatch }),
+      async (network) => ({ ...(await network.run(images)), largest: network.largestBatch }),
       limits,
     );
     expect(tried.largest).toBe(3);

@@ -1,5 +1,6 @@
 /** Our own engine, as the extractor drives it. */
 import { compile } from "../../../src/engine/compile.ts";
+import { gpuClock } from "../../../src/engine/device.ts";
 import { type DeviceName, openDevice } from "../../../src/engine/devices.ts";
 import type { OpenEngine } from "../workload.ts";
 
@@ -12,6 +13,10 @@ const open =
       about: `${device.backend}, ${device.adapter}`,
       adapter: device.backend === "webgpu" ? device.adapter : undefined,
       run: async (images) => (await session.run([images]))[0],
+      gpu:
+        device.clock === gpuClock
+          ? async (images) => (await session.time([images])).reduce((sum, t) => sum + t.milliseconds, 0)
+          : undefined,
       async close() {
         session.close();
         await device.close();

@@ -8,6 +8,7 @@ import type { Device, Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
+import { checkInputs, copyValues, type Values } from "../values.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
@@ -165,9 +166,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       const session = pool.open(steps);
       await pool.ready();
 
-      const write = (inputs: readonly Float32Array[]) => {
+      const write = (inputs: readonly Values[]) => {
+        checkInputs(program, inputs);
         if (options.sentinels) slots.forEach((_, i) => void slotFloats(i).set(poisoned(plan.slots[i])));
-        program.inputs.forEach(({ value }, i) => void heap.floats(valueAt(value)).set(inputs[i]));
+        program.inputs.forEach(({ value }, i) => void copyValues(inputs[i], heap.floats(valueAt(value))));
       };
 
       return {
@@ -182,7 +184,7 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
           }),
         time: (inputs) =>
           pool.alone(async () => {
-            write(inputs);
+            if (inputs) write(inputs);
             const times: number[] = [];
             await session.run(times);
             return facts.map((fact, i): StepTiming => ({ ...fact, milliseconds: times[i] }));
@@ -201,6 +203,7 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
   return {
     backend: "cpu",
     adapter: cpus()[0]?.model ?? "unknown processor",
+    software: true,
     clock: "processor clock",
     caps,
     get weightBytes() {

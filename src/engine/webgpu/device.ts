@@ -3,7 +3,7 @@ import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
-import type { Device, LoadOptions } from "../device.ts";
+import { type Device, gpuClock, type LoadOptions } from "../device.ts";
 import type { Step } from "../program.ts";
 import { type Tuning, tunedFor, tuningMark } from "../tuning.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
@@ -18,8 +18,6 @@ export interface WebGpuDevice extends Device {
   /** The adapter's name without what was measured on it. */
   readonly untuned: string;
   readonly tuning: Tuning | undefined;
-  /** Whether the adapter is a processor that plays a GPU. */
-  readonly software: boolean;
   /** Destroys the device behind our back, as a driver's reset would; for tests. */
   lose(): void;
 }
@@ -140,7 +138,7 @@ export async function openWebGpu(
     tuning,
     software: opened.software,
     lose: () => opened.device.destroy(),
-    clock: opened.timestamps ? "GPU timestamps" : "submit to completion",
+    clock: opened.timestamps ? gpuClock : "submit to completion",
     caps,
     get weightBytes() {
       return store.bytes;
@@ -212,6 +210,7 @@ export async function openWebGpu(
           program,
           prepared,
           timestamps: opened.timestamps,
+          software: opened.software,
           sentinels: options.sentinels === true,
         });
         return {

@@ -55,6 +55,9 @@ export function createGuard(device: GPUDevice): Guard {
     );
   });
   lost.catch(() => {}); // A loss after the last run is nobody's fault.
+  /** A loss ends what is under way and unmaps buffers as well; the loss itself says more, and is told a moment later. */
+  const lossBehind = (error: unknown): Promise<unknown> | undefined =>
+    error instanceof DOMException ? Promise.race([lost, nextTurn()]) : undefined;
 
   return {
     async guarded(doing, body) {
@@ -66,6 +69,7 @@ export function createGuard(device: GPUDevice): Guard {
       } catch (error) {
         // What the scopes hold is about the same fault.
         for (const scope of scopes()) scope.catch(() => {});
+        await lossBehind(error);
         throw thrownFault(error, doing);
       }
       const popped = scopes();
@@ -78,8 +82,7 @@ export function createGuard(device: GPUDevice): Guard {
       try {
         return await Promise.race([promise, lost]);
       } catch (error) {
-        // A loss rejects what is under way as well; the loss itself says more, and is told a moment later.
-        if (error instanceof DOMException) await Promise.race([lost, nextTurn()]);
+        await lossBehind(error);
         throw thrownFault(error, "waiting for the GPU");
       }
     },

@@ -6,7 +6,9 @@ import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
+import { checkInputs, copyValues, type Values } from "../values.ts";
 import type { Guard } from "./guard.ts";
+import { createDownloads, createUploads, type RingOptions } from "./ring.ts";
 import { waitFor } from "./wait.ts";
 
 export interface PreparedStep {
@@ -31,6 +33,8 @@ interface Recording {
   readonly program: Program;
   readonly prepared: readonly PreparedStep[];
   readonly timestamps: boolean;
+  /** Whether the adapter is a processor that plays a GPU. */
+  readonly software: boolean;
   /** See LoadOptions. */
   readonly sentinels: boolean;
 }
@@ -43,8 +47,11 @@ interface RecordedDispatch {
 
 const uniformStep = 256;
 
-/** Milliseconds between two looks at whether the GPU is done: little beside a run, much beside a turn of the loop. */
-const pause = 0.25;
+/**
+ * Milliseconds between two looks at whether the GPU is done: little beside a run, much beside a turn of the loop. An
+ * adapter in software takes as much longer for a run as it has more use for the processor.
+ */
+const pauses = { software: 0.25, hardware: 0.05 };
 
 /** All dispatches' parameters in one buffer, each at a multiple of the largest alignment WebGPU may ask for. */
 function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuffer {
@@ -66,7 +73,9 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 }
 
 export async function createSession(recording: Recording): Promise<Session> {
-  const { gpu, guard, caps, program, prepared, timestamps, sentinels } = recording;
+  const { gpu, guard, caps, program, prepared, timestamps, software, sentinels } = recording;
+  const pause = software ? pauses.software : pauses.hardware;
+  const wait: RingOptions["wait"] = (promise) => waitFor(promise, pause);
   const sentinelFloats = sentinels ? guardFloats : 0;
   const plan = planMemory(
     program,
@@ -116,37 +125,35 @@ export async function createSession(recording: Recording): Promise<Session> {
         }),
       );
     });
-    const results = program.outputs.map(({ value, shape }) => ({
-      source: slotOf(value),
-      size: 4 * sizeOf(shape),
-    }));
-    return { slots, slotOf, params, steps, results };
+    const sizesOf = (values: Program["inputs"] | Program["outputs"]) =>
+      values.map(({ shape }) => 4 * sizeOf(shape));
+    const uploads = createUploads({ gpu, guard, wait, sizes: sizesOf(program.inputs) });
+    const downloads = createDownloads({ gpu, guard, wait, sizes: sizesOf(program.outputs) });
+    return { slots, slotOf, params, steps, uploads, downloads };
   });
+  const { uploads, downloads } = recorded;
 
-  /** Buffers that results are read through: a set for each run that is under way, so that runs may overlap. */
-  const stagings: GPUBuffer[] = [];
-  const idle: GPUBuffer[][] = [];
-  const takeStaging = (): GPUBuffer[] =>
-    idle.pop() ??
-    recorded.results.map(({ size }) => {
-      const buffer = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-      stagings.push(buffer);
-      return buffer;
-    });
-  idle.push(await guard.guarded("preparing the network's buffers", takeStaging));
-
-  const write = (inputs: readonly Float32Array[]) => {
+  /** Fills kept buffers with the inputs, and has them copied to where the first steps read them. */
+  const write = (encoder: GPUCommandEncoder, inputs: readonly Values[]) => {
     if (sentinels)
       plan.slots.forEach((floats, i) => void gpu.queue.writeBuffer(recorded.slots[i], 0, poisoned(floats)));
-    program.inputs.forEach(({ value, shape, name }, i) => {
-      if (inputs[i].length !== sizeOf(shape)) throw new Error(`input ${name}: ${inputs[i].length} values`);
-      gpu.queue.writeBuffer(
-        recorded.slotOf(value),
-        0,
-        inputs[i].buffer as ArrayBuffer,
-        inputs[i].byteOffset,
-        inputs[i].byteLength,
-      );
+    const buffers = uploads.take();
+    program.inputs.forEach(({ value, shape }, i) => {
+      copyValues(inputs[i], new Float32Array(buffers[i].getMappedRange()));
+      buffers[i].unmap();
+      encoder.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), 0, 4 * sizeOf(shape));
+    });
+    return buffers;
+  };
+
+  const writeAlone = async (inputs: readonly Values[]): Promise<void> => {
+    checkInputs(program, inputs);
+    while (uploads.allUnderWay) await uploads.comeBack();
+    await guard.guarded("writing the input", () => {
+      const encoder = gpu.createCommandEncoder();
+      const written = write(encoder, inputs);
+      gpu.queue.submit([encoder.finish()]);
+      uploads.sent(written);
     });
   };
 
@@ -160,7 +167,7 @@ export async function createSession(recording: Recording): Promise<Session> {
 
   /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
   const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
-    await waitFor(guard.unlessLost(staging.mapAsync(GPUMapMode.READ)), pause);
+    await guard.unlessLost(wait(staging.mapAsync(GPUMapMode.READ)));
     const values = new Float32Array(staging.getMappedRange().slice(0));
     staging.unmap();
     return values;
@@ -182,21 +189,24 @@ export async function createSession(recording: Recording): Promise<Session> {
   };
 
   const run: Session["run"] = async (inputs) => {
-    const staging = await guard.guarded("running the network", () => {
-      const staging = takeStaging();
-      write(inputs);
+    checkInputs(program, inputs);
+    while (uploads.allUnderWay) await uploads.comeBack();
+    const results = await guard.guarded("running the network", () => {
+      const staging = downloads.take();
       const encoder = gpu.createCommandEncoder();
+      const written = write(encoder, inputs);
       const pass = encoder.beginComputePass();
       for (const i of prepared.keys()) encodeStep(pass, i);
       pass.end();
-      recorded.results.forEach(({ source, size }, i) => {
-        encoder.copyBufferToBuffer(source, 0, staging[i], 0, size);
+      program.outputs.forEach(({ value, shape }, i) => {
+        encoder.copyBufferToBuffer(recorded.slotOf(value), 0, staging[i], 0, 4 * sizeOf(shape));
       });
       gpu.queue.submit([encoder.finish()]);
-      return staging;
+      uploads.sent(written);
+      const reading = downloads.read(staging);
+      reading.catch(() => {}); // A fault of the submission says more.
+      return reading;
     });
-    const results = await Promise.all(staging.map(readBack));
-    idle.push(staging);
     if (sentinels) await checkGuards();
     return results;
   };
@@ -252,7 +262,7 @@ export async function createSession(recording: Recording): Promise<Session> {
         pass.end();
         gpu.queue.submit([encoder.finish()]);
       });
-      await waitFor(guard.unlessLost(gpu.queue.onSubmittedWorkDone()), pause);
+      await guard.unlessLost(wait(gpu.queue.onSubmittedWorkDone()));
       milliseconds.push(performance.now() - start);
     }
     return milliseconds;
@@ -261,11 +271,11 @@ export async function createSession(recording: Recording): Promise<Session> {
   return {
     activationBytes: recorded.slots.reduce((sum, b) => sum + b.size, 0),
     get stagingBytes() {
-      return stagings.reduce((sum, b) => sum + b.size, recorded.params.size);
+      return recorded.params.size + uploads.bytes + downloads.bytes;
     },
     run,
     async time(inputs) {
-      await guard.guarded("writing the input", () => write(inputs));
+      if (inputs) await writeAlone(inputs);
       const milliseconds = await (timestamps ? timeByTimestamps() : timeBySubmits());
       return prepared.map(
         ({ step, variant, kernel }, i): StepTiming => ({
@@ -277,9 +287,7 @@ export async function createSession(recording: Recording): Promise<Session> {
       );
     },
     close() {
-      for (const buffer of [...recorded.slots, recorded.params, ...stagings]) {
-        buffer.destroy();
-      }
+      for (const kept of [...recorded.slots, recorded.params, uploads, downloads]) kept.destroy();
     },
   };
 }

@@ -7,16 +7,22 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 const bell = new Int32Array(new SharedArrayBuffer(4));
 
-/** What `promise` gives, looked for every `pause` milliseconds. Other work of the event loop gets its turns between. */
-export async function waitFor<T>(promise: Promise<T>, pause: number): Promise<T> {
-  let settled = false;
-  const settle = () => {
-    settled = true;
-  };
-  promise.then(settle, settle);
+/** What is awaited now, in the whole process: however much it is, a turn has one sleep. */
+const awaited = new Set<Promise<unknown>>();
+
+async function sleepThrough(pause: number): Promise<void> {
   for (;;) {
     await nextTurn();
-    if (settled) return promise;
+    if (awaited.size === 0) return;
     Atomics.wait(bell, 0, 0, pause);
   }
+}
+
+/** What `promise` gives, looked for every `pause` milliseconds. Other work of the event loop gets its turns between. */
+export function waitFor<T>(promise: Promise<T>, pause: number): Promise<T> {
+  awaited.add(promise);
+  const settle = () => void awaited.delete(promise);
+  promise.then(settle, settle);
+  if (awaited.size === 1) void sleepThrough(pause);
+  return promise;
 }

@@ -1,0 +1,25 @@
+/** What a program is given to compute from. */
+import { sizeOf } from "../tensor.ts";
+import type { Program } from "./program.ts";
+
+/** A value's floats, back to back: in one piece, or in several, such as the images of a batch. */
+export type Values = Float32Array | readonly Float32Array[];
+
+const piecesOf = (values: Values): readonly Float32Array[] =>
+  values instanceof Float32Array ? [values] : values;
+
+/** @throws Error where the inputs of `program` are of other sizes. */
+export function checkInputs(program: Program, inputs: readonly Values[]): void {
+  program.inputs.forEach(({ shape, name }, i) => {
+    const count = piecesOf(inputs[i]).reduce((sum, piece) => sum + piece.length, 0);
+    if (count !== sizeOf(shape)) throw new Error(`input ${name}: ${count} values`);
+  });
+}
+
+export function copyValues(values: Values, to: Float32Array): void {
+  let at = 0;
+  for (const piece of piecesOf(values)) {
+    to.set(piece, at);
+    at += piece.length;
+  }
+}
