@@ -15,7 +15,7 @@ const roundsFreely = ({ steps }: Program): boolean =>
 /** What kernels may count on in `program` on a device of these limits. */
 export const capsFor = (program: Program, caps: Caps): Caps => ({
   ...caps,
-  roundsFreely: roundsFreely(program),
+  roundsFreely: caps.roundsFreely && roundsFreely(program),
 });
 
 /** The variant that fits with the least work, or the one called `forced` where it fits. */

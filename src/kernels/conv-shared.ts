@@ -54,8 +54,8 @@ interface Stage {
 }
 
 /** The parameters of a chunk of panels; `panels` of them from `firstPanel` on. */
-function stageParams({ g, tile: t, groups, epilogue }: Stage, firstPanel: number, panels: number) {
-  const { span, rowBlocks, blocks, segment, part, parts } = depthOf(g);
+function stageParams({ g, tile: t, groups, epilogue, caps }: Stage, firstPanel: number, panels: number) {
+  const { span, rowBlocks, blocks, segment, part, parts } = depthOf(g, caps);
   const width = g.inC % 4 === 0 ? 4 : 1;
   const perStep = t.depth / block;
   const outWidth = g.outC % 4 === 0 ? 4 : 1;
@@ -154,7 +154,7 @@ function stageCode(stage: Stage): string {
   const weightLoads = (t.depth * rowVectors) / lanes;
   const inVectors = g.inC % 4 === 0;
   const output = writes !== "outputs" || g.outC % 4 === 0 ? "vec4f" : "f32";
-  const { segment, part, parts: allParts } = depthOf(g);
+  const { segment, part, parts: allParts } = depthOf(g, caps);
   const levels = [
     "sum",
     ...(segment < part ? ["group"] : []),
@@ -270,7 +270,7 @@ function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
     outC: g.outC / width,
     stored: stored / width,
     part: (pixelsOf(g) * stored) / width,
-    parts: depthOf(g).parts,
+    parts: depthOf(g, caps).parts,
     ...rowOf(epilogue, g.outC, width),
   };
   const extra = epilogueInputs(epilogue, output);
@@ -301,9 +301,9 @@ export function sharedConvolution(
   asked?: string,
 ): GpuKernel {
   const plans = plansOf(g, caps);
-  const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans);
+  const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans, caps);
   const { tile: t } = plan;
-  const { rowBlocks, parts } = depthOf(g);
+  const { rowBlocks, parts } = depthOf(g, caps);
   const divided = plan.groups > 1;
   const stage: Stage = { g, ...plan, writes: divided ? "parts" : "outputs", epilogue, caps };
   const rows = rowBlocks * block;

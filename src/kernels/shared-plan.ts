@@ -51,19 +51,17 @@ export interface Depth {
   readonly parts: number;
 }
 
-/** Blocks from which on a sum of 1x1 windows has three levels. */
-const longSum = 32;
-
-export function depthOf(g: WindowGeometry): Depth {
+export function depthOf(g: WindowGeometry, { roundsFreely }: Caps): Depth {
   const span = g.kernelW * g.inC;
   const rowBlocks = Math.ceil(span / block);
   const blocks = g.kernelH * rowBlocks;
   // A sum of two levels is most exact with about as many segments as products in each: 32 of them, more where the parts
-  // would be many. The deep networks of separable convolutions, whose long sums are all of 1x1 windows, need a third
-  // level to stay as exact as TensorFlow. Even numbers, so that steps of two blocks end with a segment.
-  const long = g.kernelH * g.kernelW === 1 && blocks > longSum;
-  const segment = long ? 2 : Math.min(16, 2 * Math.ceil(blocks / 72));
-  const part = long ? 8 * segment : segment;
+  // would be many. Even numbers, so that steps of two blocks end with a segment. The deep networks of separable
+  // convolutions, whose products are all of 1x1 windows, need shorter segments and a third level to stay as exact as
+  // TensorFlow.
+  const exact = !roundsFreely && g.kernelH * g.kernelW === 1;
+  const segment = exact ? 1 : Math.min(16, 2 * Math.ceil(blocks / 72));
+  const part = exact && blocks > 16 ? 8 : segment;
   return { span, rowBlocks, blocks, segment, part, parts: Math.ceil(blocks / part) };
 }
 
@@ -81,14 +79,14 @@ export const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
 const tileFits = (g: WindowGeometry, t: SharedTile, caps: Caps): boolean =>
   lanesOf(t) <= caps.maxWorkgroupSize &&
   sharedBytes(t) <= caps.workgroupBytes &&
-  (t.depth === block || depthOf(g).rowBlocks % 2 === 0) &&
+  (t.depth === block || (depthOf(g, caps).rowBlocks % 2 === 0 && depthOf(g, caps).segment % 2 === 0)) &&
   // Three levels of the largest blocks of sums are more than a lane's registers.
-  (t.lanePixels * t.laneChannels < 64 || depthOf(g).segment === depthOf(g).part) &&
+  (t.lanePixels * t.laneChannels < 64 || depthOf(g, caps).segment === depthOf(g, caps).part) &&
   Math.ceil(pixelsOf(g) / t.pixels) <= caps.maxWorkgroupsPerDimension;
 
 /** Whole parts for each group; the last one may get fewer. */
 function groupsOf(g: WindowGeometry, caps: Caps): number[] {
-  const { parts } = depthOf(g);
+  const { parts } = depthOf(g, caps);
   const partialBytes = 16 * parts * pixelsOf(g) * Math.ceil(g.outC / 4);
   if (partialBytes > caps.maxBindingBytes) return [1];
   const counts = Array.from({ length: parts }, (_, i) => Math.ceil(parts / (i + 1)));
@@ -100,8 +98,8 @@ export const plansOf = (g: WindowGeometry, caps: Caps): Plan[] =>
     .filter((t) => tileFits(g, t, caps))
     .flatMap((t) => groupsOf(g, caps).map((groups) => ({ tile: t, groups })));
 
-const workOf = (g: WindowGeometry, { tile, groups }: Plan, places = 1): number => {
-  const { blocks, parts } = depthOf(g);
+const workOf = (g: WindowGeometry, { tile, groups }: Plan, caps: Caps, places = 1): number => {
+  const { blocks, parts } = depthOf(g, caps);
   return productWork({
     tile,
     pixels: pixelsOf(g),
@@ -113,8 +111,8 @@ const workOf = (g: WindowGeometry, { tile, groups }: Plan, places = 1): number =
   });
 };
 
-export const best = (g: WindowGeometry, plans: readonly Plan[], places?: number): Plan =>
-  plans.reduce((least, p) => (workOf(g, p, places) < workOf(g, least, places) ? p : least));
+export const best = (g: WindowGeometry, plans: readonly Plan[], caps: Caps, places?: number): Plan =>
+  plans.reduce((least, p) => (workOf(g, p, caps, places) < workOf(g, least, caps, places) ? p : least));
 
 /** Whether `sharedConvolution` can be had: the rows of a window must lie in memory as they are. */
 export const sharedFits = (g: WindowGeometry, caps: Caps): boolean =>
@@ -123,13 +121,13 @@ export const sharedFits = (g: WindowGeometry, caps: Caps): boolean =>
 /** Estimated nanoseconds of the best tile. */
 export const sharedWork = (g: WindowGeometry, caps: Caps): number => {
   const plans = plansOf(g, caps);
-  return workOf(g, best(g, plans));
+  return workOf(g, best(g, plans, caps), caps);
 };
 
 /** Names of the tiles and splits that can be asked for, the one that is estimated best first. */
 export const sharedTiles = (g: WindowGeometry, caps: Caps): string[] => {
   const plans = plansOf(g, caps);
-  return plans.toSorted((a, b) => workOf(g, a) - workOf(g, b)).map(nameOf);
+  return plans.toSorted((a, b) => workOf(g, a, caps) - workOf(g, b, caps)).map(nameOf);
 };
 
 /** Whether `sharedPlaces` can be had for products of this depth. */
@@ -137,12 +135,13 @@ export const placesFit = (depth: number): boolean => depth % block === 0;
 
 /** Estimated nanoseconds of `places` products of the 1x1 convolution `g` each. */
 export const placesWork = (g: WindowGeometry, places: number, caps: Caps): number =>
-  workOf(g, bestOfPlaces(g, places, caps), places);
+  workOf(g, bestOfPlaces(g, places, caps), caps, places);
 
 export const bestOfPlaces = (g: WindowGeometry, places: number, caps: Caps): Plan =>
   best(
     g,
     tiles.filter((t) => tileFits(g, t, caps)).map((t) => ({ tile: t, groups: 1 })),
+    caps,
     places,
   );
 
