@@ -12,7 +12,11 @@ describe("the included weights", () => {
     [".index", "e7a06bd0f80dcdd3942e23bc3b04336a600ae1c3c88750ba9580b9d008cb94dc"],
     [".data-00000-of-00001", "2e77d9b740a37dfa0556730f9fb074bdd921dcc4004ef4e3fe464df7d578cf5b"],
   ])("lie in %s byte for byte", (end, sha256) => {
-    expect(createHash("sha256").update(readFileSync(`${prefix}${end}`)).digest("hex")).toBe(sha256);
+    expect(
+      createHash("sha256")
+        .update(readFileSync(`${prefix}${end}`))
+        .digest("hex"),
+    ).toBe(sha256);
   });
 
   it("hold 137 variables and the step", async () => {

@@ -20,6 +20,14 @@ export interface Archive {
   readonly checkpoint: string;
 }
 
+/** Published weights that come with the project. */
+export interface IncludedWeights {
+  /** The checkpoint's name in the folder of weights. */
+  readonly checkpoint: string;
+  /** The hash by which a checkpoint is known to be this one. */
+  readonly sha256: string;
+}
+
 export interface Model {
   readonly name: string;
   /** Height and width of the input in pixels. */
@@ -34,6 +42,7 @@ export interface Model {
   /** Top-1 and top-5 accuracy on ImageNet in percent, as published for the archive. */
   readonly accuracy?: readonly [top1: number, top5: number];
   readonly archive?: Archive;
+  readonly included?: IncludedWeights;
   /**
    * Whether the published file's plain variables are the ones to use although moving averages stand beside them: those of
    * NASNet and PNASNet were made good before publishing.
@@ -103,6 +112,9 @@ const resnetV2Of = (layers: number, accuracy?: readonly [number, number]): Model
 
 const nasnetMobile = { kind: "imagenet", filters: 32 } as const;
 const nasnetLarge = { kind: "imagenet", filters: 96 } as const;
+
+/** The network that is meant where none is named: its trained weights are included. */
+export const usualModel = "mobilenet_v1";
 
 export const models: readonly Model[] = [
   {
@@ -176,7 +188,13 @@ export const models: readonly Model[] = [
   },
   { ...vggLike, name: "alexnet_v2", featureEndPoint: "alexnet_v2/fc7", build: alexnetV2 },
   { ...vggLike, name: "overfeat", inputSize: 231, featureEndPoint: "overfeat/fc7", build: overfeat },
-  mobilenetV1Of("", 1, [70.9, 89.9]),
+  {
+    ...mobilenetV1Of("", 1, [70.9, 89.9]),
+    included: {
+      checkpoint: "mobilenet_v1_1.0_224.ckpt",
+      sha256: "e7a06bd0f80dcdd3942e23bc3b04336a600ae1c3c88750ba9580b9d008cb94dc",
+    },
+  },
   mobilenetV1Of("_075", 0.75, [68.4, 88.2]),
   mobilenetV1Of("_050", 0.5),
   mobilenetV1Of("_025", 0.25),

@@ -55,7 +55,7 @@ describe("the command line", () => {
     ["no command", [], /Usage:/],
     ["an unknown command", ["extrakt"], /Did you mean extract\?/],
     ["an unknown option", ["extract", "--model", "x", "--dat-dir", "y"], /Did you mean --data-dir\?/],
-    ["no network named", ["extract"], /--model/],
+    ["no checkpoint to tell the network from", ["extract", "--model", "auto"], /--checkpoint FILE/],
     ["an unknown format", ["extract", "--model", "inception_v1", "--format", "doc"], /pkl, npy, npz/],
     ["a batch size of nothing", ["extract", "--model", "inception_v1", "--batch-size", "0"], /whole number/],
     [
