@@ -51,8 +51,8 @@ export interface Model {
   readonly build: BuildNet;
 }
 
-const published = "http://download.tensorflow.org/models";
-const storage = "https://storage.googleapis.com/download.tensorflow.org/models";
+/** The bucket behind http://download.tensorflow.org, by its address under https. */
+const published = "https://storage.googleapis.com/download.tensorflow.org/models";
 const mobilenetV2Storage = "https://storage.googleapis.com/mobilenet_v2/checkpoints";
 
 /** An archive that holds `<name>.ckpt`. */
@@ -209,7 +209,7 @@ export const models: readonly Model[] = [
     name: "nasnet_mobile",
     featureEndPoint: "global_pool",
     accuracy: [74.0, 91.6],
-    archive: { url: `${storage}/nasnet-a_mobile_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/nasnet-a_mobile_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "nasnet",
@@ -226,7 +226,7 @@ export const models: readonly Model[] = [
     inputSize: 331,
     featureEndPoint: "global_pool",
     accuracy: [82.7, 96.2],
-    archive: { url: `${storage}/nasnet-a_large_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/nasnet-a_large_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "nasnet",
@@ -257,7 +257,7 @@ export const models: readonly Model[] = [
     name: "pnasnet_mobile",
     featureEndPoint: "global_pool",
     accuracy: [74.2, 91.9],
-    archive: { url: `${storage}/pnasnet-5_mobile_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/pnasnet-5_mobile_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "pnasnet",
@@ -274,7 +274,7 @@ export const models: readonly Model[] = [
     inputSize: 331,
     featureEndPoint: "global_pool",
     accuracy: [82.9, 96.2],
-    archive: { url: `${storage}/pnasnet-5_large_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/pnasnet-5_large_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "pnasnet",
