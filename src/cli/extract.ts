@@ -44,12 +44,19 @@ const repeated = (value: string, values: readonly string[] = []) => [...values, 
 
 const formatNames = formats.map((format) => format.name);
 
-const options: readonly Option[] = [
+/** The options that most runs are content with: they stand first in the help. */
+const usual = [
+  ...["model", "data-dir", "checkpoint", "layer", "device"],
+  ...["topk", "out", "format", "overwrite", "quiet"],
+].map((name) => `--${name}`);
+
+/** The options, under the headings of the help. */
+const options: readonly (Option | string)[] = [
   option(
     "--model <name>",
     "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint (default: mobilenet_v1, whose trained weights are included; with --checkpoint, auto)",
   ),
-  // What is read.
+  "What is read:",
   option(
     "--data-dir <dir>",
     "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
@@ -74,7 +81,7 @@ const options: readonly Option[] = [
     "shows through transparent pixels, as #rrggbb (default: alpha is dropped)",
   ).argParser(colour),
   option("--max-pixels <n>", "refuse larger images (default: 268435456)").argParser(wholeNumber(2 ** 40)),
-  // What is computed.
+  "What is computed:",
   option(
     "--checkpoint <path>",
     "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/, or the included ones)",
@@ -104,7 +111,7 @@ const options: readonly Option[] = [
     .argParser((text) => (text === "auto" ? text : wholeNumber(4096)(text)))
     .default("auto"),
   option("--workers <n>", "decoding workers (default: one a core)").argParser(wholeNumber(256)),
-  // What is written.
+  "What is written:",
   choice("--pool <how>", "how maps become vectors", [...pools]).default("none"),
   option(
     "--pca <k>",
@@ -126,7 +133,7 @@ const options: readonly Option[] = [
   ),
   option("--overwrite", "forget what an earlier run into the same output computed"),
   option("--retry-failed", "try images again that failed in an earlier run"),
-  // How it is told.
+  "How it is told:",
   option("--config <file>", 'options from a JSON file, such as {"model": "vgg_16"}; those given here win'),
   option("--dry-run", "say what would be done, and how long it would take"),
   option("--strict", "end with 3 when files were skipped, too"),
@@ -139,7 +146,15 @@ export const addExtract: AddCommand = (program, io, exit) => {
     .command("extract")
     .description("extract the features of images")
     .addHelpText("after", notes);
-  for (const each of options) command.addOption(each.env(environmentName(each)));
+  let heading = "";
+  for (const each of options) {
+    if (typeof each === "string") heading = each;
+    else {
+      const isUsual = usual.includes(each.long ?? "");
+      command.addOption(each.env(environmentName(each)).helpGroup(isUsual ? "The usual ones:" : heading));
+    }
+  }
+  command.addHelpOption(new Option("-h, --help", "display help for command").helpGroup(heading));
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }

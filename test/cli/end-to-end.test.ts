@@ -121,6 +121,31 @@ describe.each(["webgpu", "cpu"])("extract on %s", (device) => {
 });
 
 describe("the command line", () => {
+  it("extracts trained features from anywhere without a network or weights being named", () => {
+    const out = join(folder, "trained.npy");
+    const result = run("extract", "--data-dir", join(folder, "images"), "--device", "cpu", "--out", out);
+    expect(result).toMatchObject({ status: 0, stdout: `${out}\n` });
+    expect(result.stderr).toMatch(
+      /^weights: .*mobilenet_v1_1\.0_224\.ckpt .*trained on ImageNet, as published$/m,
+    );
+    expect(result.stderr).toMatch(/^picture1\.png {2}\S.* \(0\.\d\d\)$/m);
+    expect(JSON.parse(readFileSync(`${out}.json`, "utf8"))).toMatchObject({
+      model: "mobilenet_v1",
+      weights: { trained: true, published: true },
+    });
+    const quiet = run(
+      "extract",
+      "--data-dir",
+      join(folder, "images"),
+      "--device",
+      "cpu",
+      "--out",
+      out,
+      "--quiet",
+    );
+    expect(quiet).toEqual({ status: 0, stdout: `${out}\n`, stderr: "" });
+  });
+
   it("names a file that cannot be decoded, extracts the others, and ends with 3", async () => {
     const images = join(folder, "mixed");
     cpSync(join(folder, "images"), images, { recursive: true });

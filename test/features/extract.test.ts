@@ -310,7 +310,7 @@ describe("the weights", () => {
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toContain(archive);
     for (const choice of [
-      "npm run fetch -- inception_v1",
+      "npx slimfeatures fetch inception_v1",
       "Leave --model out for mobilenet_v1",
       "--checkpoint FILE",
       "--weights seeded",
