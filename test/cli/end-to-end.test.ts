@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mayHaveGpu } from "../../src/engine/webgpu/hardware.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
@@ -121,6 +122,12 @@ describe.each(["webgpu", "cpu"])("extract on %s", (device) => {
 });
 
 describe("the command line", () => {
+  it.skipIf(mayHaveGpu())("prints nothing but errors with --quiet, whatever drivers there are", () => {
+    const out = join(folder, "quiet.npy");
+    const result = run("extract", "--data-dir", join(folder, "images"), "--out", out, "--quiet");
+    expect(result).toEqual({ status: 0, stdout: `${out}\n`, stderr: "" });
+  });
+
   it("extracts trained features from anywhere without a network or weights being named", () => {
     const out = join(folder, "trained.npy");
     const result = run("extract", "--data-dir", join(folder, "images"), "--device", "cpu", "--out", out);

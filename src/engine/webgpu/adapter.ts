@@ -1,6 +1,7 @@
 /** Finding an adapter and opening a device. The only file that imports `webgpu` (Dawn). */
 import { DeviceError } from "../../errors.ts";
 import type { Caps } from "../../kernels/op.ts";
+import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "./hardware.ts";
 
 export interface OpenAdapter {
   readonly device: GPUDevice;
@@ -13,16 +14,22 @@ export interface OpenAdapter {
   close(): void;
 }
 
+/** Which adapters are looked for: all, or only those that are no software; then, nothing is printed by others. */
+export type Among = "all" | "hardware";
+
 /**
- * Dawn's entry, one for the whole process and never dropped: work that is pending when a device is destroyed (a mapping,
+ * Dawn's entries, one a choice for the whole process and never dropped: work that is pending when a device is destroyed (a mapping,
  * a kernel that still compiles) is looked after through it, and the process crashes where it was collected before.
  */
-let gpu: GPU | undefined;
+const entries = new Map<Among, GPU>();
 
-const noAdapter = new DeviceError(
-  "No WebGPU adapter was found on this machine.",
-  "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
-);
+const noAdapter = (among: Among) =>
+  new DeviceError(
+    among === "hardware"
+      ? "No GPU was found on this machine."
+      : "No WebGPU adapter was found on this machine.",
+    "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
+  );
 
 /** Limits that a kernel or a large weight may want as far as the adapter goes. */
 const wantedLimits = [
@@ -39,7 +46,8 @@ const wantedLimits = [
  * @throws DeviceError when there is no adapter, it refuses a device, or does not know half precision where weights shall
  * be kept in it.
  */
-export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
+export async function openAdapter(halfWeights = false, among: Among = "all"): Promise<OpenAdapter> {
+  if (among === "hardware" && !mayHaveGpu()) throw noAdapter(among);
   const { create, globals } = await import("webgpu").catch((cause: unknown) => {
     throw new DeviceError(
       "The WebGPU library does not load on this machine.",
@@ -48,9 +56,12 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
     );
   });
   Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
-  gpu ??= create(["disable-dawn-features=timestamp_quantization"]);
-  let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw noAdapter;
+  const gpu = entries.get(among) ?? create(["disable-dawn-features=timestamp_quantization"]);
+  entries.set(among, gpu);
+  // The drivers are loaded in this call, before it gives its promise.
+  const ask = () => gpu.requestAdapter({ powerPreference: "high-performance" });
+  let adapter = await (among === "hardware" ? withoutSoftwareDrivers(ask) : ask());
+  if (!adapter) throw noAdapter(among);
   const { features, limits, info } = adapter;
   const timestamps = features.has("timestamp-query");
   const subgroups = features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
@@ -82,7 +93,7 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
   return {
     device,
     name,
-    software: /llvmpipe|lavapipe|swiftshader/i.test(`${name} ${info.device} ${info.architecture}`),
+    software: playsGpu(`${name} ${info.device} ${info.architecture}`),
     caps: {
       maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),
       maxWorkgroupSize: device.limits.maxComputeInvocationsPerWorkgroup,

@@ -8,7 +8,7 @@ import type { Step } from "../program.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
-import { openAdapter } from "./adapter.ts";
+import { type Among, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
@@ -92,11 +92,11 @@ const bindingsOf = (kernel: GpuKernel, reads: readonly Place[]): readonly Bindin
   reads.map((place) => (typeof place === "number" && kernel.packing?.[place]?.texels ? "texture" : "buffer"));
 
 /**
- * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests.
+ * Opens the preferred WebGPU adapter, of all or of those that are no software. `limits` make it pretend to be a smaller one, for tests.
  * @throws DeviceError when there is none.
  */
-export async function openWebGpu(limits: Partial<Caps> = {}): Promise<WebGpuDevice> {
-  const opened = await openAdapter(limits.halfWeights);
+export async function openWebGpu(limits: Partial<Caps> = {}, among: Among = "all"): Promise<WebGpuDevice> {
+  const opened = await openAdapter(limits.halfWeights, among);
   const caps = { ...opened.caps, ...limits };
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
