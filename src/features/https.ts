@@ -56,7 +56,7 @@ async function ask(url: URL, options: GetOptions): Promise<Answer> {
   const proxy = proxyFor(url, env);
   if (proxy) notice?.(`through the proxy ${proxy.host}`);
   const socket = proxy && (await tunnel(proxy, url, options));
-  const servername = isIP(url.hostname) ? undefined : url.hostname;
+  const servername = isIP(bare(url.hostname)) ? undefined : url.hostname;
   const connection = socket && { createConnection: () => connect({ socket, servername, ca }) };
   return new Promise((resolve, reject) => {
     const request = https.get(url, { headers, signal, ca, ...connection }, resolve).on("error", reject);

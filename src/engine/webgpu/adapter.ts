@@ -18,8 +18,8 @@ export interface OpenAdapter {
 export type Among = "all" | "hardware";
 
 /**
- * Dawn's entries, one a choice for the whole process and never dropped: work that is pending when a device is destroyed (a mapping,
- * a kernel that still compiles) is looked after through it, and the process crashes where it was collected before.
+ * Dawn's entries, one a choice for the whole process and never dropped: work that is pending when a device is destroyed (a
+ * mapping, a kernel that still compiles) is looked after through them, and the process crashes where they were collected.
  */
 const entries = new Map<Among, GPU>();
 

@@ -92,7 +92,8 @@ const bindingsOf = (kernel: GpuKernel, reads: readonly Place[]): readonly Bindin
   reads.map((place) => (typeof place === "number" && kernel.packing?.[place]?.texels ? "texture" : "buffer"));
 
 /**
- * Opens the preferred WebGPU adapter, of all or of those that are no software. `limits` make it pretend to be a smaller one, for tests.
+ * Opens the preferred WebGPU adapter, of all or of those that are no software. `limits` make it pretend to be a smaller one,
+ * for tests.
  * @throws DeviceError when there is none.
  */
 export async function openWebGpu(limits: Partial<Caps> = {}, among: Among = "all"): Promise<WebGpuDevice> {
