@@ -1,13 +1,10 @@
-/**
- * The images of a folder that are most like each other: `node --import tsx examples/similar.ts [FOLDER]`. Untrained weights,
- * to try it out: they see colours and textures, not things.
- */
+/** The images of a folder that are most like each other: `node --import tsx examples/similar.ts [FOLDER]`. */
 import { join } from "node:path";
 import { createExtractor, listFolder } from "../src/index.ts";
 
 const folder = process.argv[2] ?? "samples";
 const keys = (await listFolder(folder)).map((input) => input.key);
-const extractor = await createExtractor({ model: "mobilenet_v1_025", weights: "seeded" });
+const extractor = await createExtractor();
 const [{ name }] = extractor.endPoints;
 const features = await extractor.features(keys.map((key) => join(folder, key)));
 await extractor.close();

@@ -4,8 +4,6 @@ import { extract, ownRooms } from "../src/index.ts";
 const [dataDir = "samples", out = "features/example.parquet"] = process.argv.slice(2);
 const report = await extract(
   {
-    model: "mobilenet_v1_025",
-    weights: "seeded",
     dataDir,
     out,
     format: "parquet",

@@ -3,6 +3,8 @@
  * and the exit code of the command line. Anything that is not a `UserError` is a bug and is shown with its stack.
  */
 
+import { asTyped } from "./invocation.ts";
+
 /** Exit codes of the command line, the one table that README and `--help` repeat. */
 export const ExitCode = {
   ok: 0,
@@ -24,9 +26,9 @@ export class UserError extends Error {
   readonly exitCode: ExitCode = ExitCode.unexpected;
 
   constructor(message: string, hint?: string, options?: ErrorOptions) {
-    super(message, options);
+    super(asTyped(message), options);
     this.name = new.target.name;
-    this.hint = hint;
+    this.hint = hint && asTyped(hint);
   }
 }
 

@@ -18,7 +18,7 @@ function run(...args: string[]) {
 describe("the examples", () => {
   it("one-image prints a feature", () => {
     expect(run("--import", "tsx", "examples/one-image.ts")).toMatch(
-      /^samples\/hills_01\.jpg: AvgPool_1a, 256 numbers, the first [\d.]+, /,
+      /^samples\/hills_01\.jpg: AvgPool_1a, 1024 numbers, the first [\d.]+, /,
     );
   });
 

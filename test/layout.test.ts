@@ -10,7 +10,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "bundle.mjs": [],
   "bundle-worker.mjs": ["bundle.mjs"],
   "tensor.ts": [],
-  "errors.ts": [],
+  "invocation.ts": [],
+  "errors.ts": ["invocation.ts"],
   "seeded.ts": ["tensor.ts"],
   checkpoint: ["tar-header.ts", "half.ts", "errors.ts", "tensor.ts"],
   wasm: [],
@@ -39,6 +40,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "index.ts": ["features", "nets", "images", "checkpoint", "errors.ts"],
   cli: [
     "bundle.mjs",
+    "invocation.ts",
     "nearest.ts",
     "features",
     "verify",

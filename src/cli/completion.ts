@@ -51,6 +51,8 @@ _${toolName}() {
   for w in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$w" in -*) break ;; *) path="\${path:+$path }$w" ;; esac
   done
+  [ "$before" = "=" ] && before="\${COMP_WORDS[COMP_CWORD-2]}"
+  [ "$word" = "=" ] && word=""
   case "$before" in
 ${valueCases(table, (words) => `COMPREPLY=($(compgen -W ${words} -- "$word"))`)}
   esac

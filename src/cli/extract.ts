@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option } from "commander";
 import { ExitCode, UsageError } from "../errors.ts";
-import type { ExtractReport, ExtractRequest, StageTimes } from "../features/extract.ts";
+import type { ExtractReport, ExtractRequest } from "../features/extract.ts";
 import { formats } from "../features/formats/index.ts";
 import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
 import { pools, precisions } from "../features/numbers.ts";
@@ -17,6 +17,7 @@ import { imageSize } from "./models.ts";
 import { threadsOption, wholeNumber } from "./numbers.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
 import { stoppable } from "./signals.ts";
+import { jsonOf, pathsOf, summary, whatTheyShow } from "./summary.ts";
 
 interface ExtractFlags extends Omit<ExtractRequest, "layers" | "list" | "globs" | "excludes" | "background"> {
   readonly layer?: readonly string[];
@@ -43,12 +44,19 @@ const repeated = (value: string, values: readonly string[] = []) => [...values, 
 
 const formatNames = formats.map((format) => format.name);
 
-const options: readonly Option[] = [
+/** The options that most runs are content with: they stand first in the help. */
+const usual = [
+  ...["model", "data-dir", "checkpoint", "layer", "device"],
+  ...["topk", "out", "format", "overwrite", "quiet"],
+].map((name) => `--${name}`);
+
+/** The options, under the headings of the help. */
+const options: readonly (Option | string)[] = [
   option(
     "--model <name>",
-    "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint",
+    "the network, such as inception_v1 (npm run models lists them), or auto: told from the checkpoint (default: mobilenet_v1, whose trained weights are included; with --checkpoint, auto)",
   ),
-  // What is read.
+  "What is read:",
   option(
     "--data-dir <dir>",
     "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
@@ -73,10 +81,10 @@ const options: readonly Option[] = [
     "shows through transparent pixels, as #rrggbb (default: alpha is dropped)",
   ).argParser(colour),
   option("--max-pixels <n>", "refuse larger images (default: 268435456)").argParser(wholeNumber(2 ** 40)),
-  // What is computed.
+  "What is computed:",
   option(
     "--checkpoint <path>",
-    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/)",
+    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/, or the included ones)",
   ),
   choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
     "checkpoint",
@@ -103,7 +111,7 @@ const options: readonly Option[] = [
     .argParser((text) => (text === "auto" ? text : wholeNumber(4096)(text)))
     .default("auto"),
   option("--workers <n>", "decoding workers (default: one a core)").argParser(wholeNumber(256)),
-  // What is written.
+  "What is written:",
   choice("--pool <how>", "how maps become vectors", [...pools]).default("none"),
   option(
     "--pca <k>",
@@ -117,7 +125,7 @@ const options: readonly Option[] = [
   option("--topk <n>", "write the likeliest classes too, into <out>.predictions.jsonl").argParser(
     wholeNumber(100_000),
   ),
-  option("--labels <file>", "names of the classes, one a line, for --topk"),
+  option("--labels <file>", "names of the classes, one a line, where they are not ImageNet's"),
   option("--out <path>", "the file to write (default: features/<model>_features.<format>)"),
   choice("--format <format>", "of that file", formatNames).default("pkl"),
   option("--commit-every <seconds>", "how much work a kill may lose (default: 2)").argParser(
@@ -125,7 +133,7 @@ const options: readonly Option[] = [
   ),
   option("--overwrite", "forget what an earlier run into the same output computed"),
   option("--retry-failed", "try images again that failed in an earlier run"),
-  // How it is told.
+  "How it is told:",
   option("--config <file>", 'options from a JSON file, such as {"model": "vgg_16"}; those given here win'),
   option("--dry-run", "say what would be done, and how long it would take"),
   option("--strict", "end with 3 when files were skipped, too"),
@@ -138,14 +146,20 @@ export const addExtract: AddCommand = (program, io, exit) => {
     .command("extract")
     .description("extract the features of images")
     .addHelpText("after", notes);
-  for (const each of options) command.addOption(each.env(environmentName(each)));
+  let heading = "";
+  for (const each of options) {
+    if (typeof each === "string") heading = each;
+    else {
+      const isUsual = usual.includes(each.long ?? "");
+      command.addOption(each.env(environmentName(each)).helpGroup(isUsual ? "The usual ones:" : heading));
+    }
+  }
+  command.addHelpOption(new Option("-h, --help", "display help for command").helpGroup(heading));
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
   command.action(async () => {
     const flags = await applyConfig<ExtractFlags>(command);
-    if (!flags.model)
-      throw new UsageError("No network is named.", "Name one with --model NAME; npm run models lists them.");
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
     const request = await requestOf(flags);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
@@ -159,10 +173,10 @@ export const addExtract: AddCommand = (program, io, exit) => {
 
 const notes = `
 Examples:
-  npm run extract -- --model inception_v1
+  npm run extract
+  npm run extract -- --data-dir photos --topk 5
   npm run extract -- --model inception_v1 --data-dir photos --format parquet --out photos.parquet
-  npm run extract -- --model auto --data-dir photos --checkpoint fine-tuned.ckpt
-  npm run extract -- --model resnet_v1_50 --data-dir photos --layer features --topk 5 --labels labels.txt
+  npm run extract -- --data-dir photos --checkpoint fine-tuned.ckpt --topk 1 --labels labels.txt
   find photos -name "*.jpg" -print0 | npm run extract -- --model vgg_16 --list -
 
 What is computed is kept in <out>.run as it goes. A run that was stopped or killed goes on when the same command is
@@ -223,7 +237,7 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
           notice: (sentence) => progress.say(sentence),
           started: (count, network, known) => {
             total = count;
-            if (network.weights.kind === "seeded") progress.say(untrained(io));
+            progress.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
             if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
             progress.update(0, total);
           },
@@ -234,76 +248,13 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
       ),
     );
     progress.end();
-    io.err(summary(report));
-    if (!report.files[0].metadata.weights.trained) io.err(`${untrained(io)}\n`);
+    io.err(whatTheyShow(report));
+    io.err(summary(report, io));
     return report;
   } finally {
     progress.end();
   }
 }
-
-function untrained(io: Io): string {
-  const [red, plain] = io.colour ? ["\x1b[1;31m", "\x1b[0m"] : ["", ""];
-  return `${red}UNTRAINED weights: the features show that the pipeline works and mean nothing.${plain}`;
-}
-
-const pathsOf = ({ files, predictions }: ExtractReport): string[] => [
-  ...files.map((f) => f.path),
-  ...(predictions ? [predictions] : []),
-];
-
-/** The stage that the others waited for. */
-function bottleneck({ wall, ...stages }: StageTimes): string {
-  const shares = Object.entries(stages)
-    .map(([stage, ms]) => ({ stage, share: Math.min(1, ms / Math.max(wall, 1e-9)) }))
-    .sort((a, b) => b.share - a.share);
-  const all = shares.map(({ stage, share }) => `${stage} ${Math.round(100 * share)} %`).join(", ");
-  return `${shares[0].stage} (busy: ${all})`;
-}
-
-function summary(report: ExtractReport): string {
-  const { files, computed, known, times } = report;
-  const [{ metadata }] = files;
-  const { images, weights, preprocess } = metadata;
-  const averages = weights.ema ? ", moving averages" : "";
-  const loss = ({ name, maxError, saturated }: typeof metadata.dtype) =>
-    maxError === undefined
-      ? name
-      : `${name}, off by at most ${maxError.toPrecision(3)}, ${saturated} saturated`;
-  const facts: readonly (readonly [string, string])[] = [
-    [
-      "images",
-      `${images.written} done, ${images.failed} failed, ${images.skipped} skipped${known > 0 ? `; ${computed} computed now` : ""}`,
-    ],
-    ...files.map(
-      ({ metadata: m }) =>
-        ["feature", `${m.endPoint} ${formatShape(m.featureShape)} ${loss(m.dtype)}`] as const,
-    ),
-    ["computed by", `${metadata.backend} (${metadata.adapter})`],
-    ...Object.entries(metadata.otherDevices ?? {}).map(
-      ([device, rows]) => ["and by", `${device}: ${rows} rows`] as const,
-    ),
-    ["speed", `${(computed / Math.max(times.wall / 1000, 1e-9)).toPrecision(3)} images a second`],
-    ["bottleneck", bottleneck(times)],
-    ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],
-    [
-      "preprocess",
-      `${preprocess.mode}, EXIF ${preprocess.exif}, JPEG ${preprocess.jpeg}: ${preprocess.description}`,
-    ],
-    ...pathsOf(report).map((path) => ["written", path] as const),
-    ["beside", `${files.map(({ path }) => `${path}.json`).join(", ")} and ${report.manifest}`],
-  ];
-  return facts.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}\n`).join("");
-}
-
-const jsonOf = (report: ExtractReport) => ({
-  files: report.files.map(({ path, metadata: { failures, ...metadata } }) => ({ path, ...metadata })),
-  predictions: report.predictions,
-  manifest: report.manifest,
-  computed: report.computed,
-  known: report.known,
-  milliseconds: report.times,
-});
 
 async function printDryRun(request: ExtractRequest, io: Io, json: boolean): Promise<void> {
   const { dryRun } = await import("../features/plan.ts");

@@ -10,6 +10,8 @@ export interface Io {
   /** Whether colours are welcome on stderr. */
   readonly colour: boolean;
   readonly columns: number;
+  /** The width of stdout, where that is a terminal. */
+  readonly outColumns?: number;
 }
 
 /** What this program draws with. */
@@ -41,6 +43,7 @@ export function processIo(env: NodeJS.ProcessEnv = process.env): Io {
     terminal,
     colour: terminal && !env.NO_COLOR,
     columns: stderr.columns ?? 80,
+    outColumns: stdout.isTTY ? stdout.columns : undefined,
   };
 }
 

@@ -5,7 +5,7 @@ import { maxImageSize } from "../nets/end-points.ts";
 import { findModel, models } from "../nets/index.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
-import { type Column, grouped, markdownTable, textTable } from "./table.ts";
+import { type Column, fitting, grouped, markdownTable, textTable } from "./table.ts";
 
 const millions = (n: number) => `${(n / 1e6).toFixed(n < 1e8 ? 1 : 0)} M`;
 
@@ -16,14 +16,18 @@ const modelColumns: readonly Column<ModelFacts>[] = [
     right: true,
     cell: ({ model }) => `${model.inputSize}${model.inputChannels === 1 ? " grey" : ""}`,
   },
-  { title: "classes", right: true, cell: ({ model }) => `${model.classes}` },
+  { title: "classes", spare: 2, right: true, cell: ({ model }) => `${model.classes}` },
   { title: "parameters", right: true, cell: ({ parameters }) => millions(parameters) },
-  { title: "multiply-adds", right: true, cell: ({ macs }) => millions(macs) },
-  { title: "feature", cell: ({ model }) => model.featureEndPoint },
+  { title: "multiply-adds", spare: 4, right: true, cell: ({ macs }) => millions(macs) },
+  { title: "feature", spare: 3, cell: ({ model }) => model.featureEndPoint },
   { title: "length", right: true, cell: ({ featureLength }) => `${featureLength}` },
-  { title: "preprocessing", cell: ({ model }) => model.preprocess },
-  { title: "top-1 / top-5", cell: ({ model }) => model.accuracy?.map((a) => a.toFixed(1)).join(" / ") ?? "" },
-  { title: "published archive", cell: ({ model }) => model.archive?.url.split("/").at(-1) ?? "" },
+  { title: "preprocessing", spare: 1, cell: ({ model }) => model.preprocess },
+  {
+    title: "top-1 / top-5",
+    spare: 0,
+    cell: ({ model }) => model.accuracy?.map((a) => a.toFixed(1)).join(" / ") ?? "",
+  },
+  { title: "published archive", spare: 5, cell: ({ model }) => model.archive?.url.split("/").at(-1) ?? "" },
 ];
 
 /** The table of networks in Markdown, as README repeats it. */
@@ -52,8 +56,14 @@ Example:
           ...numbers,
         }));
         await io.out(`${JSON.stringify(records, null, 2)}\n`);
+      } else if (markdown) {
+        await io.out(markdownTable(modelColumns, facts));
       } else {
-        await io.out((markdown ? markdownTable : textTable)(modelColumns, facts));
+        const { kept, left } = fitting(modelColumns, facts, io.outColumns);
+        await io.out(textTable(kept, facts));
+        if (left.length > 0) {
+          io.err(`the terminal is too narrow for: ${left.map((c) => c.title).join(", ")} (--json has all)\n`);
+        }
       }
     });
 };

@@ -3,6 +3,7 @@ import { Command, CommanderError, Help } from "commander";
 import { ExitCode, UserError } from "../errors.ts";
 import { toolName, toolVersion } from "../features/package.ts";
 import { Stopped } from "../features/stopped.ts";
+import { asTyped } from "../invocation.ts";
 import { addCheckpoint } from "./checkpoint.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";
@@ -15,6 +16,7 @@ import { type Io, isBrokenPipe } from "./io.ts";
 import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
+import { refuseKeptByNpm } from "./npm.ts";
 import { addVerify } from "./verify.ts";
 
 const commands: readonly AddCommand[] = [
@@ -32,12 +34,19 @@ const commands: readonly AddCommand[] = [
 ];
 
 /** Runs one command line. Gives the exit code; never throws and never ends the process. */
-export async function main(args: readonly string[], io: Io): Promise<number> {
+export async function main(
+  args: readonly string[],
+  { err, ...streams }: Io,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
+  const io: Io = { ...streams, err: (text) => err(asTyped(text)) };
   let code: number = ExitCode.ok;
   try {
-    await makeProgram(io, (c) => {
+    const program = makeProgram(io, (c) => {
       code = c;
-    }).parseAsync(args, { from: "user" });
+    });
+    refuseKeptByNpm(program, args, env);
+    await program.parseAsync(args, { from: "user" });
     return code;
   } catch (error) {
     // A reader that has gone is no mistake, and does not hide what went before.
@@ -55,17 +64,18 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
       optionDescription: (option) =>
         new Help().optionDescription(Object.assign(Object.create(option), { envVar: undefined })),
     })
-    .configureOutput({ writeOut: (text) => void io.out(text).catch(() => {}), writeErr: io.err })
+    .configureOutput({ writeOut: (text) => void io.out(asTyped(text)).catch(() => {}), writeErr: io.err })
     .exitOverride()
     .addHelpText(
       "after",
       [
         "",
         "Examples:",
-        "  npm run extract -- --model inception_v1",
+        "  npm run extract",
+        "  npm run extract -- --data-dir photos --topk 5",
+        "  npm run load -- features/mobilenet_v1_features.pkl",
         "  npm run fetch -- inception_v1",
         "  npm run extract -- --model inception_v1 --data-dir photos",
-        "  npm run load -- features/inception_v1_features.pkl",
         exitCodeHelp(),
       ].join("\n"),
     );

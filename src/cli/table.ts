@@ -5,6 +5,8 @@ export interface Column<Row> {
   readonly cell: (row: Row) => string;
   /** Numbers stand at the right. */
   readonly right?: boolean;
+  /** Of columns that may be left out where the terminal is narrow, the greatest goes first. */
+  readonly spare?: number;
 }
 
 const pad = (text: string, width: number, right = false) =>
@@ -14,6 +16,22 @@ function measured<Row>(columns: readonly Column<Row>[], rows: readonly Row[]) {
   const cells = rows.map((row) => columns.map((c) => c.cell(row)));
   const widths = columns.map((c, i) => Math.max(c.title.length, ...cells.map((line) => line[i].length)));
   return { cells, widths };
+}
+
+/** The columns that fit into `width`, and those that are left out for it. */
+export function fitting<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width = Number.POSITIVE_INFINITY,
+) {
+  let kept = columns;
+  for (;;) {
+    const { widths } = measured(kept, rows);
+    const [next] = kept.filter((c) => c.spare !== undefined).sort((a, b) => (b.spare ?? 0) - (a.spare ?? 0));
+    if (!next || widths.reduce((sum, w) => sum + w + 2, -2) <= width) break;
+    kept = kept.filter((c) => c !== next);
+  }
+  return { kept, left: columns.filter((c) => !kept.includes(c)) };
 }
 
 /** Columns under their titles, two spaces apart. */

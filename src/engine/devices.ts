@@ -5,6 +5,7 @@ import type { Device } from "./device.ts";
 import { probe } from "./probe.ts";
 import type { Program } from "./program.ts";
 import type { Tuning } from "./tuning.ts";
+import { playsGpu } from "./webgpu/hardware.ts";
 
 export type DeviceName = "auto" | "webgpu" | "cpu";
 export const deviceNames: readonly DeviceName[] = ["auto", "webgpu", "cpu"];
@@ -30,9 +31,10 @@ export type KernelKind = "hardware" | "software";
 export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
 
 /**
- * Opens the device called `name`. "auto" is a hardware adapter where there is one. An adapter in software (lavapipe,
- * SwiftShader) computes on the same cores as the CPU path: it is taken only when it is faster at the heaviest step of the
- * program, and without a program it is not. `notice` is told the choice.
+ * Opens the device called `name`. "auto" is a hardware adapter where there is one. Drivers in software (lavapipe, SwiftShader)
+ * compute on the same cores as the CPU path, and are not looked for where that can be had (Linux), unless a run was begun on
+ * one. Where one turns up nevertheless, it is taken only when it is faster at the heaviest step of the program, and without
+ * a program it is not. `notice` is told the choice.
  * @throws DeviceError when "webgpu" is asked for and there is no adapter; UsageError when half precision is asked of another
  * device.
  */
@@ -57,7 +59,8 @@ export async function openDevice(
   if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
   const { openWebGpu } = await import("./webgpu/device.ts");
   const limits = { halfWeights, ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}) };
-  const adapter = await openWebGpu(limits, tuningOf).catch((error: unknown) => {
+  const among = name === "webgpu" || (keepTo && playsGpu(keepTo)) ? "all" : "hardware";
+  const adapter = await openWebGpu({ limits, among, tuningOf }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return undefined;

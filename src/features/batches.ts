@@ -3,6 +3,7 @@ import { notFinite } from "../engine/finite.ts";
 import type { ImageFacts } from "../images/index.ts";
 import type { Network } from "./network.ts";
 import { type Pool, poolMap } from "./numbers.ts";
+import { type Prediction, topClasses } from "./predictions.ts";
 import type { Computed } from "./recovery.ts";
 import type { KeptEndPoint } from "./request.ts";
 import type { Store } from "./store.ts";
@@ -73,13 +74,20 @@ export function createBatcher({
 
   /** Keeps an image's features; where they are not all numbers, the reason, with the layer that is to blame. */
   async function keep(image: Waiting, row: readonly Float32Array[], device: string): Promise<void> {
-    const features = row.map((values, k) => poolMap(values, endPoints[k].networkShape, pool));
-    if (row.every((values) => notFinite(values) === undefined)) {
+    const kept = row.slice(0, endPoints.length);
+    const features = kept.map((values, k) => poolMap(values, endPoints[k].networkShape, pool));
+    if (kept.every((values) => notFinite(values) === undefined)) {
       const lost = features.findIndex((values) => notFinite(values) !== undefined);
-      if (lost < 0) return store.add(image.hash, image.facts, features, device);
+      if (lost < 0) return store.add(image.hash, image.facts, features, device, likeliestOf(row));
       return refuse(image, `${pool} pooling of ${endPoints[lost].name} gives ${notFinite(features[lost])}`);
     }
     return refuse(image, `its features are not all numbers: ${await network.explain(image.input.slice())}`);
+  }
+
+  /** The class that logits beside the end points speak for. */
+  function likeliestOf(row: readonly Float32Array[]): Prediction | undefined {
+    const logits = network.alsoLogits === undefined ? undefined : row[endPoints.length];
+    return logits && notFinite(logits) === undefined ? topClasses(logits, 1)[0] : undefined;
   }
 
   function refuse({ path, hash }: Waiting, reason: string): void {

@@ -9,9 +9,9 @@ import { createBatcher } from "./batches.ts";
 import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
-import { type ExtractedFile, logitsIndex, outputPaths, writeOutputs } from "./output.ts";
+import { classesOf, type ExtractedFile, type LikelyClass, outputPaths, writeOutputs } from "./output.ts";
 import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
-import { checkLabels, type LabelNames, readLabels } from "./predictions.ts";
+import { checkLabels, ownNames, readLabels } from "./predictions.ts";
 import { labelOf } from "./recovery.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
@@ -44,6 +44,8 @@ export interface ExtractReport {
   readonly files: readonly ExtractedFile[];
   /** The file of predictions, where they were asked for. */
   readonly predictions?: string;
+  /** What each of a few images is most like, where the network says so and its classes have names. */
+  readonly likeliest: readonly LikelyClass[];
   readonly manifest: string;
   /** Images whose features were computed by this run, and those that were known. */
   readonly computed: number;
@@ -93,17 +95,22 @@ export async function extract(
 ): Promise<ExtractReport> {
   const planned = await plan(request, rooms);
   const { model, inputs, out } = planned;
-  const labels: LabelNames = await readLabels(request.labels);
+  const given = await readLabels(request.labels);
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which device is the faster today.
   const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
-  const network = await openFor(request, rooms, model, events.notice, keepTo);
+  const network = await openFor(request, rooms, model, inputs.length, events.notice, keepTo);
   let store: Store | undefined;
   try {
     throwIfStopped(signal);
     const endPoints = keptEndPoints(network, request.pool ?? "none");
-    if (request.topk) {
-      checkLabels(labels, sizeOf(endPoints[logitsIndex(network, endPoints)].networkShape), request.labels);
+    const classes = classesOf(network, endPoints, request);
+    if (classes !== undefined) checkLabels(given, classes, request.labels);
+    const labels = given ?? (classes === undefined ? undefined : await ownNames(network, classes));
+    if (labels && !given && request.checkpoint !== undefined && isForeign(network)) {
+      events.notice?.(
+        `The logits have ${classes} classes, which are taken for ImageNet's: --labels FILE gives them other names.`,
+      );
     }
     const recipe: ReadRecipe = {
       decode: planned.decode,
@@ -151,6 +158,9 @@ export async function extract(
     await network.close();
   }
 }
+
+/** Whether the weights are another file than the one that was published for the network. */
+const isForeign = ({ weights }: Network): boolean => weights.kind === "checkpoint" && !weights.published;
 
 interface Pump {
   readonly inputs: readonly ImageInput[];

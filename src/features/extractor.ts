@@ -9,7 +9,6 @@ import {
   type PreprocessMode,
   preprocess,
 } from "../images/index.ts";
-import { findModel } from "../nets/index.ts";
 import { sizeOf } from "../tensor.ts";
 import {
   type EndPoint,
@@ -18,7 +17,7 @@ import {
   type NetworkOptions,
   openNetwork,
 } from "./network.ts";
-import { chooseWeights } from "./weights.ts";
+import { chooseModel, chooseWeights } from "./weights.ts";
 
 export interface ExtractorOptions
   extends Pick<
@@ -26,9 +25,12 @@ export interface ExtractorOptions
       "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "precision" | "notice"
     >,
     DecodeOptions {
-  /** A network's name, or "auto" to have it told from the checkpoint. */
-  readonly model: string;
-  /** A checkpoint file, prefix, folder or archive; looked for in `checkpoints` when left out. */
+  /**
+   * A network's name, or "auto" to have it told from the checkpoint. Left out: told from the checkpoint where one is named,
+   * else mobilenet_v1, whose published weights are included.
+   */
+  readonly model?: string;
+  /** A checkpoint file, prefix, folder or archive; when left out, one in `checkpoints`, or included weights. */
   readonly checkpoint?: string;
   /** "seeded" for untrained weights, on purpose. */
   readonly weights?: NetworkOptions["weights"];
@@ -60,13 +62,10 @@ export interface Extractor {
  * Opens a network for use from a program. Close it when it is no longer needed, or the process may not end.
  * @throws UsageError, CheckpointError, DeviceError.
  */
-export async function createExtractor(options: ExtractorOptions): Promise<Extractor> {
+export async function createExtractor(options: ExtractorOptions = {}): Promise<Extractor> {
   const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
   const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
-  const model =
-    options.model === "auto" && options.checkpoint !== undefined
-      ? await identifyCheckpoint(options.checkpoint)
-      : findModel(options.model);
+  const model = await chooseModel(options, identifyCheckpoint);
   const weights = await chooseWeights(model, { ...options, samplesOnly: false });
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;

@@ -80,6 +80,8 @@ export interface WeightsNote {
   readonly sha256?: string;
   /** Whether moving averages of the variables were used instead of the variables. */
   readonly ema?: boolean;
+  /** True where the file is known to be the one that was published for the network. */
+  readonly published?: true;
   /** Of weights that the device keeps in half precision: the largest change of a feature of a picture of noise, as a part of the largest. */
   readonly halfError?: number;
   readonly warning?: string;

@@ -13,6 +13,7 @@ import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/
 import { seededWeights } from "../nets/seeded-weights.ts";
 import { seededUnits } from "../seeded.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
+import { logitsBeside } from "./logits-beside.ts";
 import type { Precision } from "./numbers.ts";
 import { type Computed, largestBatch, openRunner, type Runner } from "./recovery.ts";
 
@@ -26,6 +27,8 @@ export type WeightOrigin =
       readonly sha256: string;
       /** Whether the moving averages of the variables were used instead of the variables. */
       readonly ema: boolean;
+      /** True where the file is known to be the published one. */
+      readonly published?: true;
     }
   | { readonly kind: "seeded" };
 
@@ -47,6 +50,11 @@ export interface NetworkOptions {
   readonly checkpoint?: string;
   /** Whether moving averages of the variables are used; `auto` when left out. */
   readonly ema?: ShadowRule;
+  /**
+   * Whether the logits are wanted behind the end points, where they are to be had at next to no cost: from trained weights
+   * that hold them whole, beside an end point that leaves only the head to compute.
+   */
+  readonly alsoLogits?: boolean;
   /** How exactly the device keeps the weights; float32 when left out. Sums are float32 in either case. */
   readonly precision?: Precision;
   /** Receives sentences that the user should see (the device chosen and why). */
@@ -67,6 +75,8 @@ export interface Network {
   readonly endPoints: readonly EndPoint[];
   /** The name of the end point that holds the logits. */
   readonly logits: string;
+  /** How many logits stand behind the end points in what `run` gives; undefined where there are none. */
+  readonly alsoLogits?: number;
   /** Height, width and channels of one input image. */
   readonly inputShape: Shape;
   /** The most images that the device's limits allow in one run. */
@@ -81,8 +91,8 @@ export interface Network {
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
   /**
-   * The end points of images, one array each, the images' values back to back; image i's bits do not depend on the others.
-   * The images must stay as they are until it resolves.
+   * The end points of images, one array each, in order, and the logits where `alsoLogits` says so. The images' values lie
+   * back to back and must stay as they are until it resolves; image i's bits do not depend on the others.
    * @throws DeviceError when the device fails, and all that may be tried instead.
    */
   run(images: readonly Float32Array[]): Promise<Computed>;
@@ -129,6 +139,8 @@ interface Loaded {
   readonly origin: WeightOrigin;
   readonly options: GraphOptions;
   readonly endPoints: readonly string[];
+  /** The logits' end point, where they are computed besides. */
+  readonly alsoLogits?: string;
   close(): Promise<void>;
 }
 
@@ -164,17 +176,23 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
     );
     const misfit = explainMisfit(checkpoint.path, fitOf(model, seen, named, options), seen, named, options);
     if (misfit) throw misfit;
+    const sha256 = await checkpoint.identify();
+    const logits = wanted.alsoLogits
+      ? await logitsBeside(model, { source, shapes: seen, endPoints: named, options })
+      : undefined;
     return {
       source,
       origin: {
         kind: "checkpoint",
         path: checkpoint.path,
         format: checkpoint.format,
-        sha256: await checkpoint.identify(),
+        sha256,
         ema,
+        ...(sha256 === model.included?.sha256 ? { published: true } : {}),
       },
       options,
       endPoints: named,
+      alsoLogits: logits,
       close: () => checkpoint.close(),
     };
   } catch (error) {
@@ -221,7 +239,8 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   checkImageSize(options.imageSize);
   const model = findModel(options.model);
   const loaded = await loadWeights(model, options);
-  const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), loaded.endPoints);
+  const computed = loaded.alsoLogits ? [...loaded.endPoints, loaded.alsoLogits] : loaded.endPoints;
+  const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), computed);
   try {
     const notice = options.notice ?? (() => {});
     const halfWeights = options.precision === "f16";
@@ -240,7 +259,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const exact = halfWeights ? await outputsOf(await open(false)) : undefined;
     const runner = await open(halfWeights);
     const { program } = runner;
-    const halfError = exact && largestShift(exact, (await runner.run([noiseFor(program)])).outputs);
+    const asked = program.outputs.slice(0, loaded.endPoints.length);
+    const halfError =
+      exact && largestShift(exact.slice(0, asked.length), (await runner.run([noiseFor(program)])).outputs);
     if (halfError !== undefined) {
       notice(
         `Weights are kept in half precision: on a picture of noise, features differ by up to ${(100 * halfError).toPrecision(2)} % of the largest.`,
@@ -248,8 +269,9 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     }
     return {
       model: model.name,
-      endPoints: program.outputs.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
+      endPoints: asked.map(({ name, shape }) => ({ name, shape: shape.slice(1) })),
       logits: logitsOf(buildNetwork(model, 1, loaded.options)),
+      alsoLogits: loaded.alsoLogits === undefined ? undefined : sizeOf(program.outputs[asked.length].shape),
       inputShape: program.inputs[0].shape.slice(1),
       largestBatch: largestBatch(program, runner.device.caps),
       get backend() {

@@ -12,14 +12,19 @@ import { describeRun, type Metadata } from "./metadata.ts";
 import type { Network } from "./network.ts";
 import { numbersOf, unitLength } from "./numbers.ts";
 import { fitPca, loadPca, type Pca, project, savePca } from "./pca.ts";
-import { type LabelNames, topClasses } from "./predictions.ts";
-import type { ExtractRequest, KeptEndPoint } from "./request.ts";
+import { type LabelNames, named, type Prediction, topClasses } from "./predictions.ts";
+import { type ExtractRequest, fewImages, type KeptEndPoint } from "./request.ts";
 import type { Known, Store } from "./store.ts";
 
 /** A file of features, with what stands beside it. */
 export interface ExtractedFile {
   readonly path: string;
   readonly metadata: Metadata;
+}
+
+/** The class that an image is most like. */
+export interface LikelyClass extends Prediction {
+  readonly path: string;
 }
 
 export interface OutputOptions {
@@ -74,6 +79,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
   files: ExtractedFile[];
   predictions?: string;
   manifest: string;
+  likeliest: LikelyClass[];
 }> {
   const { request, network, endPoints, store, out, format } = options;
   const rows: Row[] = [];
@@ -132,10 +138,27 @@ export async function writeOutputs(options: OutputOptions): Promise<{
   }
   const manifest = `${out}.manifest.jsonl`;
   await writeManifest(manifest, records);
-  if (!request.topk) return { files, manifest };
+  const likeliest = records.length <= fewImages ? await likeliestOf(paths, rows, options) : [];
+  if (!request.topk) return { files, manifest, likeliest };
   const predictions = `${out}.predictions.jsonl`;
   await writePredictions(predictions, paths, rows, options);
-  return { files, manifest, predictions };
+  return { files, manifest, predictions, likeliest };
+}
+
+/** What each image is most like, from the logits that are kept or from what was noted beside the features. */
+async function likeliestOf(
+  paths: readonly string[],
+  rows: readonly Row[],
+  { network, store, endPoints, labels }: OutputOptions,
+): Promise<LikelyClass[]> {
+  if (!labels || network.weights.kind === "seeded") return [];
+  const logits = endPoints.findIndex((e) => e.name === network.logits);
+  const likeliest: LikelyClass[] = [];
+  for (const [i, row] of rows.entries()) {
+    const [best] = logits < 0 ? [row.likeliest] : topClasses(await rowOf(store, row, logits), 1);
+    if (best) likeliest.push({ path: paths[i], ...named(best, labels) });
+  }
+  return likeliest;
 }
 
 /** The principal components that a request wants, fitted and saved, or loaded. */
@@ -178,8 +201,20 @@ async function writePredictions(
   }
 }
 
+/** The width of the logits that are computed; undefined where none are. */
+export function classesOf(
+  network: Network,
+  endPoints: readonly KeptEndPoint[],
+  request: ExtractRequest,
+): number | undefined {
+  if (network.alsoLogits !== undefined) return network.alsoLogits;
+  const kept = endPoints.find((e) => e.name === network.logits);
+  if (!kept && !request.topk) return undefined;
+  return sizeOf((kept ?? endPoints[logitsIndex(network, endPoints)]).networkShape);
+}
+
 /** The logits are the end point that `openFor` named last; where they were asked for before, it stands once. */
-export function logitsIndex(network: Network, endPoints: readonly KeptEndPoint[]): number {
+function logitsIndex(network: Network, endPoints: readonly KeptEndPoint[]): number {
   const index = endPoints.findIndex((e) => e.name === network.logits);
   return index < 0 ? endPoints.length - 1 : index;
 }

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { NothingToDoError, UsageError } from "../errors.ts";
 import { type DecodeRules, decodeRules, type ImageInput, imageExtensions } from "../images/index.ts";
-import { findModel, type Model } from "../nets/index.ts";
+import type { Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { findFormat } from "./formats/index.ts";
 import type { FeatureFormat } from "./formats/table.ts";
@@ -10,9 +10,9 @@ import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
 import { samplesDirectory } from "./package.ts";
 import { usualBatch } from "./recovery.ts";
-import { type ExtractRequest, type KeptEndPoint, storedShape } from "./request.ts";
+import { type ExtractRequest, fewImages, type KeptEndPoint, storedShape } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
-import { chooseWeights } from "./weights.ts";
+import { chooseModel, chooseWeights } from "./weights.ts";
 
 /** What of a request is settled before the network is opened. */
 export interface Plan {
@@ -26,7 +26,7 @@ export interface Plan {
 
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
-  const model = await modelOf(request, rooms);
+  const model = await chooseModel(request, rooms.identifyCheckpoint);
   const format = findFormat(request.format);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   const { exif, jpeg, icc, background, maxPixels } = request;
@@ -54,6 +54,7 @@ export async function openFor(
   request: ExtractRequest,
   rooms: ExtractRooms,
   model: Model,
+  images: number,
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
@@ -67,6 +68,7 @@ export async function openFor(
   return rooms.openNetwork({
     model: model.name,
     layers: request.topk ? [...layers, "logits"] : layers,
+    alsoLogits: images <= fewImages,
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
@@ -86,16 +88,6 @@ export const keptEndPoints = (network: Network, pool: Pool): KeptEndPoint[] =>
     networkShape: shape,
     shape: storedShape(pooledShape(shape, pool)),
   }));
-
-/** The network asked for by name; `auto` tells it from the checkpoint's variables. */
-async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRooms): Promise<Model> {
-  if (model !== "auto") return findModel(model);
-  if (checkpoint !== undefined) return rooms.identifyCheckpoint(checkpoint);
-  throw new UsageError(
-    "--model auto tells the network from a checkpoint, and there is none.",
-    "Name the file with --checkpoint FILE, or the network with --model NAME.",
-  );
-}
 
 /** How many images are computed at once. */
 export const batchSizeFor = (
@@ -130,7 +122,7 @@ export async function dryRun(
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
   const { model, inputs } = await plan(request, rooms);
-  const network = await openFor(request, rooms, model, notice);
+  const network = await openFor(request, rooms, model, inputs.length, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
     const blank = new Float32Array(sizeOf(network.inputShape));

@@ -1,6 +1,9 @@
 /** The classes that an image is most like, from its logits. */
 import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
+import { imagenetNames } from "../nets/imagenet.ts";
+import { findModel } from "../nets/index.ts";
+import type { Network } from "./network.ts";
 
 export type LabelNames = readonly string[] | undefined;
 
@@ -28,6 +31,14 @@ export function checkLabels(names: LabelNames, classes: number, path = "the file
   );
 }
 
+/**
+ * The names of a network's classes that need no file: ImageNet's, where its logits are theirs. What untrained weights say
+ * has no name.
+ */
+export async function ownNames(network: Network, classes: number): Promise<LabelNames> {
+  return network.weights.kind === "seeded" ? undefined : imagenetNames(findModel(network.model), classes);
+}
+
 export interface Prediction {
   readonly index: number;
   readonly probability: number;
@@ -35,12 +46,16 @@ export interface Prediction {
 }
 
 /** The `count` likeliest classes, the likeliest first; probabilities are the softmax over all, in float64. */
-export function topClasses(logits: Float32Array, count: number, names: LabelNames): Prediction[] {
+export function topClasses(logits: Float32Array, count: number, names?: LabelNames): Prediction[] {
   const peak = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   let total = 0;
   for (const v of logits) total += Math.exp(v - peak);
   return Array.from(logits, (v, index) => ({ index, probability: Math.exp(v - peak) / total }))
     .sort((a, b) => b.probability - a.probability || a.index - b.index)
     .slice(0, count)
-    .map((p) => (names ? { ...p, name: names[p.index] } : p));
+    .map((p) => named(p, names));
 }
+
+/** A prediction with the name of its class, where there are names. */
+export const named = (prediction: Prediction, names: LabelNames): Prediction =>
+  names ? { ...prediction, name: names[prediction.index] } : prediction;

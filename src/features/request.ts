@@ -7,7 +7,8 @@ import type { Pool } from "./numbers.ts";
 import type { WeightWishes } from "./weights.ts";
 
 export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
-  readonly model: string;
+  /** A network's name, or "auto" to have it told from the checkpoint; see `chooseModel` for when it is left out. */
+  readonly model?: string;
   /** The folder of images; the project's own samples when left out and there is no list. */
   readonly dataDir?: string;
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
@@ -58,6 +59,9 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** Decoding workers; one a core when left out. */
   readonly workers?: number;
 }
+
+/** Of so few images the run tells what each shows, where the network says it at next to no cost. */
+export const fewImages = 20;
 
 /** A feature's place in the network's outputs, and its shape as it is kept. */
 export interface KeptEndPoint {

@@ -15,6 +15,7 @@ import type { ImageFacts } from "../images/index.ts";
 import { openAtomic, outputError } from "./atomic.ts";
 import { takeLock } from "./lock.ts";
 import { bytesOf } from "./numbers.ts";
+import type { Prediction } from "./predictions.ts";
 
 /** What is known of one content. */
 export type Known =
@@ -25,6 +26,8 @@ export type Known =
       readonly facts: ImageFacts;
       /** What computed it, where that is not the device that the run was begun on. */
       readonly device?: string;
+      /** The class that it is most like, where that was computed besides. */
+      readonly likeliest?: Prediction;
     }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -39,7 +42,13 @@ export interface Store {
   readonly resumed: number;
   find(hash: string): Known | undefined;
   /** Adds a content's features, one array an end point. They are committed with their shard. */
-  add(hash: string, facts: ImageFacts, features: readonly Float32Array[], device: string): Promise<void>;
+  add(
+    hash: string,
+    facts: ImageFacts,
+    features: readonly Float32Array[],
+    device: string,
+    likeliest?: Prediction,
+  ): Promise<void>;
   addFailure(hash: string, reason: string): void;
   /** Writes what is not on the disk yet. */
   commit(): Promise<void>;
@@ -74,6 +83,7 @@ interface RowRecord {
   readonly hash: string;
   readonly facts: ImageFacts;
   readonly device?: string;
+  readonly likeliest?: Prediction;
 }
 
 interface FailureRecord {
@@ -149,13 +159,7 @@ async function checkSettings({
   );
 }
 
-const rowOf = (shard: number, { row, facts, device }: RowRecord): Known => ({
-  kind: "row",
-  shard,
-  row,
-  facts,
-  ...(device === undefined ? {} : { device }),
-});
+const rowOf = (shard: number, { hash, ...record }: RowRecord): Known => ({ kind: "row", shard, ...record });
 
 /** A shard, or as much of it as there is. */
 interface Shard {
@@ -302,9 +306,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       device: begunOn,
       resumed,
       find: (hash) => known.get(hash),
-      async add(hash, facts, features, device) {
-        const elsewhere = device === begunOn ? {} : { device };
-        const record: RowRecord = { row: count, hash, facts, ...elsewhere };
+      async add(hash, facts, features, device, likeliest) {
+        const record: RowRecord = {
+          row: count,
+          hash,
+          facts,
+          ...(device === begunOn ? {} : { device }),
+          ...(likeliest && { likeliest }),
+        };
         known.set(hash, rowOf(shard, record));
         records.push(record);
         features.forEach((values, i) => void rows[i].set(bytesOf(values), 4 * widths[i] * count));

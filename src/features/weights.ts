@@ -1,9 +1,10 @@
-/** Which weights a run uses. Nothing is ever downloaded here, and untrained weights are never chosen in silence. */
+/** Which network and which weights a run uses. Nothing is downloaded here, and untrained weights are never chosen in silence. */
 import { access } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
-import type { Model } from "../nets/index.ts";
+import { findModel, type Model, usualModel } from "../nets/index.ts";
 import type { WeightOrigin } from "./network.ts";
+import { weightsDirectory } from "./package.ts";
 
 /** The folder, in the one the user works in, where checkpoints are put and looked for. */
 export const checkpointDirectory = "checkpoints";
@@ -23,7 +24,29 @@ export type WeightChoice =
   | { readonly weights: "checkpoint"; readonly checkpoint: string }
   | { readonly weights: "seeded" };
 
-/** @throws UsageError for contradictory wishes, CheckpointError when there are no weights to be had. */
+/**
+ * The network asked for by name. `auto` tells it from the checkpoint, and so does no name beside a checkpoint; with neither
+ * it is the one whose trained weights are included.
+ * @throws UsageError; CheckpointError where the checkpoint's network is not recognised.
+ */
+export async function chooseModel(
+  { model, checkpoint }: { readonly model?: string; readonly checkpoint?: string },
+  identify: (checkpoint: string) => Promise<Model>,
+): Promise<Model> {
+  if (model !== undefined && model !== "auto") return findModel(model);
+  if (checkpoint !== undefined) return identify(checkpoint);
+  if (model === undefined) return findModel(usualModel);
+  throw new UsageError(
+    "--model auto tells the network from a checkpoint, and there is none.",
+    "Name the file with --checkpoint FILE, or the network with --model NAME.",
+  );
+}
+
+/**
+ * The checkpoint that was named; else one that lies in `checkpoints`; else the weights that are included. Untrained ones are
+ * taken where they were asked for, or where only samples are read.
+ * @throws UsageError for contradictory wishes, CheckpointError when there are no weights to be had.
+ */
 export async function chooseWeights(model: Model, wishes: WeightWishes): Promise<WeightChoice> {
   const { checkpoint, weights, samplesOnly, directory = checkpointDirectory } = wishes;
   if (checkpoint !== undefined && weights === "seeded") {
@@ -38,11 +61,14 @@ export async function chooseWeights(model: Model, wishes: WeightWishes): Promise
   for (const { file, checkpoint } of places) {
     if (await exists(file)) return { weights: "checkpoint", checkpoint };
   }
+  if (model.included) {
+    return { weights: "checkpoint", checkpoint: join(weightsDirectory, model.included.checkpoint) };
+  }
   if (samplesOnly && weights === undefined) return { weights: "seeded" };
   throw new CheckpointError(
     `There is no checkpoint for ${model.name}: looked for ${places.map((p) => p.file).join(", ")}.`,
     [
-      model.archive && `Download the published weights with: npm run fetch -- ${model.name}.`,
+      trainedInstead(model),
       "Name a file of your own with --checkpoint FILE.",
       "Or try the pipeline with untrained weights: --weights seeded.",
     ]
@@ -50,6 +76,17 @@ export async function chooseWeights(model: Model, wishes: WeightWishes): Promise
       .join(" "),
   );
 }
+
+/** How to come by trained weights instead of those of a network that has none here, in words. */
+export const trainedInstead = (model: Model): string =>
+  model.included
+    ? `Leave --weights out: trained weights of ${model.name} are included.`
+    : [
+        model.archive && `Download the published weights with: npm run fetch -- ${model.name}.`,
+        `Leave --model out for ${usualModel}, whose trained weights are included.`,
+      ]
+        .filter(Boolean)
+        .join(" ");
 
 /** The published names of a network's checkpoint: the file that shows it is there, and what to open then. */
 function checkpointPlaces(model: Model, directory: string): { file: string; checkpoint: string }[] {

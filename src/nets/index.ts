@@ -6,7 +6,7 @@ import type { NetOptions } from "./layers.ts";
 import { type Model, models } from "./registry.ts";
 
 export type { Model } from "./registry.ts";
-export { models } from "./registry.ts";
+export { models, usualModel } from "./registry.ts";
 
 /** The record of the network called `name`. @throws UsageError with the names that are like it, or all there are. */
 export function findModel(name: string): Model {

@@ -20,6 +20,14 @@ export interface Archive {
   readonly checkpoint: string;
 }
 
+/** Published weights that come with the project. */
+export interface IncludedWeights {
+  /** The checkpoint's name in the folder of weights. */
+  readonly checkpoint: string;
+  /** The hash by which a checkpoint is known to be this one. */
+  readonly sha256: string;
+}
+
 export interface Model {
   readonly name: string;
   /** Height and width of the input in pixels. */
@@ -34,6 +42,7 @@ export interface Model {
   /** Top-1 and top-5 accuracy on ImageNet in percent, as published for the archive. */
   readonly accuracy?: readonly [top1: number, top5: number];
   readonly archive?: Archive;
+  readonly included?: IncludedWeights;
   /**
    * Whether the published file's plain variables are the ones to use although moving averages stand beside them: those of
    * NASNet and PNASNet were made good before publishing.
@@ -42,8 +51,8 @@ export interface Model {
   readonly build: BuildNet;
 }
 
-const published = "http://download.tensorflow.org/models";
-const storage = "https://storage.googleapis.com/download.tensorflow.org/models";
+/** The bucket behind http://download.tensorflow.org, by its address under https. */
+const published = "https://storage.googleapis.com/download.tensorflow.org/models";
 const mobilenetV2Storage = "https://storage.googleapis.com/mobilenet_v2/checkpoints";
 
 /** An archive that holds `<name>.ckpt`. */
@@ -103,6 +112,9 @@ const resnetV2Of = (layers: number, accuracy?: readonly [number, number]): Model
 
 const nasnetMobile = { kind: "imagenet", filters: 32 } as const;
 const nasnetLarge = { kind: "imagenet", filters: 96 } as const;
+
+/** The network that is meant where none is named: its trained weights are included. */
+export const usualModel = "mobilenet_v1";
 
 export const models: readonly Model[] = [
   {
@@ -176,7 +188,13 @@ export const models: readonly Model[] = [
   },
   { ...vggLike, name: "alexnet_v2", featureEndPoint: "alexnet_v2/fc7", build: alexnetV2 },
   { ...vggLike, name: "overfeat", inputSize: 231, featureEndPoint: "overfeat/fc7", build: overfeat },
-  mobilenetV1Of("", 1, [70.9, 89.9]),
+  {
+    ...mobilenetV1Of("", 1, [70.9, 89.9]),
+    included: {
+      checkpoint: "mobilenet_v1_1.0_224.ckpt",
+      sha256: "e7a06bd0f80dcdd3942e23bc3b04336a600ae1c3c88750ba9580b9d008cb94dc",
+    },
+  },
   mobilenetV1Of("_075", 0.75, [68.4, 88.2]),
   mobilenetV1Of("_050", 0.5),
   mobilenetV1Of("_025", 0.25),
@@ -191,7 +209,7 @@ export const models: readonly Model[] = [
     name: "nasnet_mobile",
     featureEndPoint: "global_pool",
     accuracy: [74.0, 91.6],
-    archive: { url: `${storage}/nasnet-a_mobile_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/nasnet-a_mobile_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "nasnet",
@@ -208,7 +226,7 @@ export const models: readonly Model[] = [
     inputSize: 331,
     featureEndPoint: "global_pool",
     accuracy: [82.7, 96.2],
-    archive: { url: `${storage}/nasnet-a_large_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/nasnet-a_large_04_10_2017.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "nasnet",
@@ -239,7 +257,7 @@ export const models: readonly Model[] = [
     name: "pnasnet_mobile",
     featureEndPoint: "global_pool",
     accuracy: [74.2, 91.9],
-    archive: { url: `${storage}/pnasnet-5_mobile_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/pnasnet-5_mobile_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "pnasnet",
@@ -256,7 +274,7 @@ export const models: readonly Model[] = [
     inputSize: 331,
     featureEndPoint: "global_pool",
     accuracy: [82.9, 96.2],
-    archive: { url: `${storage}/pnasnet-5_large_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
+    archive: { url: `${published}/pnasnet-5_large_2017_12_13.tar.gz`, checkpoint: "model.ckpt" },
     plainVariables: true,
     build: nasnet({
       kind: "pnasnet",

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mayHaveGpu } from "../../src/engine/webgpu/hardware.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
@@ -121,6 +122,37 @@ describe.each(["webgpu", "cpu"])("extract on %s", (device) => {
 });
 
 describe("the command line", () => {
+  it.skipIf(mayHaveGpu())("prints nothing but errors with --quiet, whatever drivers there are", () => {
+    const out = join(folder, "quiet.npy");
+    const result = run("extract", "--data-dir", join(folder, "images"), "--out", out, "--quiet");
+    expect(result).toEqual({ status: 0, stdout: `${out}\n`, stderr: "" });
+  });
+
+  it("extracts trained features from anywhere without a network or weights being named", () => {
+    const out = join(folder, "trained.npy");
+    const result = run("extract", "--data-dir", join(folder, "images"), "--device", "cpu", "--out", out);
+    expect(result).toMatchObject({ status: 0, stdout: `${out}\n` });
+    expect(result.stderr).toMatch(
+      /^weights: .*mobilenet_v1_1\.0_224\.ckpt .*trained on ImageNet, as published$/m,
+    );
+    expect(result.stderr).toMatch(/^picture1\.png {2}\S.* \(0\.\d\d\)$/m);
+    expect(JSON.parse(readFileSync(`${out}.json`, "utf8"))).toMatchObject({
+      model: "mobilenet_v1",
+      weights: { trained: true, published: true },
+    });
+    const quiet = run(
+      "extract",
+      "--data-dir",
+      join(folder, "images"),
+      "--device",
+      "cpu",
+      "--out",
+      out,
+      "--quiet",
+    );
+    expect(quiet).toEqual({ status: 0, stdout: `${out}\n`, stderr: "" });
+  });
+
   it("names a file that cannot be decoded, extracts the others, and ends with 3", async () => {
     const images = join(folder, "mixed");
     cpSync(join(folder, "images"), images, { recursive: true });

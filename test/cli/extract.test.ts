@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { main } from "../../src/cli/program.ts";
 import type { ExtractRooms } from "../../src/features/rooms.ts";
 import { fakeRooms, temporaryFolder, writeFiles } from "../features/helpers.ts";
-import { runMain } from "./helpers.ts";
+import { capture, runMain } from "./helpers.ts";
 
 const rooms: { ownRooms: ExtractRooms | undefined } = vi.hoisted(() => ({ ownRooms: undefined }));
 vi.mock("../../src/features/rooms.ts", () => rooms);
@@ -58,12 +59,26 @@ describe("extract", () => {
     expect(existsSync(out)).toBe(true);
   });
 
-  it("says UNTRAINED before and after it computes with seeded weights", async () => {
+  it("says UNTRAINED once, at the end and in colour, and how to come by trained weights", async () => {
     const { args, out } = setting({ "a.png": "1" });
     const { err } = await runMain(...args, "--weights", "seeded");
-    expect(err.match(/^UNTRAINED/gm)).toHaveLength(2);
-    expect(err).toMatch(/^weights: +seeded, UNTRAINED$/m);
+    expect(err.match(/UNTRAINED/g)).toHaveLength(1);
+    expect(err.trimEnd().split("\n").at(-1)).toMatch(
+      /^UNTRAINED weights: .*fetch (-- )?inception_v1\. Leave --model out for mobilenet_v1/,
+    );
     expect(readFileSync(`${out}.json`, "utf8")).toContain("UNTRAINED");
+    const onScreen = capture({ terminal: true, colour: true });
+    await main([...args, "--weights", "seeded", "--overwrite"], onScreen.io);
+    expect(onScreen.err()).toContain("\x1b[1;31mUNTRAINED weights:");
+  });
+
+  it("sums up in at most eight lines, the last with what to do next", async () => {
+    const { args, out } = setting({ "a.png": "1", "b.png": "2" });
+    const { err } = await runMain(...args, "--checkpoint", "mine.ckpt", "--layer", "a", "--layer", "b");
+    const lines = err.slice(err.indexOf("images: ")).trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(8);
+    expect(lines.at(-1)).toMatch(/^next: +.*load/);
+    expect(lines.at(-1)).toContain(out.replace(".npy", ".a.npy"));
   });
 
   it.each<[string, Readonly<Record<string, string>>, string[], number]>([

@@ -3,10 +3,11 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { modelsMarkdown } from "../../src/cli/models.ts";
+import { main } from "../../src/cli/program.ts";
 import { models } from "../../src/nets/index.ts";
 import { temporaryFolder } from "../features/helpers.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
-import { runMain } from "./helpers.ts";
+import { capture, runMain } from "./helpers.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 let variables: Variable[] = [];
@@ -26,6 +27,20 @@ describe("models", () => {
       /^resnet_v1_50 +224 +1000 +25\.6 M +3482 M +global_pool +2048 +vgg +75\.2 \/ 92\.2 /m,
     );
   });
+
+  it.each([60, 80, 100, 200])(
+    "fits into a terminal of %d columns, and says what is left out",
+    async (width) => {
+      const { io, out, err } = capture({ outColumns: width });
+      await main(["models"], io);
+      const lines = out().trimEnd().split("\n");
+      expect(lines).toHaveLength(models.length + 1);
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+      expect(lines[0]).toMatch(/^network .*input .*parameters .*length/);
+      if (width < 160) expect(err()).toMatch(/too narrow for: .*published archive \(--json has all\)/);
+      else expect(err()).toBe("");
+    },
+  );
 
   it("gives the table that README repeats", () => {
     const readme = readFileSync(join(root, "README.md"), "utf8");

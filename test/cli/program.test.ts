@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { abbreviate } from "../../src/cli/load.ts";
+import { main } from "../../src/cli/program.ts";
 import { ExitCode } from "../../src/errors.ts";
 import { findFormat, writeTable } from "../../src/features/formats/index.ts";
 import { bytesOf } from "../../src/features/numbers.ts";
 import { temporaryFolder } from "../features/helpers.ts";
-import { runMain } from "./helpers.ts";
+import { capture, runMain } from "./helpers.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -31,7 +32,7 @@ describe("the command line", () => {
   it("shows the commands, examples and every exit code in its help, and succeeds", async () => {
     const { code, out } = await runMain("--help");
     expect(code).toBe(0);
-    for (const word of ["extract", "load", "fetch", "Examples:", "npm run extract -- --model inception_v1"]) {
+    for (const word of ["extract", "load", "fetch", "Examples:", "slimfeatures extract --data-dir photos"]) {
       expect(out).toContain(word);
     }
     for (const exitCode of Object.values(ExitCode))
@@ -42,6 +43,17 @@ describe("the command line", () => {
     const { code, out } = await runMain(command, "--help");
     expect(code).toBe(0);
     expect(out).toMatch(/Examples?:/);
+  });
+
+  it("shows the ten usual options of extract first, and all the others below them in groups", async () => {
+    const { out } = await runMain("extract", "--help");
+    const [, usual, ...others] = out.split(/^(?=[A-Z].*:$)/m);
+    const optionsOf = (text: string) => text.match(/^ {2}(-h, )?--[\w-]+/gm) ?? [];
+    expect(usual).toMatch(/^The usual ones:\n {2}--model /);
+    expect(optionsOf(usual)).toHaveLength(10);
+    const headings = ["What is read:", "What is computed:", "What is written:", "How it is told:"];
+    expect(others.slice(0, 4).map((text) => text.split("\n")[0])).toEqual(headings);
+    for (const text of others.slice(0, 4)) expect(optionsOf(text).length).toBeGreaterThan(3);
   });
 
   it("tells its version on stdout", async () => {
@@ -55,7 +67,7 @@ describe("the command line", () => {
     ["no command", [], /Usage:/],
     ["an unknown command", ["extrakt"], /Did you mean extract\?/],
     ["an unknown option", ["extract", "--model", "x", "--dat-dir", "y"], /Did you mean --data-dir\?/],
-    ["no network named", ["extract"], /--model/],
+    ["no checkpoint to tell the network from", ["extract", "--model", "auto"], /--checkpoint FILE/],
     ["an unknown format", ["extract", "--model", "inception_v1", "--format", "doc"], /pkl, npy, npz/],
     ["a batch size of nothing", ["extract", "--model", "inception_v1", "--batch-size", "0"], /whole number/],
     [
@@ -75,6 +87,40 @@ describe("the command line", () => {
     expect(err).not.toMatch(/^ +at /m);
     expect(out).toBe("");
     expect(code).toBe(ExitCode.usage);
+  });
+});
+
+describe("options that npm keeps", () => {
+  const runByNpm = async (command: string, args: readonly string[], config: Record<string, string>) => {
+    const { io, err } = capture();
+    const kept = Object.entries(config).map(([name, value]) => [`npm_config_${name}`, value]);
+    const env = {
+      npm_lifecycle_event: command,
+      npm_package_name: "slimfeatures",
+      ...Object.fromEntries(kept),
+    };
+    return { code: await main([command, ...args], io, env), err: err() };
+  };
+
+  it.each([
+    ["extract", ["vgg_16"], { model: "true" }, "--model vgg_16"],
+    ["extract", [], { model: "vgg_16" }, "--model vgg_16"],
+    ["extract", ["photos", "5"], { data_dir: "true", topk: "true" }, "--data-dir <dir> --topk <n>"],
+    ["extract", [], { dry_run: "true" }, "--dry-run"],
+    ["checkpoint", ["ls", "x.ckpt"], { json: "true" }, "--json"],
+  ])("are noticed, not left out in silence: %s %o %o", async (command, args, config, typed) => {
+    const { code, err } = await runByNpm(command, args, config as Record<string, string>);
+    expect(code).toBe(ExitCode.usage);
+    expect(err).toMatch(/^error: npm kept --\S+.* for itself/);
+    expect(err).toContain(`slimfeatures ${command} ${typed}\n`);
+  });
+
+  it("are not missed where npm's own settings are all that is set, or another script was started", async () => {
+    const own = { loglevel: "warn", json: "", yes: "", prefix: "/usr" };
+    expect((await runByNpm("models", [], own)).code).toBe(ExitCode.ok);
+    const { io } = capture();
+    const env = { npm_lifecycle_event: "build", npm_package_name: "mine", npm_config_json: "true" };
+    expect(await main(["models"], io, env)).toBe(ExitCode.ok);
   });
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError, NothingToDoError, OutputError, UsageError } from "../../src/errors.ts";
 import { openAtomic, outputError } from "../../src/features/atomic.ts";
 import { extract } from "../../src/features/extract.ts";
+import { weightsDirectory } from "../../src/features/package.ts";
 import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
 import { Stopped } from "../../src/features/stopped.ts";
 import { inHand } from "../../src/images/index.ts";
@@ -273,6 +274,31 @@ describe("the weights", () => {
     expect(report.files[0].metadata.weights).toMatchObject({ kind: "checkpoint", trained: true, path });
   });
 
+  it("are the included ones of mobilenet_v1, which is meant where no network is named", async () => {
+    const { folder, dataDir, out } = setting();
+    const rooms = fakeRooms(folder);
+    const unnamed = requestFor(dataDir, { out, model: undefined, weights: undefined });
+    await extract(unnamed, rooms);
+    const checkpoint = join(weightsDirectory, "mobilenet_v1_1.0_224.ckpt");
+    expect(rooms.opened).toMatchObject([{ model: "mobilenet_v1", weights: "checkpoint", checkpoint }]);
+
+    writeFiles(folder, { "checkpoints/mobilenet_v1_1.0_224.tgz": "" });
+    await extract({ ...unnamed, overwrite: true }, rooms);
+    expect(rooms.opened[1]).toMatchObject({
+      checkpoint: join(folder, "checkpoints/mobilenet_v1_1.0_224.tgz"),
+    });
+
+    await extract({ ...unnamed, overwrite: true, weights: "seeded" }, rooms);
+    expect(rooms.opened[2]).toMatchObject({ model: "mobilenet_v1", weights: "seeded" });
+  });
+
+  it("tell the network where a checkpoint is named and no network", async () => {
+    const { folder, dataDir, out } = setting();
+    const rooms = fakeRooms(folder);
+    await extract(requestFor(dataDir, { out, model: undefined, weights: undefined, checkpoint: "x" }), rooms);
+    expect(rooms.opened).toMatchObject([{ model: "inception_v2", checkpoint: "x" }]);
+  });
+
   it("are those of --checkpoint before any that are found", async () => {
     const { folder, dataDir, out } = setting();
     writeFiles(folder, { "checkpoints/inception_v1.ckpt": "" });
@@ -301,7 +327,12 @@ describe("the weights", () => {
     const error = await extract(requestFor(dataDir, { out, weights: undefined }), rooms).catch((e) => e);
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toContain(archive);
-    for (const choice of ["npm run fetch -- inception_v1", "--checkpoint FILE", "--weights seeded"]) {
+    for (const choice of [
+      "npx slimfeatures fetch inception_v1",
+      "Leave --model out for mobilenet_v1",
+      "--checkpoint FILE",
+      "--weights seeded",
+    ]) {
       expect(error.hint).toContain(choice);
     }
   });

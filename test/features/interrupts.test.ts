@@ -35,7 +35,7 @@ describe.each(["cpu", "webgpu"] as const)("a run on %s", (device) => {
       model: "inception_v3",
       args: ["--batch-size", "24"],
     });
-    await run.says("UNTRAINED");
+    await run.says("computing");
     await sleep(2000);
     run.child.kill("SIGINT");
     await run.says("Stopping");
@@ -51,7 +51,7 @@ describe.each(["cpu", "webgpu"] as const)("a run on %s", (device) => {
 
   it("suspended and resumed gives the same bytes", async () => {
     const run = small(`${device}-suspended.npy`, device);
-    await run.says("UNTRAINED");
+    await run.says("computing");
     for (let i = 0; i < 2; i++) {
       run.child.kill("SIGSTOP");
       await sleep(700);

@@ -43,7 +43,7 @@ async function run({ input, filter, build }: Case, device: Device, weights: Floa
 }
 
 describe("weights in half precision", async () => {
-  const known = await openWebGpu({ halfWeights: true }).catch((error) => {
+  const known = await openWebGpu({ limits: { halfWeights: true } }).catch((error) => {
     if (error instanceof DeviceError && /shader-f16|No WebGPU/.test(error.message)) return undefined;
     throw error;
   });

@@ -81,12 +81,12 @@ describe("products of small matrices", () => {
     let cpu: Device;
     beforeAll(async () => {
       cpu = openCpu();
-      device = await openWebGpu({ ...chip, maxBindingBytes: 2 ** 27, workgroupBytes: 32768 }).catch(
-        (error) => {
-          console.warn(`Not tested: ${error.message}`);
-          return undefined;
-        },
-      );
+      device = await openWebGpu({
+        limits: { ...chip, maxBindingBytes: 2 ** 27, workgroupBytes: 32768 },
+      }).catch((error) => {
+        console.warn(`Not tested: ${error.message}`);
+        return undefined;
+      });
       const own = GPUDevice.prototype.createShaderModule;
       vi.spyOn(GPUDevice.prototype, "createShaderModule").mockImplementation(function (
         this: GPUDevice,

@@ -43,7 +43,7 @@ describe.each([true, false])(
   (roundsFreely) => {
     let device: WebGpuDevice | undefined;
     beforeAll(async () => {
-      device = await openWebGpu({ hardware: true, roundsFreely });
+      device = await openWebGpu({ limits: { hardware: true, roundsFreely } });
     });
     afterAll(async () => {
       await device?.close();

@@ -381,7 +381,7 @@ describe("weights over the binding limit", () => {
     const c: Case = { name: "chunks", input: [2, 5, 5, 12], build: conv([3, 3, 12, 61], 1, "SAME") };
     const truth = await run(c, plainCpu, { variant: "reference" });
     // A panel of 8 channels is 3456 bytes here, so a chunk holds three of the eight panels.
-    const device = await openWebGpu({ maxBindingBytes: 13_000 });
+    const device = await openWebGpu({ limits: { maxBindingBytes: 13_000 } });
     try {
       const ours = await run(c, device, { variant: "tiled", sentinels: true });
       expect(relativeError(ours, truth, maxAbs(truth))).toBeLessThanOrEqual(2e-6);

@@ -45,7 +45,7 @@ describe("the names of end points", () => {
     expect(refusal("inception_v3", "Mixed_7x")).toMatch(
       /no end point called "Mixed_7x".*Did you mean Mixed_7/,
     );
-    expect(refusal("inception_v3", "zzzzzzzz")).toContain("npm run layers -- inception_v3");
+    expect(refusal("inception_v3", "zzzzzzzz")).toContain("npx slimfeatures layers inception_v3");
   });
 });
 

@@ -81,7 +81,7 @@ export function faultyDevices(faults: readonly Fault[], limits: Partial<Caps> = 
   async function openGpu(): Promise<Device> {
     const kind = strikes("open", 0);
     if (kind !== undefined && kind !== "lost" && kind !== "nan") throw thrown[kind]();
-    const device = await openWebGpu(limits);
+    const device = await openWebGpu({ limits });
     if (kind === "lost") device.lose();
     return {
       ...device,

@@ -87,7 +87,7 @@ export async function prepareProcesses(folder: string): Promise<Processes> {
       const [signal, code] = pick(random, [["SIGTERM", 143] as const, ["SIGINT", 130] as const]);
       const out = join(folder, "f.npy");
       const run = start(out, device);
-      await run.says("UNTRAINED");
+      await run.says("computing");
       await moment(random, device);
       if (run.child.kill(signal)) figures.signals++;
       if (random() < 0.5) {

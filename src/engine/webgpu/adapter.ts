@@ -1,6 +1,7 @@
 /** Finding an adapter and opening a device. The only file that imports `webgpu` (Dawn). */
 import { DeviceError } from "../../errors.ts";
 import type { Caps } from "../../kernels/op.ts";
+import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "./hardware.ts";
 
 export interface OpenAdapter {
   readonly device: GPUDevice;
@@ -19,17 +20,22 @@ const exactClock = "disable-dawn-features=timestamp_quantization";
 /** Dawn holds half precision back on NVIDIA, and small matrices everywhere, unless it is asked by name. */
 const halfToggles = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia";
 
+/** Which adapters are looked for: all, or only those that are no software; then, nothing is printed by others. */
+export type Among = "all" | "hardware";
+
 /**
- * Dawn's entries by their toggles, each one for the whole process and never dropped: work that is pending when a device is
- * destroyed (a mapping, a kernel that still compiles) is looked after through it, and the process crashes where it was
- * collected before.
+ * Dawn's entries, one for each choice of adapters and features in the whole process and never dropped: work that is pending when a device is destroyed (a
+ * mapping, a kernel that still compiles) is looked after through them, and the process crashes where they were collected.
  */
 const entries = new Map<string, GPU>();
 
-const noAdapter = new DeviceError(
-  "No WebGPU adapter was found on this machine.",
-  "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
-);
+const noAdapter = (among: Among) =>
+  new DeviceError(
+    among === "hardware"
+      ? "No GPU was found on this machine."
+      : "No WebGPU adapter was found on this machine.",
+    "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
+  );
 
 /** Limits that a kernel or a large weight may want as far as the adapter goes. */
 const wantedLimits = [
@@ -68,7 +74,8 @@ function multipliesMatrices({ features, info }: GPUAdapter): boolean {
  * @throws DeviceError when there is no adapter, it refuses a device, or does not know half precision where weights shall
  * be kept in it.
  */
-export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
+export async function openAdapter(halfWeights = false, among: Among = "all"): Promise<OpenAdapter> {
+  if (among === "hardware" && !mayHaveGpu()) throw noAdapter(among);
   const { create, globals } = await import("webgpu").catch((cause: unknown) => {
     throw new DeviceError(
       "The WebGPU library does not load on this machine.",
@@ -78,10 +85,13 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
   });
   Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
   const toggles = halfWeights ? [exactClock, halfToggles] : [exactClock];
-  const gpu = entries.get(toggles.join()) ?? create(toggles);
-  entries.set(toggles.join(), gpu);
-  let adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw noAdapter;
+  const kind = [among, ...toggles].join();
+  const gpu = entries.get(kind) ?? create(toggles);
+  entries.set(kind, gpu);
+  // The drivers are loaded in this call, before it gives its promise.
+  const ask = () => gpu.requestAdapter({ powerPreference: "high-performance" });
+  let adapter = await (among === "hardware" ? withoutSoftwareDrivers(ask) : ask());
+  if (!adapter) throw noAdapter(among);
   const { features, limits, info } = adapter;
   const timestamps = features.has("timestamp-query");
   const subgroups = features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
@@ -112,7 +122,7 @@ export async function openAdapter(halfWeights = false): Promise<OpenAdapter> {
   const own = info.description || info.device || info.vendor || "unknown adapter";
   // A device's name stands for the bits that it gives.
   const name = halfWeights ? `${own}, weights in half precision` : own;
-  const software = /llvmpipe|lavapipe|swiftshader/i.test(`${name} ${info.device} ${info.architecture}`);
+  const software = playsGpu(`${name} ${info.device} ${info.architecture}`);
   return {
     device,
     name,

@@ -9,7 +9,7 @@ import { type Tuning, tunedFor, tuningMark } from "../tuning.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
-import { openAdapter } from "./adapter.ts";
+import { type Among, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
@@ -93,21 +93,29 @@ function halvesOf(values: Float32Array, weight: string): Uint16Array {
 const bindingsOf = (kernel: GpuKernel, reads: readonly Place[]): readonly Binding[] =>
   reads.map((place) => (typeof place === "number" && kernel.packing?.[place]?.texels ? "texture" : "buffer"));
 
+export interface WebGpuWishes {
+  /** What the adapter is taken to have instead of what it has, for tests; half precision is asked of it. */
+  readonly limits?: Partial<Caps>;
+  readonly among?: Among;
+  /** What was measured on an adapter of this name. */
+  readonly tuningOf?: (adapter: string) => Promise<Tuning | undefined>;
+}
+
 /**
- * Opens the preferred WebGPU adapter. `limits` make it pretend to be a smaller one, for tests; `tuningOf` gives what was
- * measured on an adapter of this name.
+ * Opens the preferred WebGPU adapter, of all or of those that are no software.
  * @throws DeviceError when there is none.
  */
-export async function openWebGpu(
-  limits: Partial<Caps> = {},
-  tuningOf: (adapter: string) => Promise<Tuning | undefined> = async () => undefined,
-): Promise<WebGpuDevice> {
-  const opened = await openAdapter(limits.halfWeights);
+export async function openWebGpu({
+  limits = {},
+  among = "all",
+  tuningOf,
+}: WebGpuWishes = {}): Promise<WebGpuDevice> {
+  const opened = await openAdapter(limits.halfWeights, among);
   const caps = { ...opened.caps, ...limits };
   const kernels =
     caps.hardware === opened.caps.hardware ? "" : `, kernels of ${caps.hardware ? "hardware" : "software"}`;
   const own = `${opened.name}${kernels}`;
-  const tuning = await tuningOf(own);
+  const tuning = await tuningOf?.(own);
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);

@@ -1,0 +1,33 @@
+/** What npm keeps of a command line: `npm run extract --model vgg_16` starts `extract vgg_16`, and the option is npm's. */
+import type { Command, Option } from "commander";
+import { UsageError } from "../errors.ts";
+import { toolName } from "../features/package.ts";
+
+const optionsOf = (command: Command): readonly Option[] => [
+  ...command.options.filter((option) => !option.hidden),
+  ...command.commands.flatMap(optionsOf),
+];
+
+/**
+ * @throws UsageError where npm took options of the command for its own, which would run it without them. npm tells its
+ * scripts of them in the environment.
+ */
+export function refuseKeptByNpm(program: Command, args: readonly string[], env: NodeJS.ProcessEnv): void {
+  const command = program.commands.find((c) => c.name() === env.npm_lifecycle_event);
+  if (!command || command.name() !== args[0] || env.npm_package_name !== toolName) return;
+  const kept = optionsOf(command).flatMap((option) => {
+    const value = env[`npm_config_${option.long?.slice(2).replaceAll("-", "_")}`];
+    return value ? [{ option, value }] : [];
+  });
+  if (kept.length === 0) return;
+  const left = args.slice(1);
+  const typed = kept.map(({ option, value }) => {
+    if (!option.required) return option.long;
+    if (value !== "true") return `${option.long} ${value}`;
+    return kept.length === 1 && left.length === 1 ? `${option.long} ${left[0]}` : option.flags;
+  });
+  throw new UsageError(
+    `npm kept ${kept.map(({ option }) => option.long).join(", ")} for itself: options before -- are npm's.`,
+    `Put -- before them: npm run ${command.name()} -- ${typed.join(" ")}`,
+  );
+}
