@@ -1,8 +1,9 @@
 /** `npm run bench`: every layer of a network with its kernel, shape, multiply-adds, time and speed, and its start. */
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type DeviceName, openDevice } from "../src/engine/devices.ts";
+import type { DeviceName } from "../src/engine/devices.ts";
 import { ExitCode, UserError } from "../src/errors.ts";
+import { openTuned } from "../src/features/tuned.ts";
 import { findModel } from "../src/nets/index.ts";
 import { type BenchResult, benchLayers } from "./layers.ts";
 import { microKernelGflops } from "./micro-kernel.ts";
@@ -43,7 +44,7 @@ async function bench(options: Options): Promise<void> {
   const model = findModel(options.model);
   // Read first: a wrong path should not cost a run.
   const earlier = options.compare ? await readResult<BenchResult>(options.compare, "layers") : undefined;
-  const device = await openDevice(options.device, {
+  const device = await openTuned(options.device, {
     notice: (sentence) => console.error(sentence),
     threads: options.threads,
   });

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
 import { requireOwn } from "../bundle.mjs";
 import { compile } from "../engine/compile.ts";
-import { openDevice } from "../engine/devices.ts";
 import { variablesOf } from "../engine/graph.ts";
 import { ExitCode } from "../errors.ts";
 import { toolName, toolVersion } from "../features/package.ts";
+import { openTuned } from "../features/tuned.ts";
 import { buildNetwork, findModel } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
 import type { AddCommand } from "./command.ts";
@@ -16,6 +16,8 @@ interface Checked {
   readonly backend: string;
   readonly adapter?: string;
   readonly caps?: object;
+  /** Layers whose kernels were measured on it. */
+  readonly tunedLayers?: number;
   /** Milliseconds of one image of mobilenet_v1_025, the best of three. */
   readonly milliseconds?: number;
   readonly error?: string;
@@ -24,7 +26,7 @@ interface Checked {
 /** Opens a device and computes one small network on it. */
 async function check(backend: "webgpu" | "cpu"): Promise<Checked> {
   try {
-    const device = await openDevice(backend);
+    const device = await openTuned(backend);
     try {
       const model = findModel("mobilenet_v1_025");
       const graph = buildNetwork(model, 1);
@@ -40,11 +42,12 @@ async function check(backend: "webgpu" | "cpu"): Promise<Checked> {
         times.push(performance.now() - began);
       }
       session.close();
-      const { adapter, caps } = device;
+      const { adapter, caps, tuning } = device;
       return {
         backend,
         adapter,
         caps: backend === "webgpu" ? caps : undefined,
+        tunedLayers: tuning && Object.keys(tuning.tiles).length,
         milliseconds: Math.min(...times),
       };
     } finally {
@@ -96,6 +99,12 @@ export const addDoctor: AddCommand = (program, io, exit) => {
           const speed =
             d.milliseconds === undefined ? "" : `, mobilenet_v1_025 in ${d.milliseconds.toFixed(1)} ms`;
           await io.out(`${d.backend}: ${d.error ?? `${d.adapter}${speed}`}\n`);
+          if (d.backend === "webgpu" && !d.error) {
+            const told = d.tunedLayers
+              ? `${d.tunedLayers} layers were measured`
+              : "nothing was measured; see npm run tune";
+            await io.out(`  kernels: ${told}\n`);
+          }
           for (const [limit, value] of Object.entries(d.caps ?? {})) await io.out(`  ${limit}: ${value}\n`);
         }
       }

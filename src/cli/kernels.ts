@@ -2,13 +2,14 @@
 import { Option } from "commander";
 import { type KernelChoice, kernelChoices } from "../engine/choices.ts";
 import { compile } from "../engine/compile.ts";
-import { openDevice } from "../engine/devices.ts";
+import { openTuned } from "../features/tuned.ts";
 import { buildNetwork, findModel } from "../nets/index.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
-import { type Column, grouped, textTable } from "./table.ts";
+import { wholeNumber } from "./numbers.ts";
+import { type Column, textTable } from "./table.ts";
 
-const megas = (work: number | undefined) => (work === undefined ? "" : grouped(Math.round(work / 1e6)));
+const megas = (work: number | undefined) => (work === undefined ? "" : (work / 1e6).toFixed(3));
 
 const columns: readonly Column<KernelChoice>[] = [
   { title: "layer", cell: ({ step }) => step.scope },
@@ -16,7 +17,11 @@ const columns: readonly Column<KernelChoice>[] = [
   { title: "output", right: true, cell: ({ step }) => formatShape(step.shape) },
   { title: "kernel", cell: ({ name }) => name },
   { title: "tile", cell: ({ tile }) => tile ?? "" },
-  { title: "M instructions", right: true, cell: ({ work }) => megas(work) },
+  {
+    title: "chosen by",
+    cell: ({ measured, work }) => (measured ? "measurement" : work === undefined ? "" : "estimate"),
+  },
+  { title: "M work", right: true, cell: ({ work }) => megas(work) },
   {
     title: "fit too",
     cell: ({ others }) =>
@@ -26,6 +31,7 @@ const columns: readonly Column<KernelChoice>[] = [
 
 interface Flags {
   readonly device: "webgpu" | "cpu";
+  readonly batch: number;
   readonly json?: boolean;
 }
 
@@ -37,22 +43,24 @@ export const addKernels: AddCommand = (program, io) => {
     .addOption(
       new Option("--device <device>", "what would compute").choices(["webgpu", "cpu"]).default("webgpu"),
     )
+    .option("--batch <n>", "images computed at once, by which tiles are chosen", wholeNumber(4096), 1)
     .option("--json", "as JSON")
     .addHelpText(
       "after",
       `
-The kernel of least estimated work is taken, by the sizes of one image, so that a feature's bits do not depend on the
-batch; where an operation's kernels give no estimate, the first that fits. The ideas behind them stand below the table.
+The kernel of least estimated work is taken, whatever the batch, so that a feature's bits do not depend on it; where
+an operation's kernels give no estimate, the first that fits. Work counts instructions, or nanoseconds on a GPU, where
+"npm run tune" measures instead of estimating. The ideas behind the kernels stand below the table.
 
 Example:
   npm run kernels -- inception_v1 --device cpu`,
     )
-    .action(async (name: string, { device: backend, json }: Flags) => {
+    .action(async (name: string, { device: backend, batch, json }: Flags) => {
       const model = findModel(name);
-      const network = compile(buildNetwork(model, 1), [model.featureEndPoint]);
-      const device = await openDevice(backend);
+      const network = compile(buildNetwork(model, batch), [model.featureEndPoint]);
+      const device = await openTuned(backend);
       try {
-        const choices = kernelChoices(network, backend, device.caps);
+        const choices = kernelChoices(network, backend, device.caps, device.tuning);
         if (json) {
           const records = choices.map(({ step: { scope, op, shape }, ...rest }) => ({
             layer: scope,

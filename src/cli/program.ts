@@ -17,6 +17,7 @@ import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 
 const commands: readonly AddCommand[] = [
@@ -28,6 +29,7 @@ const commands: readonly AddCommand[] = [
   addLoad,
   addFiles,
   addFetch,
+  addTune,
   addVerify,
   addDoctor,
   addCompletion,

@@ -1,6 +1,7 @@
 /** The one interface behind which programs run. */
 import type { Caps } from "../kernels/op.ts";
 import type { Program, Step } from "./program.ts";
+import type { Tuning } from "./tuning.ts";
 import type { Values } from "./values.ts";
 import type { WeightSource } from "./weights.ts";
 
@@ -53,6 +54,8 @@ export interface Device {
   /** Where step timings come from. */
   readonly clock: string;
   readonly caps: Caps;
+  /** What was measured on it, where it goes by that. */
+  readonly tuning?: Tuning;
   /** Bytes of the weights kept by this device. */
   readonly weightBytes: number;
   /**

@@ -1,7 +1,7 @@
 /** A network ready to run: graph, weights and device behind one small face. */
 import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
 import { compile } from "../engine/compile.ts";
-import { type DeviceName, openDevice } from "../engine/devices.ts";
+import type { DeviceName, openDevice } from "../engine/devices.ts";
 import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
@@ -16,6 +16,7 @@ import { type Shape, sizeOf } from "../tensor.ts";
 import { logitsBeside } from "./logits-beside.ts";
 import type { Precision } from "./numbers.ts";
 import { type Computed, largestBatch, openRunner, type Runner } from "./recovery.ts";
+import { openTuned } from "./tuned.ts";
 
 /** Where the weights came from. Untrained weights are called so wherever they are used. */
 export type WeightOrigin =
@@ -247,7 +248,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const open = (half: boolean) =>
       openRunner({
         device: options.device,
-        openDevice: options.openDevice ?? openDevice,
+        openDevice: options.openDevice ?? openTuned,
         source: loaded.source,
         programOf,
         notice,

@@ -1,13 +1,14 @@
 /** Our own engine, as the extractor drives it. */
 import { compile } from "../../../src/engine/compile.ts";
 import { gpuClock } from "../../../src/engine/device.ts";
-import { type DeviceName, openDevice } from "../../../src/engine/devices.ts";
+import type { DeviceName } from "../../../src/engine/devices.ts";
+import { openTuned } from "../../../src/features/tuned.ts";
 import type { OpenEngine } from "../workload.ts";
 
 const open =
   (name: DeviceName): OpenEngine =>
   async (work) => {
-    const device = await openDevice(name);
+    const device = await openTuned(name);
     const session = await device.load(compile(work.graph, [work.endPoint]), work.weights);
     return {
       about: `${device.backend}, ${device.adapter}`,

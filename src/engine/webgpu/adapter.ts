@@ -6,6 +6,8 @@ import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "./hardware.ts";
 export interface OpenAdapter {
   readonly device: GPUDevice;
   readonly name: string;
+  /** The name with all that the adapter tells of its chip and driver. */
+  readonly identity: string;
   /** Whether it is a processor that plays a GPU (lavapipe, SwiftShader). */
   readonly software: boolean;
   readonly caps: Caps;
@@ -123,9 +125,14 @@ export async function openAdapter(halfWeights = false, among: Among = "all"): Pr
   // A device's name stands for the bits that it gives.
   const name = halfWeights ? `${own}, weights in half precision` : own;
   const software = playsGpu(`${name} ${info.device} ${info.architecture}`);
+  const half = halfWeights ? "half precision" : "";
+  const identity = [info.vendor, info.architecture, info.device, info.description, half]
+    .filter(Boolean)
+    .join(", ");
   return {
     device,
     name,
+    identity,
     software,
     caps: {
       maxBindingBytes: Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize),

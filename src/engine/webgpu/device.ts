@@ -15,9 +15,8 @@ import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
 
 export interface WebGpuDevice extends Device {
-  /** The adapter's name without what was measured on it. */
-  readonly untuned: string;
-  readonly tuning: Tuning | undefined;
+  /** The adapter's chip and driver, by which measurements are kept. */
+  readonly identity: string;
   /** Destroys the device behind our back, as a driver's reset would; for tests. */
   lose(): void;
 }
@@ -115,7 +114,8 @@ export async function openWebGpu({
   const kernels =
     caps.hardware === opened.caps.hardware ? "" : `, kernels of ${caps.hardware ? "hardware" : "software"}`;
   const own = `${opened.name}${kernels}`;
-  const tuning = await tuningOf?.(own);
+  const identity = `${opened.identity}${kernels}`;
+  const tuning = await tuningOf?.(identity);
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
@@ -142,7 +142,7 @@ export async function openWebGpu({
     backend: "webgpu",
     // A device's name stands for the bits that it gives.
     adapter: tuning ? `${own}, tuned ${tuningMark(tuning)}` : own,
-    untuned: own,
+    identity,
     tuning,
     software: opened.software,
     lose: () => opened.device.destroy(),
