@@ -24,7 +24,7 @@ describe("threads", () => {
     ["mobilenet_v2_035", 96, "global_pool"],
     ["resnet_v2_50", 65, "global_pool"],
   ] as const) {
-    it(`give ${name} the same bits, whether they are 1, 2 or 5, at batch 1 and 7`, async () => {
+    it(`give ${name} the same bits, whether they are 1, 2, 5 or 16, at batch 1 and 7`, async () => {
       const model = findModel(name);
       const pixels = imageSize * imageSize * 3;
       const images = seededUnits("images", 7 * pixels);
@@ -44,7 +44,7 @@ describe("threads", () => {
       const alone = await features(1);
       expect(Math.max(...alone[7])).toBeGreaterThan(0.01);
       expect(alone[1]).toEqual(alone[7].slice(0, alone[1].length));
-      for (const threads of [2, 5]) expect(await features(threads)).toEqual(alone);
+      for (const threads of [2, 5, 16]) expect(await features(threads)).toEqual(alone);
     });
   }
 
@@ -65,7 +65,7 @@ describe("threads", () => {
   it("end a run with an error when one of them fails", async () => {
     const pool = openPool(createHeap(), 3);
     const trap = func("trap", 3, () => [{ run: 0x00 }]); // unreachable
-    const session = pool.open([{ code: trap, params: 0, tasks: 8, scratchBytes: 0 }]);
+    const session = pool.open([{ code: trap, params: 0, tasks: 8, scratchBytes: 0, after: [] }]);
     await pool.ready();
     await expect(pool.alone(() => session.run())).rejects.toThrow(/unreachable|a thread of the CPU failed/);
     expect(() => pool.alone(() => session.run())).toThrow(DeviceError);
@@ -81,13 +81,14 @@ describe("threads", () => {
     ]);
     let sum = 0;
     const session = pool.open([
-      { code: write, params: from.address, tasks: 1000, scratchBytes: 0 },
+      { code: write, params: from.address, tasks: 1000, scratchBytes: 0, after: [] },
       {
+        after: [0],
         alone() {
           sum = heap.words(from).reduce((a, b) => a + b, 0);
         },
       },
-      { code: write, params: to.address, tasks: 1000, scratchBytes: 0 },
+      { code: write, params: to.address, tasks: 1000, scratchBytes: 0, after: [1] },
     ]);
     await pool.ready();
     for (let i = 0; i < 20; i++) {

@@ -5,14 +5,14 @@ import { opOf } from "../../kernels/index.ts";
 import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
-import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
 import { type Block, createHeap, type Heap } from "./heap.ts";
-import { openPool, type Pool, type PoolStep } from "./pool.ts";
+import { openPool, type Pool, type PoolStep, type PoolWork } from "./pool.ts";
+import { scheduleOf } from "./schedule.ts";
 
 const caps: Caps = {
   maxBindingBytes: Number.POSITIVE_INFINITY,
@@ -44,7 +44,7 @@ function putInPlace(values: Float32Array, joint: Float32Array, channels: number,
 }
 
 /** The operation's reference loop on the main thread, for what has no kernel of its own. */
-function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolStep {
+function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolWork {
   const { scale, bias, residual, placement } = step.epilogue;
   const own = operands.length - Number(scale) - Number(bias) - Number(residual);
   const channels = step.shape.at(-1) ?? 1;
@@ -118,10 +118,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
     ({ block }) => opened?.heap.give(block),
   );
 
-  const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
-    checkWeights(program, source);
+  const load: Device["load"] = async (given: Program, source, options = {}): Promise<Session> => {
+    checkWeights(given, source);
     const { heap, pool } = open();
-    const plan = planMemory(program);
+    const { program, placeOf, plan, after } = scheduleOf(given);
     const guard = options.sentinels ? guardFloats : 0;
     const taken: Block[] = [];
     const take = (bytes: number, what: string): Block => {
@@ -144,20 +144,20 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       const slotFloats = (i: number) => heap.floats(slots[i], plan.slots[i] + guard);
       const steps: PoolStep[] = [];
       const facts: Omit<StepTiming, "milliseconds">[] = [];
-      for (const step of program.steps) {
+      for (const [i, step] of program.steps.entries()) {
         const { variant, kernel } = kernelOf(step, options.variant);
         const operands = await operandsOf(step, kernel, { heap, weights, source, valueAt });
         const out = valueAt(step.output);
         facts.push({ step, variant, tile: kernel?.tile, macs: kernel?.macs });
         if (!kernel) {
-          steps.push(referenceStep(step, operands, out, heap));
+          steps.push({ ...referenceStep(step, operands, out, heap), after: after[i] });
           continue;
         }
         const record = [out.address, ...operands.map((o) => o.address), ...kernel.numbers];
         const params = take(4 * record.length, "a layer's parameters");
         heap.words(params).set(record);
         const { code, tasks, scratchBytes } = kernel;
-        steps.push({ code, tasks, scratchBytes, params: params.address });
+        steps.push({ code, tasks, scratchBytes, params: params.address, after: after[i] });
       }
       const session = pool.open(steps);
       await pool.ready();
@@ -182,7 +182,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
             write(inputs);
             const times: number[] = [];
             await session.run(times);
-            return facts.map((fact, i): StepTiming => ({ ...fact, milliseconds: times[i] }));
+            const timings: StepTiming[] = [];
+            for (const [i, fact] of facts.entries())
+              timings[placeOf[i]] = { ...fact, milliseconds: times[i] };
+            return timings;
           }),
         close() {
           session.close();
