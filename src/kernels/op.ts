@@ -21,6 +21,8 @@ export interface Caps {
   readonly roundsFreely: boolean;
   /** Whether weights that are laid out for a kernel are kept in half precision; sums stay float32. */
   readonly halfWeights: boolean;
+  /** Threads that a CPU kernel's tasks are for; it changes no bit. One where left out. */
+  readonly threads?: number;
 }
 
 export type Activation = "none" | "relu" | "relu6";

@@ -14,23 +14,30 @@ import { type Block, createHeap, type Heap } from "./heap.ts";
 import { openPool, type Pool, type PoolStep, type PoolWork } from "./pool.ts";
 import { scheduleOf } from "./schedule.ts";
 
-const caps: Caps = {
+const capsOf = (threads: number): Caps => ({
   maxBindingBytes: Number.POSITIVE_INFINITY,
   maxWorkgroupSize: 1,
   maxWorkgroupsPerDimension: 1,
   subgroupSize: 0,
   roundsFreely: true,
   halfWeights: false,
-};
+  threads,
+});
 
 export interface CpuOptions {
   /** Threads that compute, the main one among them; one a core when left out. */
   readonly threads?: number;
+  /** Threads that the layers are cut into tasks for; those that compute when left out. For the bench. */
+  readonly sharesFor?: number;
   /** Bytes of memory at most, for tests. */
   readonly limit?: number;
 }
 
-function kernelOf(step: Step, forced: string | undefined): { variant: string; kernel?: CpuKernel } {
+function kernelOf(
+  step: Step,
+  caps: Caps,
+  forced: string | undefined,
+): { variant: string; kernel?: CpuKernel } {
   const op = opOf(step.op);
   const variant = chooseVariant(forced === "reference" ? [] : op.cpu, step.geometry, caps, forced);
   if (!variant) return { variant: "reference" };
@@ -104,7 +111,12 @@ interface Opened {
 }
 
 /** The processor of this machine; always there. */
-export function openCpu({ threads = availableParallelism(), limit }: CpuOptions = {}): Device {
+export function openCpu({
+  threads = availableParallelism(),
+  sharesFor = threads,
+  limit,
+}: CpuOptions = {}): Device {
+  const caps = capsOf(sharesFor);
   let opened: Opened | undefined;
   const open = (): Opened => {
     if (!opened) {
@@ -145,10 +157,17 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       const steps: PoolStep[] = [];
       const facts: Omit<StepTiming, "milliseconds">[] = [];
       for (const [i, step] of program.steps.entries()) {
-        const { variant, kernel } = kernelOf(step, options.variant);
+        const { variant, kernel } = kernelOf(step, caps, options.variant);
         const operands = await operandsOf(step, kernel, { heap, weights, source, valueAt });
         const out = valueAt(step.output);
-        facts.push({ step, variant, tile: kernel?.tile, macs: kernel?.macs });
+        facts.push({
+          step,
+          variant,
+          tile: kernel?.tile,
+          macs: kernel?.macs,
+          tasks: kernel?.tasks ?? 1,
+          order: { place: i, after: after[i] },
+        });
         if (!kernel) {
           steps.push({ ...referenceStep(step, operands, out, heap), after: after[i] });
           continue;

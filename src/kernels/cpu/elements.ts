@@ -17,9 +17,10 @@ import {
   shiftLeft,
   store,
 } from "../../wasm/code.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { storeFinished } from "./epilogue.ts";
 import { after, type BakedEpilogue, bakedOf, epilogueFields, fieldsOf, once, placeOf } from "./params.ts";
+import { bestShare, evenParts } from "./shares.ts";
 
 const numbers = ["rows", "taskRows", "outC", "outStride", "outOffset"] as const;
 
@@ -100,7 +101,10 @@ const codeOf = (baked: Baked, { prepare = (v) => v, value }: ElementWork) => {
   });
 };
 
-const taskValues = 65_536;
+/** Values of a task at most. */
+const mostValues = 65_536;
+/** What is done for a value, and for a task, in multiply-adds of a convolution. */
+const workOf = { value: 8, task: 4000 } as const;
 
 /**
  * A kernel for values of `count` in rows of `channels`. `work` depends on nothing but `name`, under which its code is kept.
@@ -109,11 +113,21 @@ export function elementKernel(
   name: string,
   operands: ElementOperands,
   work: ElementWork,
-): (g: { readonly count: number; readonly channels: number }, e: Epilogue) => CpuKernel {
+): (g: { readonly count: number; readonly channels: number }, e: Epilogue, caps: Caps) => CpuKernel {
   const code = once((epilogue: BakedEpilogue) => codeOf({ name, ...operands, epilogue }, work));
-  return (g, e) => {
+  return (g, e, { threads = 1 }) => {
     const rows = g.count / g.channels;
-    const taskRows = Math.max(1, Math.floor(taskValues / g.channels));
+    // What is prepared from the vectors is prepared in each task.
+    const ofTask = workOf.task + workOf.value * operands.vectors * g.channels;
+    const ofRow = workOf.value * g.channels;
+    const { taskRows } = bestShare(
+      evenParts(rows, Math.max(1, Math.floor(mostValues / g.channels)), 1).map((taskRows) => ({
+        taskRows,
+        total: ofRow * rows + ofTask * Math.ceil(rows / taskRows),
+        largest: ofRow * taskRows + ofTask,
+      })),
+      threads,
+    );
     const { outStride, outOffset } = placeOf(e, g.channels);
     return {
       code: code(bakedOf(e)),

@@ -40,10 +40,9 @@ import {
   whilst,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
 import { winogradPacking } from "../winograd-packing.ts";
-import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
   after,
@@ -57,6 +56,7 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
+import { bestShare, evenPart, evenParts, panelsOfLine } from "./shares.ts";
 import { tileFor, tilesOf } from "./winograd-tiles.ts";
 import { transformIn, transformOut } from "./winograd-transforms.ts";
 
@@ -361,17 +361,51 @@ const convolve = once((form: Form): Fn => {
   });
 });
 
-export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
+/**
+ * What is done for a number, in multiply-adds: an input of a place transformed (dearer in larger tiles, which do not fit the
+ * registers), a weight of a place widened, a sum of a place transformed back; and for a task. Measured by cutting layers in
+ * different ways.
+ */
+const workOf = {
+  input: (places: number) => Math.max(3, places ** 2 / 300),
+  weight: 1.7,
+  output: 8,
+  task: 4000,
+} as const;
+
+/** The ways to cut a layer into tasks: blocks of tiles by groups of panels. */
+const sharesOf = (tiles: number, panels: number, steps: number, places: number) =>
+  evenParts(tiles, mostTiles, rows).flatMap((taskTiles) =>
+    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
+      const blocks = Math.ceil(tiles / taskTiles);
+      const groups = Math.ceil(panels / taskPanels);
+      const work = (inputTiles: number, weightPanels: number, sums: number) =>
+        places *
+        (workOf.input(places) * inputTiles * steps +
+          workOf.weight * columns * weightPanels * steps +
+          columns * sums * (steps + workOf.output));
+      return {
+        taskTiles,
+        taskPanels,
+        blocks,
+        groups,
+        total: work(tiles * groups, panels * blocks, tiles * panels) + workOf.task * blocks * groups,
+        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOf.task,
+      };
+    }),
+  );
+
+export function winograd(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
   const tile = tileFor(g);
   const { places, bytes: scratchBytes } = scratchOf(tile);
   const { tilesX, tilesY } = tilesOf(g, tile);
   const tiles = g.batch * tilesX * tilesY;
-  const taskTiles = evenPart(tiles, mostTiles, rows);
-  const blocks = Math.ceil(tiles / taskTiles);
   const panels = Math.ceil(g.outC / columns);
-  const taskPanels = panelsOfTask(panels, blocks, mostPanels);
-  const groups = Math.ceil(panels / taskPanels);
   const steps = depthOf(g);
+  const { taskTiles, taskPanels, blocks, groups } = bestShare(
+    sharesOf(tiles, panels, steps, places),
+    threads,
+  );
   const values: Numbers = {
     ...g,
     ...placeOf(e, g.outC),
