@@ -51,7 +51,7 @@ import {
   widen,
   widenRow,
 } from "./product.ts";
-import { bestShare, evenPart, evenParts, panelsOfLine } from "./shares.ts";
+import { bestShare, evenPart, evenParts, panelsOfLine, workOfTask } from "./shares.ts";
 
 /** Steps of a window that are packed at once: a panel of columns of so many is half the first cache. */
 const mostSteps = 512;
@@ -209,10 +209,10 @@ export function panelPacking(steps: number, outC: number): Packing {
 }
 
 /**
- * What is done for a number, in multiply-adds: a value of a window packed, a weight widened, an output finished; and for
- * a task. Measured by cutting layers in different ways.
+ * What is done for a number, in multiply-adds: a value of a window packed, a weight widened, an output finished.
+ * Measured by cutting layers in different ways.
  */
-const workOf = { value: 1.7, weight: 1.7, output: 4, task: 4000 } as const;
+const workOf = { value: 1.7, weight: 1.7, output: 4 } as const;
 
 /** The ways to cut a layer into tasks: blocks of pixels by groups of panels. */
 const sharesOf = (pixels: number, panels: number, steps: number) =>
@@ -229,8 +229,8 @@ const sharesOf = (pixels: number, panels: number, steps: number) =>
         taskPanels,
         blocks,
         groups,
-        total: work(pixels * groups, panels * blocks, pixels * panels) + workOf.task * blocks * groups,
-        largest: work(taskPixels, taskPanels, taskPixels * taskPanels) + workOf.task,
+        total: work(pixels * groups, panels * blocks, pixels * panels) + workOfTask * blocks * groups,
+        largest: work(taskPixels, taskPanels, taskPixels * taskPanels) + workOfTask,
       };
     }),
   );

@@ -20,7 +20,7 @@ import {
 import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { storeFinished } from "./epilogue.ts";
 import { after, type BakedEpilogue, bakedOf, epilogueFields, fieldsOf, once, placeOf } from "./params.ts";
-import { bestShare, evenParts } from "./shares.ts";
+import { unitsOfTask, workOfTask } from "./shares.ts";
 
 const numbers = ["rows", "taskRows", "outC", "outStride", "outOffset"] as const;
 
@@ -103,8 +103,8 @@ const codeOf = (baked: Baked, { prepare = (v) => v, value }: ElementWork) => {
 
 /** Values of a task at most. */
 const mostValues = 65_536;
-/** What is done for a value, and for a task, in multiply-adds of a convolution. */
-const workOf = { value: 8, task: 4000 } as const;
+/** What is done for a value, in multiply-adds of a convolution. */
+const workOfValue = 8;
 
 /**
  * A kernel for values of `count` in rows of `channels`. `work` depends on nothing but `name`, under which its code is kept.
@@ -118,16 +118,8 @@ export function elementKernel(
   return (g, e, { threads = 1 }) => {
     const rows = g.count / g.channels;
     // What is prepared from the vectors is prepared in each task.
-    const ofTask = workOf.task + workOf.value * operands.vectors * g.channels;
-    const ofRow = workOf.value * g.channels;
-    const { taskRows } = bestShare(
-      evenParts(rows, Math.max(1, Math.floor(mostValues / g.channels)), 1).map((taskRows) => ({
-        taskRows,
-        total: ofRow * rows + ofTask * Math.ceil(rows / taskRows),
-        largest: ofRow * taskRows + ofTask,
-      })),
-      threads,
-    );
+    const ofTask = workOfTask + workOfValue * operands.vectors * g.channels;
+    const taskRows = unitsOfTask(rows, workOfValue * g.channels, mostValues / g.channels, threads, ofTask);
     const { outStride, outOffset } = placeOf(e, g.channels);
     return {
       code: code(bakedOf(e)),

@@ -39,3 +39,25 @@ export function evenParts(count: number, most: number, unit: number): number[] {
     parts.add(evenPart(count, limit, unit));
   return [...parts];
 }
+
+/** What a task costs by itself, in multiply-adds of a convolution: taking it, and finding its numbers. */
+export const workOfTask = 4000;
+
+/**
+ * How many of `count` units, which share nothing, a task takes: at most `most`, where each is `work` multiply-adds, and a task
+ * besides `ofTask`.
+ */
+export function unitsOfTask(
+  count: number,
+  work: number,
+  most: number,
+  threads: number,
+  ofTask = workOfTask,
+): number {
+  const ways = evenParts(count, Math.max(1, Math.floor(most)), 1).map((units) => ({
+    units,
+    total: work * count + ofTask * Math.ceil(count / units),
+    largest: work * units + ofTask,
+  }));
+  return bestShare(ways, threads).units;
+}

@@ -39,14 +39,14 @@ import {
   placeOf,
 } from "./params.ts";
 import { columns } from "./product.ts";
-import { bestShare, evenParts } from "./shares.ts";
+import { bestShare, evenParts, workOfTask } from "./shares.ts";
 
 const mostRows = 3;
 /** Two panels are read side by side, to have eight sums under way. */
 const panelsAtOnce = 2;
 const mostPanels = 16;
-/** What is done for a weight, and for a task, in multiply-adds of a convolution. */
-const workOf = { weight: 2, task: 4000 } as const;
+/** What is done for a weight, in multiply-adds of a convolution. */
+const workOfWeight = 2;
 
 const numbers = ["outC", "outStride", "outOffset", "steps", "panels", "taskPanels", "groups"] as const;
 type Numbers = Record<(typeof numbers)[number], number>;
@@ -109,15 +109,15 @@ export function vectorProduct(g: WindowGeometry, e: Epilogue, { threads = 1 }: C
   const steps = g.kernelH * g.kernelW * g.inC;
   const panels = Math.ceil(g.outC / columns);
   const products = g.batch * g.outH * g.outW;
-  const ofPanel = workOf.weight * columns * steps;
+  const ofPanel = workOfWeight * columns * steps;
   const { taskPanels, groups } = bestShare(
     evenParts(panels, mostPanels, panelsAtOnce).map((taskPanels) => {
       const groups = Math.ceil(panels / taskPanels);
       return {
         taskPanels,
         groups,
-        total: products * (ofPanel * panels + workOf.task * groups),
-        largest: ofPanel * taskPanels + workOf.task,
+        total: products * (ofPanel * panels + workOfTask * groups),
+        largest: ofPanel * taskPanels + workOfTask,
       };
     }),
     threads,

@@ -25,7 +25,7 @@ import {
 import type { WindowGeometry } from "../geometry.ts";
 import type { Caps, Epilogue } from "../op.ts";
 import { after, type Fields, fieldsOf, placeOf } from "./params.ts";
-import { bestShare, evenParts } from "./shares.ts";
+import { unitsOfTask } from "./shares.ts";
 
 const numbers = [
   "inH",
@@ -154,22 +154,15 @@ export function walkWindows<N extends string>(
 
 /** Outputs of a task at most. */
 const mostOutputs = 65_536;
-/** What is done for a cell of an output, and for a task, in multiply-adds of a convolution. */
-const workOf = { cell: 4, task: 4000 } as const;
+/** What is done for a cell of an output, in multiply-adds of a convolution. */
+const workOfCell = 4;
 
 /** The numbers and tasks of a kernel made by `walkWindows`, for so many threads. */
 export function windowTasks(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps, multiplier = 1) {
   const lines = g.batch * g.outH;
-  const ofLine = workOf.cell * g.outW * g.outC * g.kernelH * g.kernelW;
-  const mostLines = Math.max(1, Math.floor(mostOutputs / (g.outW * g.outC)));
-  const { taskLines } = bestShare(
-    evenParts(lines, mostLines, 1).map((taskLines) => ({
-      taskLines,
-      total: ofLine * lines + workOf.task * Math.ceil(lines / taskLines),
-      largest: ofLine * taskLines + workOf.task,
-    })),
-    threads,
-  );
+  const outputs = g.outW * g.outC;
+  const ofLine = workOfCell * outputs * g.kernelH * g.kernelW;
+  const taskLines = unitsOfTask(lines, ofLine, mostOutputs / outputs, threads);
   const values: Numbers = { ...g, ...placeOf(e, g.outC), lines, taskLines, multiplier };
   return {
     numbers: numbers.map((name) => values[name]),

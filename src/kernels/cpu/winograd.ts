@@ -56,7 +56,7 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
-import { bestShare, evenPart, evenParts, panelsOfLine } from "./shares.ts";
+import { bestShare, evenPart, evenParts, panelsOfLine, workOfTask } from "./shares.ts";
 import { tileFor, tilesOf } from "./winograd-tiles.ts";
 import { transformIn, transformOut } from "./winograd-transforms.ts";
 
@@ -363,14 +363,12 @@ const convolve = once((form: Form): Fn => {
 
 /**
  * What is done for a number, in multiply-adds: an input of a place transformed (dearer in larger tiles, which do not fit the
- * registers), a weight of a place widened, a sum of a place transformed back; and for a task. Measured by cutting layers in
- * different ways.
+ * registers), a weight of a place widened, a sum of a place transformed back. Measured by cutting layers in different ways.
  */
 const workOf = {
   input: (places: number) => Math.max(3, places ** 2 / 300),
   weight: 1.7,
   output: 8,
-  task: 4000,
 } as const;
 
 /** The ways to cut a layer into tasks: blocks of tiles by groups of panels. */
@@ -389,8 +387,8 @@ const sharesOf = (tiles: number, panels: number, steps: number, places: number) 
         taskPanels,
         blocks,
         groups,
-        total: work(tiles * groups, panels * blocks, tiles * panels) + workOf.task * blocks * groups,
-        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOf.task,
+        total: work(tiles * groups, panels * blocks, tiles * panels) + workOfTask * blocks * groups,
+        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOfTask,
       };
     }),
   );
