@@ -8,6 +8,7 @@ import { openCpu } from "../src/engine/cpu/device.ts";
 import type { StepTiming } from "../src/engine/device.ts";
 import type { Model } from "../src/nets/index.ts";
 import { nameOf, prepare } from "./layers.ts";
+import { threadsGflops, waitMicroseconds } from "./micro-kernel.ts";
 import { type Spread, spread } from "./spread.ts";
 
 /** A step as `makespan` takes it: all its tasks are taken to be of one length. */
@@ -65,11 +66,15 @@ export interface SpeedUp {
   readonly cutting: number;
   readonly measured: number;
   readonly allowed: number;
+  /** By the processor alone: the inner kernel on many threads, which share nothing, over that on few. */
+  readonly processor: number;
+  /** Microseconds of a step without work on many threads. */
+  readonly wait: number;
 }
 
-/** Each step at its best: a layer takes too short to have the machine's other work spread evenly over it. */
-const best = (runs: readonly StepTiming[][]): StepTiming[] =>
-  runs[0].map((fact, i) => ({ ...fact, milliseconds: Math.min(...runs.map((r) => r[i].milliseconds)) }));
+/** Each step's times over the runs. */
+const spreads = (runs: readonly StepTiming[][]): Spread[] =>
+  runs[0].map((_, i) => spread(runs.map((r) => r[i].milliseconds)));
 
 const timed = (steps: readonly StepTiming[]): TimedStep[] => {
   const ordered: TimedStep[] = [];
@@ -110,30 +115,35 @@ export async function benchSpeedUp(
         times[k].push(timings);
       }
     }
-    const [one, all, cut] = times.map(best);
-    const sum = (steps: readonly StepTiming[]) => steps.reduce((ms, s) => ms + s.milliseconds, 0);
-    const alone = (s: StepTiming) =>
-      makespan([{ milliseconds: s.milliseconds, tasks: s.tasks ?? 1, after: [] }], many);
+    const [gflopsOfFew, gflopsOfMany] = [await threadsGflops(few), await threadsGflops(many)];
+    const [one, all, cut] = times.map(spreads);
+    const facts = times[2][0];
+    // What is worked out is worked out from the best times: those that the machine's other work lengthened least.
+    const best = cut.map((s, i) => ({ ...facts[i], milliseconds: s.min }));
+    const sum = (steps: readonly Spread[]) => steps.reduce((ms, s) => ms + s.min, 0);
+    const alone = (s: StepTiming) => makespan([{ ...s, tasks: s.tasks ?? 1, after: [] }], many);
     const [onFew, onMany] = [spread(whole[0]), spread(whole[1])];
     return {
       model: model.name,
       batch,
       adapter: devices[0].adapter,
       threads: [few, many],
-      layers: one.map((fact, i) => ({
+      layers: facts.map((fact, i) => ({
         layer: nameOf(fact.step),
         kernel: `${fact.step.op}/${fact.variant}`,
         shape: fact.step.shape.join("x"),
-        tasks: all[i].tasks ?? 1,
-        one: fact.milliseconds,
-        many: all[i].milliseconds,
-        measured: fact.milliseconds / all[i].milliseconds,
-        allowed: fact.milliseconds / alone(cut[i]),
+        tasks: fact.tasks ?? 1,
+        one: one[i].median,
+        many: all[i].median,
+        measured: one[i].median / all[i].median,
+        allowed: one[i].min / alone(best[i]),
       })),
       run: [onFew, onMany],
       cutting: sum(cut) / sum(one),
       measured: onFew.median / onMany.median,
-      allowed: sum(one) / makespan(timed(cut), many),
+      allowed: sum(one) / makespan(timed(best), many),
+      processor: gflopsOfMany / gflopsOfFew,
+      wait: await waitMicroseconds(many),
     };
   } finally {
     for (const device of devices) await device.close();
@@ -164,6 +174,7 @@ export function describeSpeedUp(result: SpeedUp): string {
     "",
     `layers one after the other: ${one.toFixed(1)} ms on ${few}, ${all.toFixed(1)} on ${many}: ${told(one / all)} times as fast`,
     `whole runs: ${onFew} on ${few}, ${onMany} on ${many}: ${told(result.measured)} times as fast; tasks and their order allow ${told(result.allowed)}`,
+    `the processor gives ${many} threads that share nothing ${told(result.processor)} times the arithmetic of ${few}; a step without work takes them ${result.wait.toFixed(1)} µs`,
     `tasks as ${many} threads share them take ${told(result.cutting)} times what those for ${few} take`,
   ].join("\n");
 }

@@ -116,9 +116,18 @@ describe("kernels", () => {
     for (const code of codes) expect(disassemble(encodeModule([code])).length).toBeGreaterThan(0);
   });
 
-  const computed = async (build: (b: GraphBuilder, x: Value) => Value, values: number[]) => {
+  it("leave no step of a network to the reference loops, which only the main thread runs", () => {
+    for (const model of models) {
+      const graph = buildNetwork(model, 1);
+      const { steps } = compile(graph, [...graph.endPoints.keys()]);
+      const without = steps.filter((s) => !opOf(s.op).cpu.some((v) => v.fits(s.geometry, caps)));
+      expect(without.map((s) => `${model.name}: ${s.op}`)).toEqual([]);
+    }
+  });
+
+  const computed = async (build: (b: GraphBuilder, x: Value) => Value, values: number[], channels = 1) => {
     const b = createGraph();
-    b.endPoint("out", build(b, b.input("x", [1, 1, values.length, 1])));
+    b.endPoint("out", build(b, b.input("x", [1, 1, values.length / channels, channels])));
     const device = openCpu({ threads: 1 });
     const session = await device.load(compile(b.finish(), ["out"]), {
       name: "none",
@@ -136,6 +145,16 @@ describe("kernels", () => {
     const { POSITIVE_INFINITY: inf, NaN: nan } = Number;
     expect(await computed((b, x) => b.op("relu", {}, [x]), values)).toEqual([nan, nan, 0, 7, 3, inf, 0, 0]);
     expect(await computed((b, x) => b.op("relu6", {}, [x]), values)).toEqual([nan, nan, 0, 6, 3, 6, 0, 0]);
+  });
+
+  it("share out by softmax what is no number as the reference loop does", async () => {
+    const { POSITIVE_INFINITY: inf, NaN: nan } = Number;
+    const shared = async (row: number[]) => computed((b, x) => b.op("softmax", {}, [x]), row, row.length);
+    expect(await shared([0, -inf, 0])).toEqual([0.5, 0, 0.5]);
+    expect(await shared([1000, 0, -1e30])).toEqual([1, 0, 0]);
+    expect(await shared([0, nan, 1])).toEqual([nan, nan, nan]);
+    expect(await shared([inf, 0, 1])).toEqual([nan, nan, nan]);
+    expect(await shared([-inf, -inf])).toEqual([nan, nan]);
   });
 
   it("take the largest of any numbers, and what is not a number above all", async () => {

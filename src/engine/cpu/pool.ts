@@ -139,7 +139,6 @@ export function openPool(heap: Heap, threads: number): Pool {
         let turn = performance.now();
         for (const step of own) {
           if (!waitBefore(step, own, counters, control, patience)) return failed();
-          const start = performance.now();
           try {
             if (step.alone) {
               step.alone();
@@ -152,7 +151,9 @@ export function openPool(heap: Heap, threads: number): Pool {
           }
           if (times) {
             if (!waitForStep(step, counters, control, patience)) return failed();
-            times.push(performance.now() - start);
+            const now = performance.now();
+            times.push(now - turn);
+            turn = now;
           } else if (performance.now() - turn > turnMilliseconds) {
             await nextTurn();
             turn = performance.now();
