@@ -56,12 +56,10 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
-import { bestShare, evenPart, evenParts, panelsOfLine, workOfTask } from "./shares.ts";
-import { tileFor, tilesOf } from "./winograd-tiles.ts";
+import { bestShare, evenPart } from "./shares.ts";
+import { mostPanels, mostTiles, sharesOf, tileFor, tilesOf } from "./winograd-tiles.ts";
 import { transformIn, transformOut } from "./winograd-transforms.ts";
 
-const mostTiles = 32;
-const mostPanels = 16;
 /** Input channels at once: so many for the most tiles, and more for fewer, as long as a panel fits the first cache. */
 const tileSteps = mostTiles * 64;
 const mostSteps = 256;
@@ -360,38 +358,6 @@ const convolve = once((form: Form): Fn => {
     ];
   });
 });
-
-/**
- * What is done for a number, in multiply-adds: an input of a place transformed (dearer in larger tiles, which do not fit the
- * registers), a weight of a place widened, a sum of a place transformed back. Measured by cutting layers in different ways.
- */
-const workOf = {
-  input: (places: number) => Math.max(3, places ** 2 / 300),
-  weight: 1.7,
-  output: 8,
-} as const;
-
-/** The ways to cut a layer into tasks: blocks of tiles by groups of panels. */
-const sharesOf = (tiles: number, panels: number, steps: number, places: number) =>
-  evenParts(tiles, mostTiles, rows).flatMap((taskTiles) =>
-    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
-      const blocks = Math.ceil(tiles / taskTiles);
-      const groups = Math.ceil(panels / taskPanels);
-      const work = (inputTiles: number, weightPanels: number, sums: number) =>
-        places *
-        (workOf.input(places) * inputTiles * steps +
-          workOf.weight * columns * weightPanels * steps +
-          columns * sums * (steps + workOf.output));
-      return {
-        taskTiles,
-        taskPanels,
-        blocks,
-        groups,
-        total: work(tiles * groups, panels * blocks, tiles * panels) + workOfTask * blocks * groups,
-        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOfTask,
-      };
-    }),
-  );
 
 export function winograd(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
   const tile = tileFor(g);
