@@ -31,7 +31,7 @@ describe("threads", () => {
       const graph = (batch: number) => buildNetwork(model, batch, { imageSize, globalPool: true });
       const source = await seededWeights(name, variablesOf(graph(1)));
       const features = async (threads: number): Promise<Record<1 | 7, Float32Array>> => {
-        const device = openCpu({ threads });
+        const device = openCpu({ threads, sharesFor: threads });
         const run = async (batch: number) => {
           const session = await device.load(compile(graph(batch), [endPoint]), source);
           const [result] = await session.run([images.slice(0, batch * pixels)]);

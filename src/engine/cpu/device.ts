@@ -27,7 +27,7 @@ const capsOf = (threads: number): Caps => ({
 export interface CpuOptions {
   /** Threads that compute, the main one among them; one a core when left out. */
   readonly threads?: number;
-  /** Threads that the layers are cut into tasks for; those that compute when left out. For the bench. */
+  /** Threads that the layers are cut into tasks for; those that find a core when left out. For bench and tests. */
   readonly sharesFor?: number;
   /** Bytes of memory at most, for tests. */
   readonly limit?: number;
@@ -113,7 +113,7 @@ interface Opened {
 /** The processor of this machine; always there. */
 export function openCpu({
   threads = availableParallelism(),
-  sharesFor = threads,
+  sharesFor = Math.min(threads, availableParallelism()),
   limit,
 }: CpuOptions = {}): Device {
   const caps = capsOf(sharesFor);
