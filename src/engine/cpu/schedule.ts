@@ -77,6 +77,7 @@ function waitsOf(steps: readonly Step[], { slotOf }: Plan): number[][] {
   });
 }
 
+/** Orders a program's steps, plans their memory, and finds what each waits for. */
 export function scheduleOf(given: Program): Schedule {
   const levels = levelsOf(given.steps);
   const placeOf = byLevel(given, levels);
