@@ -103,16 +103,13 @@ export async function benchSpeedUp(
     for (const device of devices) sessions.push(await device.load(program, weights));
     const whole: number[][] = sessions.map(() => []);
     const times: StepTiming[][][] = sessions.map(() => []);
-    // The first round warms up.
-    for (let i = 0; i <= runs; i++) {
+    for (const session of sessions) await session.run([input]);
+    for (let i = 0; i < runs; i++) {
       for (const [k, session] of sessions.entries()) {
         const start = performance.now();
         if (k < 2) await session.run([input]);
-        const took = performance.now() - start;
-        const timings = await session.time([input]);
-        if (i === 0) continue;
-        whole[k].push(took);
-        times[k].push(timings);
+        whole[k].push(performance.now() - start);
+        times[k].push(await session.time([input]));
       }
     }
     const [gflopsOfFew, gflopsOfMany] = [await threadsGflops(few), await threadsGflops(many)];
