@@ -9,7 +9,7 @@ import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
 import { samplesDirectory } from "./package.ts";
-import { usualBatch } from "./recovery.ts";
+import { type BatchLimits, usualBatch } from "./recovery.ts";
 import { type ExtractRequest, type KeptEndPoint, storedShape } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { chooseWeights } from "./weights.ts";
@@ -49,11 +49,14 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   return { model, format, out, inputs, decode, from };
 }
 
-/** Opens the network of a request. @throws UsageError, CheckpointError, DeviceError */
+/**
+ * Opens the network of a request, and loads it for its batches at once; where a run goes on (`keepTo`), nobody knows yet how
+ * much there is to compute. @throws UsageError, CheckpointError, DeviceError
+ */
 export async function openFor(
   request: ExtractRequest,
   rooms: ExtractRooms,
-  model: Model,
+  { model, inputs }: Pick<Plan, "model" | "inputs">,
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
@@ -74,6 +77,8 @@ export async function openFor(
     threads: request.threads,
     precision: request.precision,
     keepTo,
+    batchFor:
+      keepTo === undefined ? (device) => Math.min(batchSizeFor(request, device), inputs.length) : undefined,
     ...weights,
     notice,
   });
@@ -100,7 +105,7 @@ async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRoom
 /** How many images are computed at once. */
 export const batchSizeFor = (
   { batchSize }: Pick<ExtractRequest, "batchSize">,
-  { largestBatch, software }: Pick<Network, "largestBatch" | "software">,
+  { largestBatch, software }: BatchLimits,
 ): number =>
   batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
@@ -129,8 +134,9 @@ export async function dryRun(
   rooms: ExtractRooms,
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
-  const { model, inputs } = await plan(request, rooms);
-  const network = await openFor(request, rooms, model, notice);
+  const planned = await plan(request, rooms);
+  const { inputs } = planned;
+  const network = await openFor(request, rooms, planned, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
     const blank = new Float32Array(sizeOf(network.inputShape));
