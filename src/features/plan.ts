@@ -9,7 +9,7 @@ import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
 import { samplesDirectory } from "./package.ts";
-import { usualBatch } from "./recovery.ts";
+import { type BatchLimits, usualBatch } from "./recovery.ts";
 import { type ExtractRequest, fewImages, type KeptEndPoint, storedShape } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { chooseModel, chooseWeights } from "./weights.ts";
@@ -49,12 +49,14 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   return { model, format, out, inputs, decode, from };
 }
 
-/** Opens the network of a request. @throws UsageError, CheckpointError, DeviceError */
+/**
+ * Opens the network of a request, and loads it for its batches at once; where a run goes on (`keepTo`), nobody knows yet how
+ * much there is to compute. @throws UsageError, CheckpointError, DeviceError
+ */
 export async function openFor(
   request: ExtractRequest,
   rooms: ExtractRooms,
-  model: Model,
-  images: number,
+  { model, inputs }: Pick<Plan, "model" | "inputs">,
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
@@ -68,7 +70,7 @@ export async function openFor(
   return rooms.openNetwork({
     model: model.name,
     layers: request.topk ? [...layers, "logits"] : layers,
-    alsoLogits: images <= fewImages,
+    alsoLogits: inputs.length <= fewImages,
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
@@ -76,6 +78,8 @@ export async function openFor(
     threads: request.threads,
     precision: request.precision,
     keepTo,
+    batchFor:
+      keepTo === undefined ? (device) => Math.min(batchSizeFor(request, device), inputs.length) : undefined,
     ...weights,
     notice,
   });
@@ -92,7 +96,7 @@ export const keptEndPoints = (network: Network, pool: Pool): KeptEndPoint[] =>
 /** How many images are computed at once. */
 export const batchSizeFor = (
   { batchSize }: Pick<ExtractRequest, "batchSize">,
-  { largestBatch, software }: Pick<Network, "largestBatch" | "software">,
+  { largestBatch, software }: BatchLimits,
 ): number =>
   batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
@@ -121,8 +125,9 @@ export async function dryRun(
   rooms: ExtractRooms,
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
-  const { model, inputs } = await plan(request, rooms);
-  const network = await openFor(request, rooms, model, inputs.length, notice);
+  const planned = await plan(request, rooms);
+  const { inputs } = planned;
+  const network = await openFor(request, rooms, planned, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
     const blank = new Float32Array(sizeOf(network.inputShape));
