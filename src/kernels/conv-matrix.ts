@@ -85,9 +85,12 @@ const bestTile = (g: WindowGeometry, groups: number, caps: Caps): MatrixTile =>
     .filter((t) => fits(t, g, caps))
     .reduce((best, t) => (workOf(g, t, groups) < workOf(g, best, groups) ? t : best));
 
+/** Images that half precision is for: who asks for it has many. */
+const typicalBatch = 32;
+
 /** Groups of workgroups that share the depth, by the layer alone. */
 function groupsOf(g: WindowGeometry, caps: Caps): number {
-  const typical = ofTypicalBatch(g, caps);
+  const typical = ofTypicalBatch(g, caps, typicalBatch);
   const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((n) => n <= stepsOf(g));
   const work = (groups: number) => workOf(typical, bestTile(typical, groups, caps), groups);
   return counts.reduce((best, n) => (work(n) < work(best) ? n : best));
