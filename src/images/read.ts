@@ -4,6 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ImageError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
+import { withRoom } from "./machine.ts";
 import { isImage } from "./magic.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
@@ -36,6 +37,24 @@ const mostBytes = 2 ** 30;
 
 const unread = (error: unknown) => `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`;
 
+/** Buffers for files that nobody uses now; a larger one is not kept, and no more than a worker has images in hand. */
+const spare: Buffer[] = [];
+const mostSpare = { bytes: 2 ** 24, buffers: 3 };
+
+/** A buffer of at least so many bytes, whatever they were. */
+function takeBuffer(size: number): Buffer {
+  const buffer = spare.pop();
+  return buffer && buffer.length >= size
+    ? buffer
+    : Buffer.allocUnsafeSlow(size > mostSpare.bytes ? size : 2 ** Math.max(16, Math.ceil(Math.log2(size))));
+}
+
+/** Takes a content's bytes back: they must no longer be used. Those that are not given back are merely not used again. */
+export function giveBackContent({ bytes }: Content): void {
+  if (bytes.buffer.byteLength <= mostSpare.bytes && spare.length < mostSpare.buffers)
+    spare.push(Buffer.from(bytes.buffer));
+}
+
 /** The bytes of a file that is an image by content or by name. A worker waits for nothing else, so it reads at once. */
 function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
   let file: number;
@@ -46,13 +65,14 @@ function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
   }
   try {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };
-    const start = Buffer.alloc(Math.min(size, 64));
-    readSync(file, start, 0, start.length, offset);
-    if (!isImageName(key) && !isImage(start)) {
-      return { status: "skipped", reason: "neither its name nor its content is an image's" };
+    if (!isImageName(key)) {
+      const start = Buffer.alloc(Math.min(size, 64));
+      readSync(file, start, 0, start.length, offset);
+      if (!isImage(start))
+        return { status: "skipped", reason: "neither its name nor its content is an image's" };
     }
     if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };
-    const bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = takeBuffer(size);
     let read = 0;
     while (read < size) {
       const more = readSync(file, bytes, read, size - read, offset + read);
@@ -87,9 +107,11 @@ export async function decodeContent(
   out: Float32Array,
 ): Promise<Outcome> {
   try {
-    const { data, ...facts } = await decodeImage(bytes, recipe.decode);
-    const input = preprocess({ data, ...facts }, recipe.preprocess, out);
-    return { status: "ok", hash, facts, input };
+    return await withRoom(async (room) => {
+      const { data, ...facts } = await decodeImage(bytes, recipe.decode, room);
+      const input = preprocess({ data, ...facts }, recipe.preprocess, out);
+      return { status: "ok", hash, facts, input };
+    });
   } catch (error) {
     if (error instanceof ImageError) {
       return { status: "failed", hash, reason: error.message.replace(/^the image /, "").replace(/\.$/, "") };
