@@ -178,10 +178,14 @@ ${each(
 ${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, c${i}_${j});`)}`,
 )}`,
   );
-  const store =
+  /** What a strip's sums are added to is loaded for all of them before the first is stored. */
+  const residual = groups === 1 && epilogue.residual;
+  const read = (name: "scale" | "bias", k: number) =>
+    epilogue[name] ? `${name}[min(vector${k}, p.vectors - 1u)]` : "vec4f()";
+  const store = (k: number) =>
     groups > 1
-      ? "y[(wid.z * p.pixels + pixel) * p.vectors + vector] = value;"
-      : "y[pixel * p.row + p.first + vector] = finish(value, vector, pixel * p.vectors + vector);";
+      ? `y[(wid.z * p.pixels + pixel${k}) * p.vectors + vector${k}] = value${k};`
+      : `y[pixel${k} * p.row + p.first + vector${k}] = finished(value${k}, ${read("scale", k)}, ${read("bias", k)}, other${k});`;
   const extra: ModuleParts["inputs"] = groups > 1 ? [] : epilogueInputs(epilogue, "vec4f");
   return wgslModule({
     params: stageParams(stage, 0, 1),
@@ -238,13 +242,21 @@ ${each(
     i,
   ) => `${each(columns, (j) => `  subgroupMatrixStore<row_major>(&strips, subgroup * ${strip}u + ${j * side}u, c${i}_${j}, ${t.channels}u);`)}
   workgroupBarrier();
-  for (var k = 0u; k < ${outVectors}u; k++) {
-    let cell = lane + k * ${caps.subgroupSize}u;
-    let begin = subgroup * ${strip}u + 4u * cell;
-    let pixel = firstPixel + ownPixel + ${i * side}u + cell / ${rowVectors}u;
-    let vector = p.firstVector + ownVector + cell % ${rowVectors}u;
-    let value = vec4f(strips[begin], strips[begin + 1u], strips[begin + 2u], strips[begin + 3u]);
-    if (pixel < p.pixels && vector < p.endVector) { ${store} }
+  {
+${each(
+  outVectors,
+  (k) => `    let cell${k} = lane + ${k * caps.subgroupSize}u;
+    let pixel${k} = firstPixel + ownPixel + ${i * side}u + cell${k} / ${rowVectors}u;
+    let vector${k} = p.firstVector + ownVector + cell${k} % ${rowVectors}u;
+    let inside${k} = pixel${k} < p.pixels && vector${k} < p.endVector;
+    let other${k} = ${residual ? `residual[select(0u, pixel${k} * p.vectors + vector${k}, inside${k})]` : "vec4f()"};`,
+)}
+${each(
+  outVectors,
+  (k) => `    let begin${k} = subgroup * ${strip}u + 4u * cell${k};
+    let value${k} = vec4f(strips[begin${k}], strips[begin${k} + 1u], strips[begin${k} + 2u], strips[begin${k} + 3u]);
+    if (inside${k}) { ${store(k)} }`,
+)}
   }
   workgroupBarrier();`,
 )}`,

@@ -120,26 +120,51 @@ export function fetchInput(
   return { enterRow, fetch };
 }
 
+/** Sums that are finished together: what they are added to is loaded for all of them before the first is stored. */
+const together = 8;
+
 /** The lines that store a lane's sums `sum(i, j)`. */
-function storeLines({ g, tile: t, writes }: Stage, sum: (i: number, j: number) => string): string {
+function storeLines({ g, tile: t, writes, epilogue }: Stage, sum: (i: number, j: number) => string): string {
   const columns = t.channels / t.laneChannels;
   const lines = t.pixels / t.lanePixels;
-  const at = (i: number, j: number) => `let pixel = firstPixel + line + ${i * lines}u;
-    let vector = p.firstVector + firstVector + column + ${j * columns}u;
-    if (pixel < p.pixels && vector < p.endVector)`;
-  return eachSum(t, (i, j) => {
+  const vectors = t.laneChannels / 4;
+  const count = t.lanePixels * vectors;
+  const place = (n: number) => ({ i: Math.floor(n / vectors), j: n % vectors });
+  const at = (n: number) => {
+    const { i, j } = place(n);
+    return `let pixel${n} = firstPixel + line + ${i * lines}u; let inside${n} = pixel${n} < p.pixels && vector${j} < p.endVector;`;
+  };
+  const whole = writes !== "outputs" || g.outC % 4 === 0;
+  const own = (n: number) => `pixel${n} * p.vectors + vector${place(n).j}`;
+  const store = (n: number) => {
+    const { i, j } = place(n);
     const value = sum(i, j);
-    if (writes === "parts") {
-      return `{ ${at(i, j)} { y[(part * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
+    if (writes === "parts") return `y[part * p.pixels * p.vectors + ${own(n)}] = ${value};`;
+    if (writes === "places") return `y[wid.z * p.pixels * p.vectors + ${own(n)}] = ${value};`;
+    if (whole) {
+      return `y[pixel${n} * p.row + p.first + vector${j}] = finished(${value}, factor${j}, term${j}, other${n});`;
     }
-    if (writes === "places") {
-      return `{ ${at(i, j)} { y[(wid.z * p.pixels + pixel) * p.vectors + vector] = ${value}; } }`;
-    }
-    return g.outC % 4 === 0
-      ? `{ ${at(i, j)} { y[pixel * p.row + p.first + vector] = finish(${value}, vector, pixel * p.vectors + vector); } }`
-      : `{ ${at(i, j)} { for (var c = 0u; c < 4u; c++) { let channel = 4u * vector + c;
-      if (channel < p.outC) { y[pixel * p.row + p.first + channel] = finish(${value}[c], channel, pixel * p.outC + channel); } } } }`;
-  });
+    return `for (var c = 0u; c < 4u; c++) { let channel = 4u * vector${j} + c;
+      if (channel < p.outC) { y[pixel${n} * p.row + p.first + channel] = finish(${value}[c], channel, pixel${n} * p.outC + channel); } }`;
+  };
+  const read = (name: "scale" | "bias", j: number) =>
+    epilogue[name] ? `${name}[min(vector${j}, p.vectors - 1u)]` : "vec4f()";
+  const finishes = writes === "outputs" && whole;
+  const other = (n: number) =>
+    `let other${n} = ${epilogue.residual ? `residual[select(0u, ${own(n)}, inside${n})]` : "vec4f()"};`;
+  const batches = Array.from({ length: Math.ceil(count / together) }, (_, k) =>
+    Array.from({ length: Math.min(together, count - k * together) }, (_, n) => k * together + n),
+  );
+  return `{
+${each(vectors, (j) => `let vector${j} = p.firstVector + firstVector + column + ${j * columns}u;${finishes ? ` let factor${j} = ${read("scale", j)}; let term${j} = ${read("bias", j)};` : ""}`)}
+${batches
+  .map(
+    (numbers) => `{ ${numbers.map(at).join("\n")}
+${finishes ? numbers.map(other).join("\n") : ""}
+${numbers.map((n) => `if (inside${n}) { ${store(n)} }`).join("\n")} }`,
+  )
+  .join("\n")}
+}`;
 }
 
 /** The WGSL of the product. */
