@@ -4,6 +4,7 @@ export { listArchive } from "./archive.ts";
 export { decodeImage } from "./decode.ts";
 export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from "./inputs.ts";
 export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
+export { imageExtensions } from "./kinds.ts";
 export type { DecodeOptions, ExifRule } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, openDecodePool } from "./pool.ts";
@@ -19,7 +20,6 @@ export {
 } from "./preprocess.ts";
 export {
   decodeContent,
-  imageExtensions,
   inputBytes,
   type Outcome,
   type ReadRecipe,
