@@ -8,6 +8,7 @@ import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
 import { pools, precisions } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { jpegMethods } from "../images/jpeg.ts";
+import { listOrders } from "../images/options.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
@@ -53,7 +54,13 @@ const options: readonly Option[] = [
     "--data-dir <dir>",
     "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
   ),
-  option("--list <file>", "a list of files instead: a name a line or between zero bytes; - is stdin"),
+  option(
+    "--list <file>",
+    "a list of files instead: a name a line, between zero bytes, or in a column of a table; - is stdin",
+  ),
+  choice("--order <how>", "rows sorted by name, each image once, or as in the list, with its repeats", [
+    ...listOrders,
+  ]).default("name"),
   option(
     "--glob <pattern>",
     'only paths that match, such as "cats/**"; may be given several times',

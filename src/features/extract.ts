@@ -92,7 +92,8 @@ export async function extract(
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
   const planned = await plan(request, rooms);
-  const { model, inputs, out } = planned;
+  const { model, inputs, note, out } = planned;
+  if (note) events.notice?.(note);
   const labels: LabelNames = await readLabels(request.labels);
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which device is the faster today.

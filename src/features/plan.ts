@@ -4,7 +4,7 @@ import { NothingToDoError, UsageError } from "../errors.ts";
 import { type DecodeRules, decodeRules, type ImageInput, imageExtensions } from "../images/index.ts";
 import { findModel, type Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
-import { findFormat } from "./formats/index.ts";
+import { findFormat, formats } from "./formats/index.ts";
 import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
@@ -19,6 +19,8 @@ export interface Plan {
   readonly format: FeatureFormat;
   readonly out: string;
   readonly inputs: readonly ImageInput[];
+  /** How the list was read, where that is to be told. */
+  readonly note: string | undefined;
   readonly decode: DecodeRules;
   readonly from: string;
 }
@@ -28,6 +30,7 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   const model = await modelOf(request, rooms);
   const format = findFormat(request.format);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
+  checkOrder(request, format);
   const { exif, jpeg, icc, background, maxPixels } = request;
   const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels });
   const dataDir = request.dataDir ?? (request.list ? undefined : samplesDirectory);
@@ -37,15 +40,31 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
     (dataDir !== undefined && (await isFolder(dataDir))) || request.list
       ? rooms.listFolder
       : rooms.listArchive;
-  const inputs = request.list
-    ? rooms.listNamed(request.list, dataDir, patterns)
-    : await list(dataDir as string, patterns);
+  const { inputs, note } = request.list
+    ? rooms.listNamed(request.list, dataDir, { ...patterns, order: request.order })
+    : { inputs: await list(dataDir as string, patterns), note: undefined };
   if (inputs.length === 0) {
     const left = request.globs || request.excludes ? " that the patterns leave" : "";
     const where = request.list ? "the list" : `${from} or the folders in it`;
     throw new NothingToDoError(`There are no images in ${where}${left}.`, lookedFor);
   }
-  return { model, format, out, inputs, decode, from };
+  return { model, format, out, inputs, note, decode, from };
+}
+
+/** @throws UsageError when the order of a list is asked for, and there is none, or the format has no place for it. */
+function checkOrder({ order, list }: ExtractRequest, format: FeatureFormat): void {
+  if (order !== "list") return;
+  if (!list)
+    throw new UsageError(
+      "--order list keeps the order of a list, and there is none.",
+      "Name it with --list FILE.",
+    );
+  if (!format.byKey) return;
+  const others = formats.flatMap(({ name, byKey }) => (byKey ? [] : [name]));
+  throw new UsageError(
+    `--order list does not go with ${format.name}: it is a map that has each path once, and no order.`,
+    `Name a format of rows with --format: ${others.join(", ")}.`,
+  );
 }
 
 /** Opens the network of a request. @throws UsageError, CheckpointError, DeviceError */
@@ -128,7 +147,8 @@ export async function dryRun(
   rooms: ExtractRooms,
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
-  const { model, inputs } = await plan(request, rooms);
+  const { model, inputs, note } = await plan(request, rooms);
+  if (note) notice?.(note);
   const network = await openFor(request, rooms, model, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);

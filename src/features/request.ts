@@ -1,5 +1,5 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
+import type { ExifRule, JpegMethod, ListOrder, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
 import type { FeatureDtype } from "./formats/table.ts";
 import type { NetworkOptions } from "./network.ts";
@@ -12,6 +12,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly dataDir?: string;
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
   readonly list?: Uint8Array;
+  /** Whether rows are sorted by name, each image once (the default), or stand as in the list, with its repeats. */
+  readonly order?: ListOrder;
   readonly globs?: readonly string[];
   readonly excludes?: readonly string[];
   /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */

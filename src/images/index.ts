@@ -2,10 +2,11 @@
 
 export { listArchive } from "./archive.ts";
 export { decodeImage } from "./decode.ts";
-export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from "./inputs.ts";
+export { type ImageInput, type ListOptions, listFolder, nameOf } from "./inputs.ts";
 export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
 export { imageExtensions } from "./kinds.ts";
-export type { DecodeOptions, ExifRule } from "./options.ts";
+export { listNamed, type NamedFiles } from "./list.ts";
+export type { DecodeOptions, ExifRule, ListOrder } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, openDecodePool } from "./pool.ts";
 export {

@@ -237,10 +237,14 @@ export function whyNotRead(start: Buffer, name: string): string | undefined {
 
 const isTiff = starts(...tiffs);
 
+const allExtensions = new Set([...imageExtensions, ...otherKinds.flatMap((kind) => kind.extensions)]);
+
+/** Whether a name is that of an image, of a kind that is read or not. */
+export const hasImageName = (name: string): boolean => allExtensions.has(extensionOf(name));
+
 /** Whether a file's name, or its beginning, is that of an image, of a kind that is read or not: others are passed over. */
 export function isTakenForImage(start: Buffer, name: string): boolean {
-  const extension = extensionOf(name);
-  if (imageExtensions.includes(extension) || isImage(start)) return true;
+  if (hasImageName(name) || isImage(start)) return true;
   const text = start.toString("latin1", 0, startBytes);
-  return otherKinds.some(({ begins, extensions }) => extensions.includes(extension) || begins?.(text));
+  return otherKinds.some(({ begins }) => begins?.(text));
 }

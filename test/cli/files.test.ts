@@ -81,6 +81,26 @@ describe("merge", () => {
     ]);
   });
 
+  it("keeps the repeats of one file, but for a map", async () => {
+    const twice = join(folder, "twice.npy");
+    await writeTable(twice, findFormat("npy"), {
+      paths: ["b.jpg", "a.jpg", "b.jpg"],
+      shape: [1],
+      dtype: "float32",
+      metadata: {},
+      async *rows() {
+        for (const x of [1, 2, 1]) yield bytesOf(Float32Array.of(x));
+      },
+    });
+    const parquet = join(folder, "twice.parquet");
+    expect((await runMain("convert", twice, parquet)).code).toBe(0);
+    expect((await read(parquet)).map((row) => row.path)).toEqual(["b.jpg", "a.jpg", "b.jpg"]);
+    expect((await runMain("convert", twice, join(folder, "twice.pkl"))).err).toMatch(
+      /b\.jpg is in .* and again .*\nhint: pkl has each path once/,
+    );
+    expect(await runMain("compare", twice, parquet)).toMatchObject({ code: 0 });
+  });
+
   it("refuses an image that stands twice, and other shapes", async () => {
     const one = await write("m1.npy", { "a.jpg": [1, 2] });
     const longer = await write("m2.npy", { "b.jpg": [1, 2, 3] });
@@ -189,6 +209,17 @@ describe("extract", () => {
     expect((await runMain("extract", "--config", config)).err).toMatch(
       /no option modle.*\nhint: Did you mean model/,
     );
+  });
+
+  it.each<[string, (text: string) => Buffer]>([
+    ["a byte order mark", (text) => Buffer.from(`\ufeff${text}`)],
+    ["UTF-16, as Windows' editors write it", (text) => Buffer.from(`\ufeff${text}`, "utf16le")],
+  ])("takes options from a file with %s", async (_, encode) => {
+    const config = join(folder, "marked.json");
+    writeFileSync(config, encode(JSON.stringify({ modle: "lenet" })));
+    expect((await runMain("extract", "--config", config)).err).toMatch(/no option modle/);
+    writeFileSync(config, encode("{"));
+    expect((await runMain("extract", "--config", config)).err).toMatch(/marked\.json cannot be read/);
   });
 
   it("reads a list from stdin, and a tar archive", async () => {

@@ -12,6 +12,7 @@ export const pkl: FeatureFormat = {
   name: "pkl",
   description: "a Python pickle of {path: numpy array}, as Compute-Features wrote it",
   pathsBeside: false,
+  byKey: true,
   async write({ paths, shape, dtype, rows }, file) {
     await file.append(head(shape, dtype));
     let i = 0;
