@@ -52,8 +52,8 @@ const options: readonly Option[] = [
   // What is read.
   option(
     "--data-dir <dir>",
-    "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
-  ),
+    "folder of images, read with all its folders, or a tar archive of them; given several times, keys begin with its name (default: the project's own samples)",
+  ).argParser(repeated),
   option(
     "--list <file>",
     "a list of files instead: a name a line, between zero bytes, or in a column of a table; - is stdin",

@@ -8,8 +8,11 @@ import type { WeightWishes } from "./weights.ts";
 
 export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
   readonly model: string;
-  /** The folder of images; the project's own samples when left out and there is no list. */
-  readonly dataDir?: string;
+  /**
+   * A folder or a tar archive of images, or several of them, whose names then stand before the keys; the project's own
+   * samples when left out and there is no list.
+   */
+  readonly dataDir?: string | readonly string[];
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
   readonly list?: Uint8Array;
   /** Whether rows are sorted by name, each image once (the default), or stand as in the list, with its repeats. */

@@ -26,3 +26,4 @@ export {
   type ReadRecipe,
   readContent,
 } from "./read.ts";
+export { listSources, type Source } from "./sources.ts";

@@ -1,6 +1,6 @@
 /** Stand-ins for the other rooms, and a Python with numpy to read what we write. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { afterAll, it } from "vitest";
 import type { ExtractRequest } from "../../src/features/extract.ts";
 import type { Network } from "../../src/features/network.ts";
 import type { ExtractRooms } from "../../src/features/rooms.ts";
-import { listArchive, listNamed, type ReadRecipe } from "../../src/images/index.ts";
+import { listSources, type ReadRecipe } from "../../src/images/index.ts";
 import { findModel } from "../../src/nets/index.ts";
 import type { Shape } from "../../src/tensor.ts";
 
@@ -98,13 +98,11 @@ export function fakeRooms(
       };
     },
     identifyCheckpoint: async () => findModel("inception_v2"),
-    listFolder: async (dir) =>
-      readdirSync(dir, { recursive: true, encoding: "utf8" })
-        .filter((path) => path.endsWith(".png"))
-        .sort()
-        .map((key) => ({ key, path: Buffer.from(join(dir, key)) })),
-    listNamed,
-    listArchive,
+    listSources: async (sources, options) => {
+      const { inputs, note } = await listSources(sources, options);
+      const named = sources.some(({ kind }) => kind === "list");
+      return { inputs: inputs.filter(({ key }) => named || key.endsWith(".png")), note };
+    },
     openDecodePool: (workers, recipe) => {
       recipes.push(recipe);
       return {
