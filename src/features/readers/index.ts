@@ -2,13 +2,13 @@
 import { UserError } from "../../errors.ts";
 import { csvBegins, readCsv } from "../formats/csv.ts";
 import { formats } from "../formats/index.ts";
-import { readNpz } from "../formats/npz.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import type { FeatureRow } from "../formats/table.ts";
 import { type ByteReader, openBytes } from "./bytes.ts";
 import { readJsonl } from "./jsonl.ts";
 import { readByLibrary } from "./library.ts";
 import { readNpy } from "./npy.ts";
+import { readNpz } from "./npz.ts";
 import { readPickle } from "./pickle.ts";
 
 export type { FeatureRow } from "../formats/table.ts";
