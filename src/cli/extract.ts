@@ -15,7 +15,7 @@ import type { AddCommand } from "./command.ts";
 import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
-import { threadsOption, wholeNumber } from "./numbers.ts";
+import { pickleProtocolOption, threadsOption, wholeNumber } from "./numbers.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
 import { stoppable } from "./signals.ts";
 
@@ -127,6 +127,7 @@ const options: readonly Option[] = [
   option("--labels <file>", "names of the classes, one a line, for --topk"),
   option("--out <path>", "the file to write (default: features/<model>_features.<format>)"),
   choice("--format <format>", "of that file", formatNames).default("pkl"),
+  pickleProtocolOption(),
   option("--commit-every <seconds>", "how much work a kill may lose (default: 2)").argParser(
     wholeNumber(86_400),
   ),

@@ -34,7 +34,7 @@ export interface Plan {
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await modelOf(request, rooms);
-  const format = findFormat(request.format);
+  const format = findFormat(request.format, request.pickleProtocol);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   checkOrder(request, format);
   const { exif, jpeg, icc, background, maxPixels } = request;

@@ -1,6 +1,7 @@
 /** What is asked of an extraction, as the command line and the library say it. */
 import type { ExifRule, JpegMethod, ListOrder, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
+import type { PickleProtocol } from "./formats/pkl.ts";
 import type { FeatureDtype } from "./formats/table.ts";
 import type { NetworkOptions } from "./network.ts";
 import type { Pool } from "./numbers.ts";
@@ -55,6 +56,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly labels?: string;
   readonly out?: string;
   readonly format: string;
+  /** Of the format pkl; 3 when left out, 2 for Python 2. */
+  readonly pickleProtocol?: PickleProtocol;
   /** Forget what an earlier run into the same output computed. */
   readonly overwrite?: boolean;
   readonly retryFailed?: boolean;

@@ -152,6 +152,11 @@ export const python = [process.env.PYTHON, "python3", "/usr/bin/python3"].find(
   (command) => command && imports(command, "numpy"),
 );
 
+/** The first Python 2 that has numpy. */
+export const python2 = [process.env.PYTHON2, "python2", "python2.7"].find(
+  (command) => command && imports(command, "numpy"),
+);
+
 /** A test that needs Python with a library: skipped where it is not there, except in CI, where that is a failure. */
 export function itWithPython(promise: string, body: () => void | Promise<void>, library = "numpy"): void {
   const there = python !== undefined && (library === "numpy" || imports(python, library));
@@ -160,9 +165,11 @@ export function itWithPython(promise: string, body: () => void | Promise<void>, 
 }
 
 /** Runs a Python program with warnings as errors and gives the JSON that it prints. */
-export function runPython(program: string, ...args: string[]): unknown {
-  if (!python) throw new Error("There is no Python with numpy here: set PYTHON.");
-  const run = spawnSync(python, ["-W", "error", "-c", program, ...args], { encoding: "utf8" });
+export const runPython = (program: string, ...args: string[]): unknown => runBy(python, program, ...args);
+
+export function runBy(command: string | undefined, program: string, ...args: string[]): unknown {
+  if (!command) throw new Error("There is no Python with numpy here: set PYTHON.");
+  const run = spawnSync(command, ["-W", "error", "-c", program, ...args], { encoding: "utf8" });
   if (run.status !== 0) throw new Error(run.stderr);
   return JSON.parse(run.stdout);
 }
