@@ -145,17 +145,21 @@ export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")
     .description("extract the features of images")
+    .argument(
+      "[inputs...]",
+      "folders of images, tar archives of them, images; as --data-dir, and as many as you like",
+    )
     .addHelpText("after", notes);
   for (const each of options) command.addOption(each.env(environmentName(each)));
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
-  command.action(async () => {
+  command.action(async (inputs: readonly string[]) => {
     const flags = await applyConfig<ExtractFlags>(command);
     if (!flags.model)
       throw new UsageError("No network is named.", "Name one with --model NAME; npm run models lists them.");
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
-    const request = await requestOf(flags);
+    const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
     const report = await run(request, quiet);
     const { failed, skipped } = report.files[0].metadata.images;
@@ -168,6 +172,8 @@ export const addExtract: AddCommand = (program, io, exit) => {
 const notes = `
 Examples:
   npm run extract -- --model inception_v1
+  npm run extract -- photos --model inception_v1
+  npm run extract -- photo.jpg more.tar --model inception_v1
   npm run extract -- --model inception_v1 --data-dir photos --format parquet --out photos.parquet
   npm run extract -- --model auto --data-dir photos --checkpoint fine-tuned.ckpt
   npm run extract -- --model resnet_v1_50 --data-dir photos --layer features --topk 5 --labels labels.txt
@@ -185,9 +191,16 @@ ${formats.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).
 Every option can be set in the environment too: --batch-size as SLIMFEATURES_BATCH_SIZE.
 Nothing is downloaded: see "npm run fetch -- --help".`;
 
-async function requestOf(flags: ExtractFlags): Promise<ExtractRequest> {
+async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promise<ExtractRequest> {
   const { data_dir, checkpoint_file, layer, list, glob, exclude, ...rest } = flags;
   const dtype = dtypeOf(flags.dtype ?? "f32");
+  if (list !== undefined && inputs.length > 0) {
+    throw new UsageError(
+      `${inputs[0]} is named, and a list too.`,
+      "Name images either way; the folder that the names of a list count from goes with --data-dir.",
+    );
+  }
+  const places = [rest.dataDir ?? data_dir ?? [], inputs].flat(2);
   return {
     ...rest,
     layers: layer,
@@ -195,7 +208,7 @@ async function requestOf(flags: ExtractFlags): Promise<ExtractRequest> {
     globs: glob,
     excludes: exclude,
     dtype,
-    dataDir: rest.dataDir ?? data_dir,
+    dataDir: places.length > 0 ? places : undefined,
     checkpoint: rest.checkpoint ?? checkpoint_file,
   };
 }

@@ -6,10 +6,11 @@ import { resolve, sep } from "node:path";
 import { UsageError } from "../errors.ts";
 import { readTarHeader, tarBlock } from "../tar-header.ts";
 import { listArchive } from "./archive.ts";
-import { type ImageInput, type ListOptions, listFolder, matcher, nameOf, sorted } from "./inputs.ts";
-import { isTakenForImage } from "./kinds.ts";
+import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
+import { isTakenForImage, whyNotRead } from "./kinds.ts";
 import { listNamed, type NamedFiles } from "./list.ts";
 import type { ListOrder } from "./options.ts";
+import { listFolderOrShards } from "./shards.ts";
 
 export type Source =
   /** A folder, a tar archive, or one image: what stands there says which. */
@@ -30,7 +31,7 @@ async function placeOf(path: string): Promise<Place> {
     const { code } = cause as NodeJS.ErrnoException;
     const gone = code === "ENOENT" || code === "ENOTDIR";
     return new UsageError(
-      gone ? `There is no folder ${path}.` : `${path} cannot be read (${code}).`,
+      gone ? `There is no folder or file ${path}.` : `${path} cannot be read (${code}).`,
       "Name a folder of images, or a tar archive of them.",
       { cause },
     );
@@ -55,7 +56,13 @@ async function placeOf(path: string): Promise<Place> {
       const { sum, statedSum } = readTarHeader(start.subarray(0, tarBlock));
       if (sum === statedSum) return "archive";
     }
-    return isTakenForImage(start, path) ? "image" : "archive";
+    if (isTakenForImage(start, path)) return "image";
+    // Compressed archives, and damaged ones: whoever reads them says so.
+    if (/\.(?:tar|tgz|gz)$/i.test(path) || start.toString("latin1", 0, 2) === "\x1f\x8b") return "archive";
+    throw new UsageError(
+      `${path} is no image and no tar archive${start.length === 0 ? "; it is empty" : `; ${whyNotRead(start, path) ?? "its content is neither's"}`}.`,
+      "Name images, folders of images, or tar archives of them. A file that lists images goes with --list.",
+    );
   } finally {
     await file.close();
   }
@@ -91,9 +98,9 @@ export async function listSources(
   sources: readonly Source[],
   options: ListOptions = {},
 ): Promise<NamedFiles> {
-  const places = await Promise.all(
-    sources.map(async (s) => (s.kind === "path" ? placeOf(s.path) : undefined)),
-  );
+  // One after the other: a shell's pattern may name more files than may be open at once.
+  const places: (Place | undefined)[] = [];
+  for (const source of sources) places.push(source.kind === "path" ? await placeOf(source.path) : undefined);
   const kept = sources.flatMap((s, i) => (s.kind === "path" && places[i] !== "image" ? [s.path] : []));
   const prefixes = sources.length === 1 ? kept.map(() => "") : prefixesOf(kept);
   const notes: string[] = [];
@@ -110,9 +117,12 @@ export async function listSources(
       if (wanted(key)) found.push({ key, path: Buffer.from(source.path) });
     } else {
       const prefix = prefixes.shift() as string;
-      const list = places[i] === "folder" ? listFolder : listArchive;
-      for (const input of await list(source.path, options))
-        found.push({ ...input, key: `${prefix}${input.key}` });
+      const { inputs, note } =
+        places[i] === "folder"
+          ? await listFolderOrShards(source.path, options)
+          : { inputs: await listArchive(source.path, options) };
+      if (note) notes.push(note);
+      for (const input of inputs) found.push({ ...input, key: `${prefix}${input.key}` });
     }
   }
   const inputs = new Map<string, ImageInput>();

@@ -15,6 +15,18 @@ beforeAll(() => {
   folder = temporaryFolder();
 });
 
+/** What an extraction that costs little is told. */
+const common = [
+  "--model",
+  "mobilenet_v1_025",
+  "--image-size",
+  "32",
+  "--device",
+  "cpu",
+  "--weights",
+  "seeded",
+];
+
 type Rows = Readonly<Record<string, readonly number[]>>;
 const rows: Rows = { "a.jpg": [1, 2, 3], "b.jpg": [0.1, -5, 0] };
 
@@ -131,17 +143,6 @@ describe("compare", () => {
 });
 
 describe("extract", () => {
-  const common = [
-    "--model",
-    "mobilenet_v1_025",
-    "--image-size",
-    "32",
-    "--device",
-    "cpu",
-    "--weights",
-    "seeded",
-  ];
-
   it("says what it would do, and writes nothing", async () => {
     const out = join(folder, "dry.npy");
     const run = await runMain("extract", ...common, "--out", out, "--dry-run", "--glob", "hills*");
@@ -238,6 +239,39 @@ describe("extract", () => {
       (await runMain("extract", ...common, "--out", other, "--format", "npy", "--data-dir", tar)).code,
     ).toBe(0);
     expect((await runMain("compare", out, other)).out).toContain("identical: 2");
+  });
+});
+
+describe("inputs as arguments", () => {
+  const samples = join(root, "samples");
+  const keysIn = async (name: string, ...args: string[]) => {
+    const out = join(folder, `${name}.npy`);
+    const run = await runMain("extract", ...args, ...common, "--out", out, "--format", "npy");
+    expect(run, run.err).toMatchObject({ code: 0, out: `${out}\n` });
+    return (await read(out)).map((row) => row.path);
+  };
+
+  it("are folders, images and archives, as many as one likes, and go together with --data-dir", async () => {
+    const all = await keysIn("folder", samples);
+    expect(all).toContain("more/hills_04.JPG");
+    const image = join(samples, "hills_01.jpg");
+    expect(await keysIn("image", image)).toEqual([image]);
+    const tar = join(folder, "arguments.tar");
+    execFileSync("tar", ["-cf", tar, "-C", samples, "weave_01.jpg"]);
+    expect(await keysIn("several", image, tar, "--data-dir", join(samples, "more"))).toEqual([
+      image,
+      "arguments.tar/weave_01.jpg",
+      "more/hills_04.JPG",
+      "more/towers_05.jpeg",
+    ]);
+  });
+
+  it("that are not there, or stand beside a list, are refused", async () => {
+    expect(await runMain("extract", "phots", ...common)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/There is no folder or file phots/),
+    });
+    expect((await runMain("extract", samples, ...common, "--list", "x.txt")).code).toBe(2);
   });
 });
 

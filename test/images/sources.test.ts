@@ -64,6 +64,13 @@ describe("what is read", () => {
     ]);
   });
 
+  it("as more single images than may be open at once is read", async () => {
+    const many = Array.from({ length: 3000 }, (_, i) => at(`many/${i}.jpg`));
+    mkdirSync(at("many"));
+    for (const path of many) writeFileSync(path, "");
+    expect(await keysOf(many.map((path) => ({ kind: "path", path })))).toEqual(many.sort());
+  });
+
   it("never has two files of one key", async () => {
     const list: Source = { kind: "list", list: Buffer.from("photos/a.jpg"), dir: at("old") };
     const clash = listSources([...paths("photos", "y"), list]);
@@ -78,7 +85,11 @@ describe("what is read", () => {
   it("that is not there, or is no folder, archive or image, is refused in a sentence", async () => {
     await expect(listSources(paths("photos", "gone"))).rejects.toThrow(/There is no folder .*gone/);
     writeFileSync(at("notes"), "nothing");
-    await expect(listSources(paths("notes"))).rejects.toThrow(/is no tar archive/);
+    await expect(listSources(paths("notes"))).rejects.toThrow(/is no image and no tar archive/);
+    writeFileSync(at("pack.zip"), "PK\x03\x04");
+    await expect(listSources(paths("pack.zip"))).rejects.toThrow(/it is a ZIP archive; unpack it first/);
+    writeFileSync(at("empty"), "");
+    await expect(listSources(paths("empty"))).rejects.toThrow(/it is empty/);
     execFileSync("mkfifo", [at("pipe")]);
     await expect(listSources(paths("pipe"))).rejects.toThrow(/neither a folder nor a file/);
     symlinkSync(at("nowhere"), at("dangling"));
