@@ -16,3 +16,6 @@ export function asUtf8(bytes: Uint8Array): Buffer | undefined {
     return undefined;
   }
 }
+
+/** The text of a file that a program may have begun with a byte order mark; what cannot be read is empty. */
+export const textIn = (bytes: Uint8Array): string => String(asUtf8(bytes) ?? "");

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { formatShape, type Shape, sameShape } from "../tensor.ts";
+import { textIn } from "../text.ts";
 import { encoderFor } from "./encode.ts";
 import { metadataPath, writeTable } from "./formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
@@ -23,9 +24,9 @@ export interface Converted {
 }
 
 async function metadataOf(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(metadataPath(path), "utf8").catch(() => undefined);
-  if (text === undefined) return {};
-  const { paths, ...metadata } = JSON.parse(text) as Record<string, unknown>;
+  const bytes = await readFile(metadataPath(path)).catch(() => undefined);
+  if (bytes === undefined) return {};
+  const { paths, ...metadata } = JSON.parse(textIn(bytes)) as Record<string, unknown>;
   return metadata;
 }
 

@@ -100,14 +100,18 @@ const layouts: readonly Layout[] = [
 
 /** Up to the first ending of an image that a blank follows. */
 function beforeLabels(line: Line): Line {
-  for (const { index } of line.matchAll(/\s+/g))
+  for (const { index } of line.matchAll(/(?<=\.\w{1,5})\s/g))
     if (hasImageName(line.slice(0, index))) return line.slice(0, index);
   return line;
 }
 
-/** As many lines tell the layout of a list. */
+/** As many lines tell the layout of a list; longer ones than any table of names has are taken whole. */
 const enough = 200;
 const mostColumns = 16;
+const longest = 2 ** 16;
+
+const cellsOf = (line: Line, layout: number): readonly Line[] =>
+  line.length > longest ? [line] : layouts[layout].cells(line);
 
 /** The lines of a list, or its names between zero bytes; what stands between these is exactly a name. */
 function linesOf(list: Uint8Array): { lines: Line[]; exact: boolean; encoding?: string } {
@@ -171,14 +175,14 @@ function read(
   const odd = lines.filter((line) => (!isPlain(line) || plain++ < enough) && !isThere(line));
   if (odd.length === 0) return { names: [...lines], said: [] };
   const { layout, column } = layoutOf(odd.filter((line) => !isComment(line)).slice(0, enough), isThere);
-  const { what, columns, cells } = layouts[layout];
+  const { what, columns } = layouts[layout];
   const said = new Set(what ? [columns ? `${what}, the files in column ${column + 1}` : what] : []);
   const left: Line[] = [];
   const unsure = new Set(odd);
   const first = lines.find((line) => !isComment(line));
   const names = lines.flatMap((line): Line[] => {
     if (layout === 0 ? !unsure.has(line) : isThere(line)) return [line];
-    const cell = cells(line)[column] ?? line;
+    const cell = cellsOf(line, layout)[column] ?? line;
     for (const [how, spell] of spellings) {
       const name = spell(cell);
       if (name === undefined || !isThere(name)) continue;
@@ -215,10 +219,10 @@ function layoutOf(
       return name !== undefined && name !== "" && isThere(name);
     });
   let best = { layout: 0, column: 0, count: 0, other: -1 };
-  for (const [layout, { cells }] of layouts.entries()) {
+  for (const layout of layouts.keys()) {
     const counts = Array<number>(mostColumns).fill(0);
     for (const line of lines) {
-      for (const [column, cell] of cells(line).slice(0, mostColumns).entries())
+      for (const [column, cell] of cellsOf(line, layout).slice(0, mostColumns).entries())
         if (meansFile(cell)) counts[column]++;
     }
     const count = Math.max(...counts);

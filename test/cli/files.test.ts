@@ -1,6 +1,6 @@
 /** The commands on features files, and extract's ways of being told and of telling. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { findFormat, formats, writeTable } from "../../src/features/formats/index.ts";
@@ -264,6 +264,24 @@ describe("inputs as arguments", () => {
       "more/hills_04.JPG",
       "more/towers_05.jpeg",
     ]);
+  });
+
+  it("of nothing but HEIC are not told to be no images", async () => {
+    const dir = join(folder, "phone");
+    mkdirSync(dir);
+    writeFileSync(join(dir, "IMG_0001.HEIC"), "\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    const run = await runMain(
+      "extract",
+      dir,
+      ...common,
+      "--out",
+      join(folder, "phone.npy"),
+      "--format",
+      "npy",
+    );
+    expect(run.code).toBe(4);
+    expect(run.err).toMatch(/failed: IMG_0001\.HEIC: cannot be decoded: it is a HEIC image/);
+    expect(run.err).toMatch(/Nothing was written: the only image in .* gave no feature/);
   });
 
   it("that are not there, or stand beside a list, are refused", async () => {

@@ -160,6 +160,19 @@ describe("CSV that went through a spreadsheet", () => {
   });
 });
 
+it("JSON lines, and the metadata beside a file, may begin with a byte order mark", async () => {
+  const line = JSON.stringify({ path: "a.jpg", feature: [1, 2] });
+  expect(await read(fileOf("marked.jsonl", `\ufeff${line}\n${line}\n`))).toEqual([
+    ["a.jpg", [2], [1, 2]],
+    ["a.jpg", [2], [1, 2]],
+  ]);
+  const array = Buffer.concat([npyHeader("<f4", [1, 1]), Buffer.from(Float32Array.of(3).buffer)]);
+  for (const encoding of ["utf8", "utf16le"] as const) {
+    fileOf("marked.npy.json", Buffer.from(`\ufeff${JSON.stringify({ paths: ["b.jpg"] })}`, encoding));
+    expect(await read(fileOf("marked.npy", array))).toEqual([["b.jpg", [1], [3]]]);
+  }
+});
+
 describe("a file that is no features file", () => {
   it.each<[string, string, RegExp]>([
     ["of a pickle in text", "(dp0\nS'a.jpg'\n", /old text protocol/],

@@ -35,7 +35,7 @@ const readers: readonly { readonly begins: RegExp; readonly read: (path: string)
   { begins: /^\x89HDF/, read: readByLibrary("hdf5") },
   { begins: /^[\s\S]{8}\{/, read: readSafetensors },
   { begins: csvBegins, read: readCsv },
-  { begins: /^\{/, read: streamed(readJsonl) },
+  { begins: /^(?:\xef\xbb\xbf)?\{/, read: streamed(readJsonl) },
   { begins: /^\x80/, read: streamed(readPickle) },
 ];
 
