@@ -212,7 +212,11 @@ const impostors: readonly (readonly [begins: Mark, what: string])[] = [
   [starts("\x1f\x8b"), "it is compressed by gzip; unpack it first"],
 ];
 
-const extensionOf = (name: string) => /\.([^./\\]+)$/.exec(name)?.[1].toLowerCase() ?? "";
+/** In lower case; empty where there is none, or a longer one than any image has. */
+function extensionOf(name: string): string {
+  const dot = name.lastIndexOf(".");
+  return dot < 0 || name.length - dot > 8 ? "" : name.slice(dot + 1).toLowerCase();
+}
 
 /**
  * Why a file that begins so, and is called `name` (empty where it has none), is not decoded, as a clause that says what

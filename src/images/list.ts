@@ -27,6 +27,7 @@ const pathOf = (name: Line, dir: string | undefined): Buffer => {
 
 /** Folders are often called as the labels are. */
 function isFile(path: Buffer): boolean {
+  if (path.length > longest) return false;
   try {
     return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
   } catch {
@@ -35,6 +36,9 @@ function isFile(path: Buffer): boolean {
 }
 
 const textOf = (line: Line): string => nameOf(Buffer.from(line, "latin1"));
+
+/** As much of a line as a sentence can hold. */
+const quoted = (line: Line) => (line.length > 200 ? `${textOf(line.slice(0, 200))} ...` : textOf(line));
 
 /** How a cell of a list may spell a file's name, as it stands first; each with what is said of it. */
 const spellings: readonly (readonly [said: string, spell: (cell: Line) => Line | undefined])[] = [
@@ -71,11 +75,11 @@ function recoded(cell: Line, encoding: string, change: (text: string) => string)
 const csv = (separator: string) => (line: Line) => {
   const cells: Line[] = [];
   for (let at = 0; at <= line.length; at++) {
-    const quoted = /^"(?:[^"]|"")*"/.exec(line.slice(at))?.[0] ?? "";
-    const found = line.indexOf(separator, at + quoted.length);
+    const whole = /^"(?:[^"]|"")*"/.exec(line.slice(at))?.[0] ?? "";
+    const found = line.indexOf(separator, at + whole.length);
     const end = found < 0 ? line.length : found;
     const cell = line.slice(at, end);
-    cells.push(cell === quoted ? quoted.slice(1, -1).replaceAll('""', '"') : cell);
+    cells.push(cell === whole ? whole.slice(1, -1).replaceAll('""', '"') : cell);
     at = end;
   }
   return cells;
@@ -100,18 +104,29 @@ const layouts: readonly Layout[] = [
 
 /** Up to the first ending of an image that a blank follows. */
 function beforeLabels(line: Line): Line {
-  for (const { index } of line.matchAll(/(?<=\.\w{1,5})\s/g))
+  for (const { index } of line.slice(0, longest).matchAll(/(?<=\.\w{1,5})\s/g))
     if (hasImageName(line.slice(0, index))) return line.slice(0, index);
   return line;
 }
 
-/** As many lines tell the layout of a list; longer ones than any table of names has are taken whole. */
+/** As many lines, and columns of them, tell the layout of a list. */
 const enough = 200;
 const mostColumns = 16;
-const longest = 2 ** 16;
+/** No system has longer paths. */
+const longest = 2 ** 15;
 
-const cellsOf = (line: Line, layout: number): readonly Line[] =>
-  line.length > longest ? [line] : layouts[layout].cells(line);
+/** The file that a cell means, and what is to be said of how it spells it. */
+function meantBy(
+  cell: Line,
+  isThere: (name: Line) => boolean,
+): { readonly name: Line; readonly how: string } | undefined {
+  if (cell.length > longest) return undefined;
+  for (const [how, spell] of spellings) {
+    const name = spell(cell);
+    if (name && isThere(name)) return { name, how };
+  }
+  return undefined;
+}
 
 /** The lines of a list, or its names between zero bytes; what stands between these is exactly a name. */
 function linesOf(list: Uint8Array): { lines: Line[]; exact: boolean; encoding?: string } {
@@ -174,21 +189,21 @@ function read(
   let plain = 0;
   const odd = lines.filter((line) => (!isPlain(line) || plain++ < enough) && !isThere(line));
   if (odd.length === 0) return { names: [...lines], said: [] };
-  const { layout, column } = layoutOf(odd.filter((line) => !isComment(line)).slice(0, enough), isThere);
-  const { what, columns } = layouts[layout];
+  const { layout, column } = layoutOf(
+    odd.filter((line) => !isComment(line) && line.length <= longest).slice(0, enough),
+    isThere,
+  );
+  const { what, columns, cells } = layouts[layout];
   const said = new Set(what ? [columns ? `${what}, the files in column ${column + 1}` : what] : []);
   const left: Line[] = [];
   const unsure = new Set(odd);
   const first = lines.find((line) => !isComment(line));
   const names = lines.flatMap((line): Line[] => {
     if (layout === 0 ? !unsure.has(line) : isThere(line)) return [line];
-    const cell = cellsOf(line, layout)[column] ?? line;
-    for (const [how, spell] of spellings) {
-      const name = spell(cell);
-      if (name === undefined || !isThere(name)) continue;
-      if (how) said.add(how);
-      return [name];
-    }
+    const cell = cells(line)[column] ?? line;
+    const meant = meantBy(cell, isThere);
+    if (meant?.how) said.add(meant.how);
+    if (meant) return [meant.name];
     if (isComment(line) || (line === first && isHeader(cell, layout))) {
       left.push(line);
       return [];
@@ -198,7 +213,7 @@ function read(
   });
   if (left.length > 0)
     said.add(
-      `left out ${left.length === 1 ? `the line "${textOf(left[0])}"` : `${left.length} lines of no files`}`,
+      `left out ${left.length === 1 ? `the line "${quoted(left[0])}"` : `${left.length} lines of no files`}`,
     );
   return { names, said: [...said] };
 }
@@ -213,17 +228,12 @@ function layoutOf(
   lines: readonly Line[],
   isThere: (name: Line) => boolean,
 ): { readonly layout: number; readonly column: number } {
-  const meansFile = (cell: Line) =>
-    spellings.some(([, spell]) => {
-      const name = spell(cell);
-      return name !== undefined && name !== "" && isThere(name);
-    });
   let best = { layout: 0, column: 0, count: 0, other: -1 };
-  for (const layout of layouts.keys()) {
+  for (const [layout, { cells }] of layouts.entries()) {
     const counts = Array<number>(mostColumns).fill(0);
     for (const line of lines) {
-      for (const [column, cell] of cellsOf(line, layout).slice(0, mostColumns).entries())
-        if (meansFile(cell)) counts[column]++;
+      for (const [column, cell] of cells(line).slice(0, mostColumns).entries())
+        if (meantBy(cell, isThere)) counts[column]++;
     }
     const count = Math.max(...counts);
     if (count <= best.count) continue;
@@ -245,7 +255,7 @@ function layoutOf(
 
 function noneThere(names: readonly Line[], dir: string | undefined): UsageError {
   const [first] = names;
-  const shown = textOf(first);
+  const shown = quoted(first);
   const all =
     names.length === 1
       ? "The file that the list names is not there"
@@ -262,7 +272,7 @@ function noneThere(names: readonly Line[], dir: string | undefined): UsageError 
       "List names relative to a folder, and name that with --data-dir DIR.",
     );
   }
-  const path = dir === undefined || isAbsolute(first) ? resolve(shown) : resolve(dir, shown);
+  const path = resolve(...(dir === undefined ? [] : [dir]), shown);
   return new UsageError(
     `${all}; the first would be ${path}.`,
     `Relative names count from ${dir === undefined ? "the working folder" : dir}; name another with --data-dir DIR.`,

@@ -183,6 +183,19 @@ describe("a list", () => {
     expect(readList(list).keys).toEqual(["./hills_01.jpg", "hills_01.jpg", "weave_01.jpg"]);
   });
 
+  it("of lines that no list has ends soon, with a short sentence", () => {
+    for (const line of [
+      ".jp ".repeat(16_000),
+      ",".repeat(60_000),
+      '"'.repeat(60_001),
+      "a\t".repeat(1_000_000),
+    ]) {
+      const read = () => readList(`${line}\n`.repeat(line.length > 100_000 ? 1 : 300));
+      expect(read).toThrow(/is there; the first would be|is not there; the first would be/);
+      expect(read).toThrow(/^.{1,600}$/);
+    }
+  });
+
   it.each<[string, string | Uint8Array, RegExp]>([
     [
       "of files that are not there",
