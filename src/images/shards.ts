@@ -1,15 +1,17 @@
 /**
- * A folder's images: files of their own, or, where none has an image's name, the members of the tar archives in it, as data
- * sets are kept in shards.
+ * A folder's images: files of their own, or, where none has the name of an image that is read, the members of the tar
+ * archives in it, as data sets are kept in shards.
  */
 import { UsageError } from "../errors.ts";
 import { listArchive } from "./archive.ts";
 import { type ImageInput, type ListOptions, listFolder, matcher, sorted } from "./inputs.ts";
-import { hasImageName } from "./kinds.ts";
+import { imageExtensions } from "./kinds.ts";
 import type { NamedFiles } from "./list.ts";
 
 /** Compressed ones too: `listArchive` says what to do with them. */
 const isArchive = ({ key }: ImageInput) => /\.(?:tar|tar\.gz|tgz)$/i.test(key);
+
+const isImage = ({ key }: ImageInput) => imageExtensions.some((e) => key.toLowerCase().endsWith(`.${e}`));
 
 const some = (inputs: readonly ImageInput[]) =>
   `${inputs
@@ -28,7 +30,7 @@ export async function listFolderOrShards(dir: string, options: ListOptions = {})
   const loose = files.filter(({ key }) => wanted(key));
   const archives = files.filter(isArchive);
   if (archives.length === 0) return { inputs: loose };
-  if (files.some(({ key }) => hasImageName(key))) {
+  if (files.some(isImage)) {
     const note = `${dir} holds images, and archives that are not opened (${some(archives)}): name these to read them too.`;
     return { inputs: loose, note };
   }
