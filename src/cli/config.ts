@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../nearest.ts";
+import { textIn } from "../text.ts";
 
 /** `--batch-size` as SLIMFEATURES_BATCH_SIZE. */
 export const environmentName = (option: Option): string =>
@@ -10,7 +11,7 @@ export const environmentName = (option: Option): string =>
 
 async function readConfig(path: string): Promise<Record<string, unknown>> {
   try {
-    const config: unknown = JSON.parse(await readFile(path, "utf8"));
+    const config: unknown = JSON.parse(textIn(await readFile(path)));
     if (typeof config === "object" && config !== null && !Array.isArray(config))
       return config as Record<string, unknown>;
   } catch (cause) {

@@ -3,14 +3,17 @@ import { extname } from "node:path";
 import { Option } from "commander";
 import { ExitCode, UsageError } from "../errors.ts";
 import { findFormat, formats } from "../features/formats/index.ts";
+import type { PickleProtocol } from "../features/formats/pkl.ts";
 import { dtypeNames, dtypeOf } from "../features/formats/table.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
+import { pickleProtocolOption } from "./numbers.ts";
 
 interface Flags {
   readonly format?: string;
   readonly dtype: string;
+  readonly pickleProtocol?: PickleProtocol;
 }
 
 const formatOption = () =>
@@ -30,21 +33,22 @@ const endings: Readonly<Record<string, string>> = {
   json: "jsonl",
 };
 
-function formatFor(path: string, name: string | undefined) {
-  if (name !== undefined) return findFormat(name);
+function formatFor(path: string, { format, pickleProtocol }: Flags) {
+  if (format !== undefined) return findFormat(format, pickleProtocol);
   const ending = extname(path).slice(1).toLowerCase();
-  try {
-    return findFormat(endings[ending] ?? ending);
-  } catch (cause) {
-    throw new UsageError(`The format of ${path} is not told by its name.`, "Name it with --format.", {
-      cause,
-    });
-  }
+  const name = endings[ending] ?? ending;
+  if (formats.some((f) => f.name === name)) return findFormat(name, pickleProtocol);
+  throw new UsageError(`The format of ${path} is not told by its name.`, "Name it with --format.");
 }
 
-async function write(from: readonly string[], to: string, { format, dtype }: Flags, io: Io): Promise<void> {
+async function write(from: readonly string[], to: string, flags: Flags, io: Io): Promise<void> {
   const { convertFeatures } = await import("../features/convert.ts");
-  const report = await convertFeatures({ from, to, format: formatFor(to, format), dtype: dtypeOf(dtype) });
+  const report = await convertFeatures({
+    from,
+    to,
+    format: formatFor(to, flags),
+    dtype: dtypeOf(flags.dtype),
+  });
   const loss = report.maxError === undefined ? "" : `, off by at most ${report.maxError.toPrecision(3)}`;
   io.err(`${report.rows} features of shape ${formatShape(report.shape)}${loss}\n`);
   await io.out(`${to}\n`);
@@ -58,6 +62,7 @@ export const addFiles: AddCommand = (program, io, exit) => {
     .argument("<out>", "the file to write")
     .addOption(formatOption())
     .addOption(dtypeOption())
+    .addOption(pickleProtocolOption())
     .addHelpText(
       "after",
       "\nExample:\n  npm run convert -- features/inception_v1_features.pkl photos.parquet",
@@ -71,6 +76,7 @@ export const addFiles: AddCommand = (program, io, exit) => {
     .argument("<in...>", "features files of one network and layer, of any formats")
     .addOption(formatOption())
     .addOption(dtypeOption())
+    .addOption(pickleProtocolOption())
     .addHelpText("after", "\nExample:\n  npm run merge -- all.npy monday.npy tuesday.npy")
     .action((to: string, from: string[], flags: Flags) => write(from, to, flags, io));
 

@@ -74,10 +74,10 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
         "",
         "Examples:",
         "  npm run extract",
-        "  npm run extract -- --data-dir photos --topk 5",
+        "  npm run extract -- photos --topk 5",
         "  npm run load -- features/mobilenet_v1_features.pkl",
         "  npm run fetch -- inception_v1",
-        "  npm run extract -- --model inception_v1 --data-dir photos",
+        "  npm run extract -- photos --model inception_v1",
         exitCodeHelp(),
       ].join("\n"),
     );

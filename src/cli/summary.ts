@@ -42,7 +42,7 @@ function next(metadata: Metadata, path: string, io: Io): string {
   const line = (command: string) => `next:        ${command}`;
   if (metadata.weights.trained) {
     const samples = metadata.dataDir === samplesDirectory;
-    return line(samples ? "npm run extract -- --data-dir FOLDER" : `npm run load -- ${path}`);
+    return line(samples ? "npm run extract -- FOLDER" : `npm run load -- ${path}`);
   }
   const [red, plain] = io.colour ? ["\x1b[1;31m", "\x1b[0m"] : ["", ""];
   return `${red}UNTRAINED weights: the features mean nothing.${plain} ${trainedInstead(findModel(metadata.model))}`;

@@ -10,7 +10,7 @@ import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
 import { classesOf, type ExtractedFile, type LikelyClass, outputPaths, writeOutputs } from "./output.ts";
-import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
+import { batchSizeFor, keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
 import { checkLabels, ownNames, readLabels } from "./predictions.ts";
 import { labelOf } from "./recovery.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
@@ -94,7 +94,8 @@ export async function extract(
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
   const planned = await plan(request, rooms);
-  const { model, inputs, out } = planned;
+  const { model, inputs, note, out } = planned;
+  if (note) events.notice?.(note);
   const given = await readLabels(request.labels);
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which device is the faster today.
@@ -273,13 +274,13 @@ function settled(record: ManifestRecord, store: Store): ManifestRecord {
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };
 }
 
-function noRows(from: string, records: readonly ManifestRecord[]): NothingToDoError {
+function noRows(from: readonly string[], records: readonly ManifestRecord[]): NothingToDoError {
   const failures = records.filter((r) => r.status === "failed");
   if (failures.length === 0)
-    return new NothingToDoError(`There are no images in ${from} or the folders in it.`, lookedFor);
+    return new NothingToDoError(`There are no images in ${placesIn(from)}.`, lookedFor);
   const all = failures.length === 1 ? "the only image" : `all ${failures.length} images`;
   return new NothingToDoError(
-    `Nothing was written: ${all} in ${from} gave no feature.`,
+    `Nothing was written: ${all} in ${from.join(", ")} gave no feature.`,
     `The first was ${failures[0].path}: ${failures[0].reason}`,
   );
 }

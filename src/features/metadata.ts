@@ -41,7 +41,8 @@ export interface Metadata {
   readonly adapter: string;
   /** Other devices that computed some rows, by their number of rows; each such row names its device in the manifest. */
   readonly otherDevices?: Readonly<Record<string, number>>;
-  readonly dataDir: string;
+  /** The folder or archive of the images, several of them, or "the list". */
+  readonly dataDir: string | readonly string[];
   readonly images: {
     readonly found: number;
     readonly written: number;
@@ -100,7 +101,7 @@ export function describeRun(run: {
   readonly dtype: DtypeNote;
   readonly pca: PcaNote | undefined;
   readonly format: string;
-  readonly from: string;
+  readonly from: readonly string[];
   readonly preprocess: PreprocessNote;
   readonly records: readonly ManifestRecord[];
 }): Metadata {
@@ -132,7 +133,7 @@ export function describeRun(run: {
     backend,
     adapter: adapter.join(" "),
     otherDevices: Object.keys(others).length > 0 ? others : undefined,
-    dataDir: run.from,
+    dataDir: run.from.length === 1 ? run.from[0] : run.from,
     images: {
       found: records.length,
       written: count("ok"),

@@ -36,7 +36,7 @@ export interface OutputOptions {
   readonly out: string;
   readonly format: FeatureFormat;
   readonly decode: DecodeRules;
-  readonly from: string;
+  readonly from: readonly string[];
   readonly description: string;
   readonly labels: LabelNames;
 }

@@ -21,12 +21,17 @@ import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./in
  * it would when unpacked.
  * @throws UsageError when it is no tar archive, is compressed, or was cut off.
  */
-export async function listArchive(path: string, options: ListOptions = {}): Promise<ImageInput[]> {
+export async function listArchive(
+  path: string | Uint8Array,
+  options: ListOptions = {},
+): Promise<ImageInput[]> {
+  const bytes = Buffer.from(path as string);
+  const shown = nameOf(bytes);
   const refuse = (what: string, hint = "Name a folder of images, or a tar archive of them.") =>
-    new UsageError(`${path} ${what}.`, hint);
+    new UsageError(`${shown} ${what}.`, hint);
   const wanted = matcher(options);
   const found = new Map<string, ImageInput>();
-  const file = await open(path).catch((cause: unknown) => {
+  const file = await open(bytes).catch((cause: unknown) => {
     throw refuse(`cannot be read (${(cause as NodeJS.ErrnoException).code})`);
   });
   try {
@@ -38,7 +43,7 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
       if (at === 0 && header[0] === 0x1f && header[1] === 0x8b) {
         throw refuse(
           "is compressed",
-          `Images are read where they lie in an archive. Unpack it first: gunzip -k ${path}`,
+          `Images are read where they lie in an archive. Unpack it first: gunzip -k ${shown}`,
         );
       }
       if (header.length === block && header.every((b) => b === 0)) {
@@ -71,7 +76,7 @@ export async function listArchive(path: string, options: ListOptions = {}): Prom
       announced = {};
       const hidden = key.split("/").some((part) => part.startsWith("."));
       if ((type === "0" || type === "7") && !hidden && wanted(key)) {
-        found.set(key, { key, path: Buffer.from(path), part: { offset: start, size } });
+        found.set(key, { key, path: bytes, part: { offset: start, size } });
       }
     }
     if (!ended) throw refuse("was cut off: its end is missing", "Copy or download it again.");

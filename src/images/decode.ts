@@ -8,8 +8,8 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
+import { isImage, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
-import { isImage } from "./magic.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { turnUpright } from "./turn.ts";
@@ -29,21 +29,13 @@ export function jpegMethodFor({ jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">
 
 const defaultMaxPixels = 2 ** 28;
 
-/** Beginnings of files that are often named like images. */
-const impostors: readonly (readonly [RegExp, string])[] = [
-  [/^\s*(<!doctype html|<html)/i, "it is a web page"],
-  [/^version https:\/\/git-lfs/, "it is a git-lfs pointer; run git lfs pull"],
-  [/^%PDF/, "it is a PDF document"],
-  [/^[\t\n\r\x20-\x7e]{8,}$/, "it is a text file"],
-];
-
 function diagnose(bytes: Buffer, error: unknown): string {
   if (bytes.length === 0) return "the file is empty";
-  const start = bytes.toString("latin1", 0, 64);
-  const impostor = impostors.find(([pattern]) => pattern.test(start));
-  if (impostor) return impostor[1];
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
-  if (/unsupported image format/.test(message)) return "its content is of no image format that can be read";
+  if (/unsupported image format/.test(message)) {
+    const text = /^[\t\n\r\x20-\x7e]{8,}$/.test(bytes.toString("latin1", 0, 64));
+    return text ? "it is a text file" : "its content is of no image format that can be read";
+  }
   if (/exceeds pixel limit/.test(message)) return "it has more pixels than the limit allows";
   return `it is damaged (${message})`;
 }
@@ -64,6 +56,8 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
   }
   try {
+    const why = whyNotRead(bytes, typeof source === "string" ? source : "");
+    if (why !== undefined) throw new ImageError(why);
     // libvips would read more: SVG, which can name other files, and formats that nobody here asked for.
     if (!isImage(bytes)) throw new Error("unsupported image format");
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);

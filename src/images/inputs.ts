@@ -1,6 +1,5 @@
 /** Finding the images: under a folder, or named by a list. What a file holds is decided by its content, when it is read. */
 import { readdir, realpath, stat } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
 import picomatch from "picomatch";
 
 /** A file that may hold an image. */
@@ -89,32 +88,4 @@ export async function listFolder(dir: string, options: ListOptions = {}): Promis
 
   await walk(Buffer.from(dir), "", []);
   return sorted(found);
-}
-
-/**
- * The files that a list names, one a line or, where it holds a zero byte, separated by these. Relative names count from
- * `dir`. Each stays the key as it is written; a name that stands twice is taken once.
- */
-export function listNamed(
-  list: Uint8Array,
-  dir: string | undefined,
-  options: ListOptions = {},
-): ImageInput[] {
-  const wanted = matcher(options);
-  const separator = list.includes(0) ? 0 : 0x0a;
-  const inputs = new Map<string, ImageInput>();
-  for (let start = 0; start < list.length; ) {
-    const found = list.indexOf(separator, start);
-    const end = found < 0 ? list.length : found;
-    let name = list.subarray(start, end);
-    if (separator === 0x0a && name.at(-1) === 0x0d) name = name.subarray(0, -1);
-    start = end + 1;
-    if (name.length === 0) continue;
-    const key = nameOf(name);
-    if (!wanted(key)) continue;
-    const path =
-      dir === undefined || isAbsolute(key) ? name : Buffer.concat([Buffer.from(join(dir, "/")), name]);
-    inputs.set(key, { key, path });
-  }
-  return sorted([...inputs.values()]);
 }

@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ImageError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
-import { isImage } from "./magic.ts";
+import { isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
@@ -25,12 +25,6 @@ export interface ReadRecipe {
 export const inputBytes = ({ preprocess: { size, channels } }: ReadRecipe): number =>
   4 * size * size * channels;
 
-/** Endings of files whose owners take them for images: what cannot be read among them is an error, not another file. */
-export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "tif", "tiff"];
-
-const isImageName = (name: string) =>
-  imageExtensions.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
-
 /** Larger files are no images that a network is fed; reading them whole would fill the memory. */
 const mostBytes = 2 ** 30;
 
@@ -46,11 +40,14 @@ function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
   }
   try {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };
-    const start = Buffer.alloc(Math.min(size, 64));
+    const start = Buffer.alloc(Math.min(size, startBytes));
     readSync(file, start, 0, start.length, offset);
-    if (!isImageName(key) && !isImage(start)) {
+    if (!isTakenForImage(start, key)) {
       return { status: "skipped", reason: "neither its name nor its content is an image's" };
     }
+    // What is not decoded need not be read, however large: a camera's files are.
+    const why = whyNotRead(start, key);
+    if (why !== undefined) return { status: "failed", reason: `cannot be decoded: ${why}` };
     if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };
     const bytes = Buffer.allocUnsafeSlow(size);
     let read = 0;

@@ -50,6 +50,22 @@ describe("extract", () => {
     expect(run.err).not.toContain("\x1b");
   });
 
+  it("reads several --data-dir, their names before the keys, none of them left out", async () => {
+    const { args, out, folder } = setting({ "a.png": "1" });
+    writeFiles(join(folder, "more"), { "a.png": "2", "b.png": "3" });
+    const run = await runMain(...args, "--data-dir", join(folder, "more"), "--weights", "seeded");
+    expect(run.code, run.err).toBe(0);
+    const { paths, dataDir } = JSON.parse(readFileSync(`${out}.json`, "utf8"));
+    expect(paths).toEqual(["in/a.png", "more/a.png", "more/b.png"]);
+    expect(dataDir).toEqual([join(folder, "in"), join(folder, "more")]);
+
+    const list = join(folder, "list.txt");
+    writeFiles(folder, { "list.txt": "a.png" });
+    const listed = await runMain(...args, "--data-dir", join(folder, "more"), "--list", list);
+    expect(listed).toMatchObject({ code: 2, out: "" });
+    expect(listed.err).toMatch(/Names in a list count from one folder, and 2 are named/);
+  });
+
   it("names skipped images with their reasons and ends with a code of its own", async () => {
     const { args, out } = setting({ "a.png": "1", "b.png": "broken" });
     const run = await runMain(...args, "--weights", "seeded");

@@ -193,7 +193,7 @@ describe("extract", () => {
     const rooms = fakeRooms(folder);
     for (const request of [
       requestFor(join(folder, "missing")),
-      requestFor(join(dataDir, "b.png")),
+      requestFor(join(dataDir, "note.txt")),
       requestFor(dataDir, { model: "inception_v9" }),
       requestFor(dataDir, { format: "doc" }),
     ]) {
@@ -320,7 +320,8 @@ describe("the weights", () => {
     const fake = fakeRooms(folder);
     const key = "x.png";
     writeFiles(folder, { [key]: "1" });
-    const rooms = { ...fake, listFolder: async () => [{ key, path: Buffer.from(join(folder, key)) }] };
+    const inputs = [{ key, path: Buffer.from(join(folder, key)) }];
+    const rooms = { ...fake, listSources: async () => ({ inputs }) };
     const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
     expect(report.files[0].metadata.weights.trained).toBe(false);
 

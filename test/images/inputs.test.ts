@@ -5,14 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  listArchive,
-  listFolder,
-  listNamed,
-  nameOf,
-  openDecodePool,
-  type ReadRecipe,
-} from "../../src/images/index.ts";
+import { listArchive, listFolder, nameOf, openDecodePool, type ReadRecipe } from "../../src/images/index.ts";
 
 let folder = "";
 let jpeg: Buffer;
@@ -103,17 +96,6 @@ describe("an archive", () => {
     execFileSync("gzip", ["-k", join(folder, "gnu.tar")]);
     await expect(listArchive(join(folder, "gnu.tar.gz"))).rejects.toThrow(/is compressed/);
     await expect(listArchive(join(dir, "0001.jpg"))).rejects.toThrow(/is no tar archive/);
-  });
-});
-
-describe("a list", () => {
-  it("names files by lines or by zero bytes, each once, sorted", () => {
-    const lines = listNamed(Buffer.from("b.jpg\r\na.jpg\n\nb.jpg\nc d.jpg"), "photos");
-    expect(keys(lines)).toEqual(["a.jpg", "b.jpg", "c d.jpg"]);
-    expect(Buffer.from(lines[0].path).toString()).toBe("photos/a.jpg");
-    const zeros = listNamed(Buffer.from("b\n.jpg\0/x/a.jpg\0"), undefined);
-    expect(keys(zeros)).toEqual(["/x/a.jpg", "b\n.jpg"]);
-    expect(Buffer.from(zeros[1].path).toString()).toBe("b\n.jpg");
   });
 });
 

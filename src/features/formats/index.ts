@@ -9,7 +9,7 @@ import { jsonl } from "./jsonl.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
 import { parquet } from "./parquet.ts";
-import { pkl } from "./pkl.ts";
+import { type PickleProtocol, pickleOf, pkl } from "./pkl.ts";
 import { safetensors } from "./safetensors.ts";
 import type { FeatureFormat, FeatureTable } from "./table.ts";
 
@@ -25,10 +25,19 @@ export const formats: readonly FeatureFormat[] = [
   csv,
 ];
 
-/** The format called `name`. @throws UsageError that lists the formats there are. */
-export function findFormat(name: string): FeatureFormat {
+/**
+ * The format called `name`, in a pickle's protocol where one is asked for.
+ * @throws UsageError that lists the formats there are; or where a protocol is asked of another format.
+ */
+export function findFormat(name: string, protocol?: PickleProtocol): FeatureFormat {
   const format = formats.find((f) => f.name === name);
-  if (format) return format;
+  if (format && protocol === undefined) return format;
+  if (format === pkl && protocol !== undefined) return pickleOf(protocol);
+  if (format)
+    throw new UsageError(
+      `--pickle-protocol is of pickles, and the format is ${name}.`,
+      "Leave it out, or name --format pkl.",
+    );
   const names = formats.map((f) => f.name);
   throw new UsageError(
     `There is no output format called "${name}".`,
