@@ -51,22 +51,31 @@ export interface BenchResult {
 const gflops = (macs: number, milliseconds: number) => (2 * macs) / milliseconds / 1e6;
 
 /** What the step is called: its scope, or for steps of one scope the operation too. */
-function nameOf(step: Step): string {
+export function nameOf(step: Step): string {
   const named = step.op === "conv2d" || step.op === "depthwise_conv2d" || step.op === "matmul";
   return named ? step.scope : `${step.scope} ${step.op}`;
 }
 
-/** Times `model` up to its pooled feature on seeded weights: the time of a layer does not depend on their values. */
+/** `model` up to its pooled feature, seeded weights, and an input: the time of a layer does not depend on their values. */
+export async function prepare(model: Model, batch: number) {
+  const graph = buildNetwork(model, batch);
+  const program = compile(graph, [model.featureEndPoint]);
+  return {
+    program,
+    weights: await seededWeights(model.name, variablesOf(graph)),
+    input: seededUnits("bench/images", sizeOf(program.inputs[0].shape)),
+  };
+}
+
+/** Times a network, layer by layer and as a whole. */
 export async function benchLayers(
   model: Model,
   device: Device,
   batch: number,
   runs: number,
 ): Promise<BenchResult> {
-  const graph = buildNetwork(model, batch);
-  const program = compile(graph, [model.featureEndPoint]);
-  const session = await device.load(program, await seededWeights(model.name, variablesOf(graph)));
-  const input = seededUnits("bench/images", sizeOf(program.inputs[0].shape));
+  const { program, weights, input } = await prepare(model, batch);
+  const session = await device.load(program, weights);
   try {
     await session.run([input]);
     await session.time([input]);

@@ -2,19 +2,20 @@
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { DeviceName } from "../src/engine/devices.ts";
-import { ExitCode, UserError } from "../src/errors.ts";
+import { ExitCode, UsageError, UserError } from "../src/errors.ts";
 import { openTuned } from "../src/features/tuned.ts";
 import { findModel } from "../src/nets/index.ts";
 import { type BenchResult, benchLayers } from "./layers.ts";
 import { microKernelGflops } from "./micro-kernel.ts";
 import { compareTable, describeResult, layersTable } from "./report.ts";
 import { readResult, resultPath, writeResult } from "./results.ts";
+import { benchSpeedUp, describeSpeedUp } from "./speed-up.ts";
 import { benchStartUp } from "./start-up.ts";
 
 interface Options {
   readonly model: string;
   readonly device: DeviceName;
-  readonly threads?: number;
+  readonly threads?: readonly number[];
   readonly batch: number;
   readonly runs: number;
   readonly starts: number;
@@ -32,6 +33,13 @@ const wholeFrom =
     return n;
   };
 
+/** One number of threads, or two to be held against each other. */
+function threadNumbers(text: string): number[] {
+  const numbers = text.split(",").map(wholeFrom(1));
+  if (numbers.length > 2) throw new InvalidArgumentError("one number or two are wanted, such as 1,16.");
+  return numbers;
+}
+
 /** How much of what its inner kernel could do the CPU path does. */
 function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParallelism()): string {
   const alone = microKernelGflops();
@@ -40,13 +48,26 @@ function ofTheMicroKernel({ multiplied }: BenchResult, threads = availableParall
   return `inner kernel alone ${alone.toFixed(2)} GFLOP/s a thread; layers on ${threads} threads, Winograd by what it multiplies: ${told(multiplied.average)} averaged by multiply-adds, ${told(multiplied.together)} all together`;
 }
 
+/** Few threads against many. */
+async function speedUp(options: Options, few: number, many: number): Promise<void> {
+  if (options.device === "webgpu" || options.save || options.compare)
+    throw new UsageError(
+      "Two numbers of --threads hold the CPU path against itself.",
+      "Leave out --device webgpu, --save and --compare.",
+    );
+  const result = await benchSpeedUp(findModel(options.model), options.batch, options.runs, [few, many]);
+  console.log(options.json ? JSON.stringify(result, null, 2) : describeSpeedUp(result));
+}
+
 async function bench(options: Options): Promise<void> {
+  const [threads, many] = options.threads ?? [];
+  if (threads && many) return speedUp(options, threads, many);
   const model = findModel(options.model);
   // Read first: a wrong path should not cost a run.
   const earlier = options.compare ? await readResult<BenchResult>(options.compare, "layers") : undefined;
   const device = await openTuned(options.device, {
     notice: (sentence) => console.error(sentence),
-    threads: options.threads,
+    threads,
   });
   let layers: BenchResult;
   try {
@@ -60,7 +81,7 @@ async function bench(options: Options): Promise<void> {
   else {
     console.log(`${describeResult(result)}\n`);
     console.log(earlier ? compareTable(earlier, result) : layersTable(result));
-    if (result.backend === "cpu") console.log(`\n${ofTheMicroKernel(result, options.threads)}`);
+    if (result.backend === "cpu") console.log(`\n${ofTheMicroKernel(result, threads)}`);
   }
   if (options.save) {
     const path = resultPath("layers", model.name, `x${options.batch}`, result.adapter, "node", result.node);
@@ -75,7 +96,11 @@ const program = new Command("bench")
   .addOption(
     new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto"),
   )
-  .option("--threads <n>", "threads that compute on the CPU (default: one a core)", wholeFrom(1))
+  .option(
+    "--threads <n>",
+    "threads that compute on the CPU (default: one a core); two numbers, 1,16, are held against each other",
+    threadNumbers,
+  )
   .option("--batch <n>", "images computed at once", wholeFrom(1), 1)
   .option("--runs <n>", "runs to take the minimum and the median of", wholeFrom(1), 10)
   .option("--starts <n>", "processes started for the time to the first feature; 0 for none", wholeFrom(0), 3)
@@ -84,7 +109,7 @@ const program = new Command("bench")
   .option("--json", "print the result as JSON")
   .addHelpText(
     "after",
-    "\nExample:\n  npm run bench -- --model inception_v1 --device cpu --json > result.json",
+    "\nExamples:\n  npm run bench -- --model inception_v1 --device cpu --json > result.json\n  npm run bench -- --model inception_v1 --device cpu --batch 8 --runs 3 --threads 1,16",
   )
   .action(bench);
 

@@ -16,6 +16,10 @@ export interface StepTiming {
   readonly tile?: string;
   /** Multiply-adds that the kernel really does, where they are not those that the step counts. */
   readonly macs?: number;
+  /** Tasks that the CPU cuts it into. */
+  readonly tasks?: number;
+  /** On the CPU, its place in the order in which threads take steps, and the places of those that it waits for. */
+  readonly order?: { readonly place: number; readonly after: readonly number[] };
   readonly milliseconds: number;
 }
 

@@ -24,19 +24,27 @@ interface Lifetime {
   to: number;
 }
 
-export function lifetimes(program: Program): (Lifetime & { readonly value: number })[] {
+/** When each step runs: one after the other. */
+const inTurn = ({ steps }: Program): readonly number[] => steps.map((_, i) => i);
+
+/** From when to when each value is alive. `times` say when each step runs, earlier ones never later. */
+export function lifetimes(
+  program: Program,
+  times: readonly number[] = inTurn(program),
+): (Lifetime & { readonly value: number })[] {
   const lives = new Map<number, Lifetime & { readonly value: number }>();
   const size = (value: number) => program.sizes.get(value) ?? 0;
   for (const { value } of program.inputs) lives.set(value, { value, size: size(value), from: -1, to: -1 });
   program.steps.forEach((step, i) => {
+    const time = times[i];
     for (const o of step.operands) {
       const life = o.kind === "value" ? lives.get(o.value) : undefined;
-      if (life) life.to = i;
+      if (life) life.to = time;
     }
     // Of a joint value every part is written by a step of its own; it lives from the first on.
     const begun = lives.get(step.output);
-    if (begun) begun.to = i;
-    else lives.set(step.output, { value: step.output, size: size(step.output), from: i, to: i });
+    if (begun) begun.to = time;
+    else lives.set(step.output, { value: step.output, size: size(step.output), from: time, to: time });
   });
   for (const { value } of program.outputs) {
     const life = lives.get(value);
@@ -47,16 +55,22 @@ export function lifetimes(program: Program): (Lifetime & { readonly value: numbe
 
 /**
  * Assigns every value a slot so that no two values alive at one step share it. `scratch` are the floats of each piece of
- * memory that a step needs while it runs.
+ * memory that a step needs while it runs. Steps to which `times` give one time may run side by side.
  */
-export function planMemory(program: Program, scratch: readonly (readonly number[])[] = []): Plan {
+export function planMemory(
+  program: Program,
+  scratch: readonly (readonly number[])[] = [],
+  times: readonly number[] = inTurn(program),
+): Plan {
   const slots: { size: number; taken: Lifetime[] }[] = [];
   const slotOf = new Map<number, number>();
   const scratchSlots = program.steps.map((): number[] => []);
   const pieces = scratch.flatMap((sizes, step) =>
-    sizes.map((size, piece): Lifetime => ({ value: { step, piece }, size, from: step, to: step })),
+    sizes.map(
+      (size, piece): Lifetime => ({ value: { step, piece }, size, from: times[step], to: times[step] }),
+    ),
   );
-  const lives: Lifetime[] = [...lifetimes(program), ...pieces];
+  const lives: Lifetime[] = [...lifetimes(program, times), ...pieces];
   for (const life of lives.toSorted((a, b) => b.size - a.size || a.from - b.from)) {
     const free = (taken: readonly Lifetime[]) => taken.every((t) => life.from > t.to || life.to < t.from);
     let slot = slots.findIndex((s) => free(s.taken));

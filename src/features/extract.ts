@@ -100,7 +100,7 @@ export async function extract(
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which device is the faster today.
   const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
-  const network = await openFor(request, rooms, model, inputs.length, events.notice, keepTo);
+  const network = await openFor(request, rooms, planned, events.notice, keepTo);
   let store: Store | undefined;
   try {
     throwIfStopped(signal);

@@ -15,7 +15,7 @@ import { seededUnits } from "../seeded.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { logitsBeside } from "./logits-beside.ts";
 import type { Precision } from "./numbers.ts";
-import { type Computed, largestBatch, openRunner, type Runner } from "./recovery.ts";
+import { type BatchLimits, type Computed, largestBatch, openRunner, type Runner } from "./recovery.ts";
 import { openTuned } from "./tuned.ts";
 
 /** Where the weights came from. Untrained weights are called so wherever they are used. */
@@ -46,6 +46,8 @@ export interface NetworkOptions {
   readonly threads?: number;
   /** The label of the device to keep to under "auto", where it is still there: that of the run that goes on. */
   readonly keepTo?: string;
+  /** The batch that will be computed most; one image when left out. It is loaded as the network is opened. */
+  readonly batchFor?: (device: BatchLimits) => number;
   readonly weights: WeightOrigin["kind"];
   /** The checkpoint (file, prefix, directory or archive) when `weights` is "checkpoint". */
   readonly checkpoint?: string;
@@ -254,6 +256,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
         notice,
         threads: options.threads,
         keepTo: options.keepTo,
+        batchFor: options.batchFor,
         halfWeights: half,
       });
     /** What a network gives for a picture of noise; the float32 one is closed again before the other takes its memory. */

@@ -14,7 +14,7 @@ import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
 import { samplesDirectory } from "./package.ts";
-import { usualBatch } from "./recovery.ts";
+import { type BatchLimits, usualBatch } from "./recovery.ts";
 import { type ExtractRequest, fewImages, type KeptEndPoint, storedShape } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { chooseModel, chooseWeights } from "./weights.ts";
@@ -92,12 +92,14 @@ function checkOrder({ order, list }: ExtractRequest, format: FeatureFormat): voi
   );
 }
 
-/** Opens the network of a request. @throws UsageError, CheckpointError, DeviceError */
+/**
+ * Opens the network of a request, and loads it for its batches at once; where a run goes on (`keepTo`), nobody knows yet how
+ * much there is to compute. @throws UsageError, CheckpointError, DeviceError
+ */
 export async function openFor(
   request: ExtractRequest,
   rooms: ExtractRooms,
-  model: Model,
-  images: number,
+  { model, inputs }: Pick<Plan, "model" | "inputs">,
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
@@ -111,7 +113,7 @@ export async function openFor(
   return rooms.openNetwork({
     model: model.name,
     layers: request.topk ? [...layers, "logits"] : layers,
-    alsoLogits: images <= fewImages,
+    alsoLogits: inputs.length <= fewImages,
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
@@ -119,6 +121,8 @@ export async function openFor(
     threads: request.threads,
     precision: request.precision,
     keepTo,
+    batchFor:
+      keepTo === undefined ? (device) => Math.min(batchSizeFor(request, device), inputs.length) : undefined,
     ...weights,
     notice,
   });
@@ -135,7 +139,7 @@ export const keptEndPoints = (network: Network, pool: Pool): KeptEndPoint[] =>
 /** How many images are computed at once. */
 export const batchSizeFor = (
   { batchSize }: Pick<ExtractRequest, "batchSize">,
-  { largestBatch, software }: Pick<Network, "largestBatch" | "software">,
+  { largestBatch, software }: BatchLimits,
 ): number =>
   batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
@@ -157,9 +161,10 @@ export async function dryRun(
   rooms: ExtractRooms,
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
-  const { model, inputs, note } = await plan(request, rooms);
+  const planned = await plan(request, rooms);
+  const { inputs, note } = planned;
   if (note) notice?.(note);
-  const network = await openFor(request, rooms, model, inputs.length, notice);
+  const network = await openFor(request, rooms, planned, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);
     const blank = new Float32Array(sizeOf(network.inputShape));

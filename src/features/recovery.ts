@@ -44,6 +44,7 @@ export interface RunnerOptions {
   readonly threads?: number;
   /** See NetworkOptions. */
   readonly keepTo?: string;
+  readonly batchFor?: (device: BatchLimits) => number;
   readonly halfWeights?: boolean;
 }
 
@@ -56,6 +57,14 @@ interface Place {
 /** Images at once beyond which the devices that were tried gain nothing; a processor's caches and memory fill up instead. */
 export const usualBatch = { software: 8, hardware: 32 } as const;
 
+/** What says how many images are computed at once. */
+export interface BatchLimits {
+  /** See `largestBatch`. */
+  readonly largestBatch: number;
+  /** See Device. */
+  readonly software: boolean;
+}
+
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
 export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
   const values = [...inputs.map((i) => i.value), ...steps.map((s) => s.output)];
@@ -65,7 +74,7 @@ export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingByte
 
 /** @throws DeviceError, and what the weights' source throws. */
 export async function openRunner(options: RunnerOptions): Promise<Runner> {
-  const { openDevice, programOf, source, notice, threads, keepTo, halfWeights } = options;
+  const { openDevice, programOf, source, notice, threads, keepTo, halfWeights, batchFor } = options;
   const single = programOf(1);
   const wishes = { notice, threads, program: single, keepTo, halfWeights };
   /** Faults since the last success. */
@@ -177,21 +186,36 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     return Math.min(count, allowed, most);
   }
 
+  /**
+   * The batch in which `count` images are computed. On a GPU the last ones of a run go into a larger batch that is loaded
+   * already: to fill it up costs a part of a run, to load another many of them.
+   */
+  function sizeFor({ device, sessions }: Place, count: number): number {
+    if (device.software) return count;
+    const loaded = [...sessions.keys()].filter((size) => size >= count && size <= 2 * count && size <= most);
+    return loaded.length > 0 ? Math.min(...loaded) : count;
+  }
+
   /** Images in as many runs as the device needs for them. */
   async function compute(at: Place, images: readonly Float32Array[]): Promise<Computed> {
     const batch = batchOn(at, images.length);
     const runs: Float32Array[][] = [];
     for (let first = 0; first < images.length; first += batch) {
       const some = images.slice(first, first + batch);
-      const session = await sessionOf(at, some.length);
-      runs.push(await session.run([some]));
+      const size = sizeFor(at, some.length);
+      const session = await sessionOf(at, size);
+      const filled = Array.from({ length: size }, (_, i) => some[i] ?? some[0]);
+      const outputs = await session.run([filled]);
+      runs.push(outputs.map((values) => values.subarray(0, (values.length / size) * some.length)));
     }
     const outputs = runs.length === 1 ? runs[0] : single.outputs.map((_, i) => joined(runs.map((r) => r[i])));
     return { outputs, device: labelOf(at.device) };
   }
 
   try {
-    await attempt(1, (at) => sessionOf(at, 1));
+    const { caps, software } = place.device;
+    const usual = batchFor?.({ largestBatch: largestBatch(single, caps), software }) ?? 1;
+    await attempt(usual, (at) => sessionOf(at, batchOn(at, usual)));
   } catch (error) {
     await leave(place);
     throw error;

@@ -297,8 +297,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           rows = room();
         }
       }
-      writing ??= writeAll();
-      return writing;
+      if (unwritten.length > 0) writing ??= writeAll();
+      return writing ?? Promise.resolve();
     }
 
     return {

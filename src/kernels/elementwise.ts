@@ -79,13 +79,13 @@ const flat = <G extends ElementGeometry>(
 
 /** The same on the CPU. */
 const flatCpu = <G extends ElementGeometry>(
-  kernel: (g: G) => (g: G, epilogue: Epilogue) => CpuKernel,
+  kernel: (g: G) => (g: G, epilogue: Epilogue, caps: Caps) => CpuKernel,
 ): Variant<G, CpuKernel>[] => [
   {
     name: "flat",
     idea: "A value after the other.",
     fits: () => true,
-    build: (g, epilogue) => kernel(g)(g, epilogue),
+    build: (g, epilogue, caps) => kernel(g)(g, epilogue, caps),
   },
 ];
 
@@ -138,7 +138,7 @@ function activation(name: "relu" | "relu6"): Op<NoAttrs, ElementGeometry> {
         name: "flat",
         idea: "A value after the other; the work is the epilogue's activation.",
         fits: () => true,
-        build: (g, epilogue) => activate(g, { ...epilogue, activation: name }),
+        build: (g, epilogue, caps) => activate(g, { ...epilogue, activation: name }, caps),
       },
     ],
     // The work is the epilogue's own activation, so that there is one text of it.

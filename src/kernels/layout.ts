@@ -2,6 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
+import { concat as cpuConcat, pad as cpuPad } from "./cpu/moves.ts";
 import { type Caps, float32Bytes, type Geometry, type GpuKernel, type Op } from "./op.ts";
 import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
@@ -65,7 +66,14 @@ export const concat: Op<ConcatAttrs, ConcatGeometry> = {
       });
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "lines",
+      idea: "A stretch of neighbouring values after the other.",
+      fits: () => true,
+      build: (g, _epilogue, caps) => cpuConcat(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "copy",
@@ -155,7 +163,14 @@ export const pad: Op<PadAttrs, PadGeometry> = {
       out[(((i0 + b0) * t1 + i1 + b1) * t2 + i2 + b2) * t3 + i3 + b3] = x[i];
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "lines",
+      idea: "A line of neighbouring values after the other.",
+      fits: () => true,
+      build: (g, _epilogue, caps) => cpuPad(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "flat",

@@ -30,6 +30,8 @@ export interface Caps {
   readonly matrices: boolean;
   /** Workgroup memory of a workgroup, in bytes. */
   readonly workgroupBytes: number;
+  /** Threads that a CPU kernel's tasks are for; it changes no bit. One where left out. */
+  readonly threads?: number;
 }
 
 export type Activation = "none" | "relu" | "relu6";

@@ -155,7 +155,7 @@ function pool(kind: Kind): Op<PoolAttrs, WindowGeometry> {
         name: "channels",
         idea: "Four channels of a pixel at a time over the cells of its window.",
         fits: () => true,
-        build: (g, epilogue) => cpuPool(kind, g, epilogue),
+        build: (g, epilogue, caps) => cpuPool(kind, g, epilogue, caps),
       },
     ],
     gpu: [

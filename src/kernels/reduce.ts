@@ -2,6 +2,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
+import { lrn as cpuLrn, mean as cpuMean, softmax as cpuSoftmax, fitsLrn } from "./cpu/sums.ts";
 import type { NoAttrs } from "./elementwise.ts";
 import { type Caps, float32Bytes, type Geometry, type GpuKernel, type Op } from "./op.ts";
 import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, foldGrid, wgslModule } from "./wgsl.ts";
@@ -111,7 +112,14 @@ export const mean: Op<MeanAttrs, MeanGeometry> = {
       out[i] = sum / cells;
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "cells",
+      idea: "An output after the other, a walk over its cells.",
+      fits: () => true,
+      build: (g, _epilogue, caps) => cpuMean(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "flat",
@@ -181,7 +189,14 @@ export const softmax: Op<NoAttrs, RowGeometry> = {
       for (let c = 0; c < g.columns; c++) out[start + c] = Math.exp(x[start + c] - peak) / total;
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "rows",
+      idea: "A row after the other; powers of e by a series.",
+      fits: () => true,
+      build: (g, _epilogue, caps) => cpuSoftmax(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "rows",
@@ -243,7 +258,14 @@ export const lrn: Op<LrnAttrs, LrnGeometry> = {
       out[i] = x[i] / (g.bias + g.alpha * sum) ** g.beta;
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "rows",
+      idea: "A walk over the neighbours; the power is made of square roots.",
+      fits: fitsLrn,
+      build: (g, _epilogue, caps) => cpuLrn(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "flat",

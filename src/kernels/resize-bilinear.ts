@@ -5,6 +5,7 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, sizeOf } from "../tensor.ts";
+import { resizeBilinear as cpuResize } from "./cpu/resize.ts";
 import { type Caps, float32Bytes, type Geometry, type GpuKernel, type Op } from "./op.ts";
 import { flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
@@ -104,7 +105,14 @@ export const resizeBilinear: Op<ResizeAttrs, ResizeGeometry> = {
       }
     }
   },
-  cpu: [],
+  cpu: [
+    {
+      name: "lines",
+      idea: "A line of the output after the other, in float32 as the reference.",
+      fits: () => true,
+      build: (g, _epilogue, caps) => cpuResize(g, caps),
+    },
+  ],
   gpu: [
     {
       name: "flat",

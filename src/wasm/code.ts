@@ -83,6 +83,8 @@ export const add = binary<Type>({ i32: 0x6a, f32: 0x92, f64: 0xa0 });
 export const sub = binary<Type>({ i32: 0x6b, f32: 0x93, f64: 0xa1 });
 export const mul = binary<Type>({ i32: 0x6c, f32: 0x94, f64: 0xa2 });
 export const div = binary<Float>({ f32: 0x95, f64: 0xa3 });
+/** The larger one; not a number where either is not. */
+export const larger = binary<Float>({ f32: 0x97, f64: 0xa5 });
 export const squareRoot = (value: Expr<"f64">): Expr<"f64"> => ({ type: "f64", code: [value.code, 0x9f] });
 /** Quotient and remainder of unsigned integers. */
 export const divU = binary<"i32">({ i32: 0x6e });
@@ -124,6 +126,15 @@ export function convert<T extends Float>(type: T, value: Expr<Float>): Expr<T> {
 export const floatOf = <T extends Float>(type: T, value: Expr<"i32">): Expr<T> => ({
   type,
   code: [value.code, type === "f32" ? 0xb3 : 0xb8],
+});
+
+/** The nearest whole number, the even one of two. */
+export const nearest = (value: Expr<"f64">): Expr<"f64"> => ({ type: "f64", code: [value.code, 0x9e] });
+
+/** A float without its fraction as a signed integer; it traps where that does not reach. */
+export const truncated = (value: Expr<Float>): Expr<"i32"> => ({
+  type: "i32",
+  code: [value.code, value.type === "f32" ? 0xa8 : 0xaa],
 });
 
 /** The bits of a float32 as an integer. */

@@ -24,14 +24,14 @@ describe("threads", () => {
     ["mobilenet_v2_035", 96, "global_pool"],
     ["resnet_v2_50", 65, "global_pool"],
   ] as const) {
-    it(`give ${name} the same bits, whether they are 1, 2 or 5, at batch 1 and 7`, async () => {
+    it(`give ${name} the same bits, whether they are 1, 2, 5 or 16, at batch 1 and 7`, async () => {
       const model = findModel(name);
       const pixels = imageSize * imageSize * 3;
       const images = seededUnits("images", 7 * pixels);
       const graph = (batch: number) => buildNetwork(model, batch, { imageSize, globalPool: true });
       const source = await seededWeights(name, variablesOf(graph(1)));
       const features = async (threads: number): Promise<Record<1 | 7, Float32Array>> => {
-        const device = openCpu({ threads });
+        const device = openCpu({ threads, sharesFor: threads });
         const run = async (batch: number) => {
           const session = await device.load(compile(graph(batch), [endPoint]), source);
           const [result] = await session.run([images.slice(0, batch * pixels)]);
@@ -44,7 +44,7 @@ describe("threads", () => {
       const alone = await features(1);
       expect(Math.max(...alone[7])).toBeGreaterThan(0.01);
       expect(alone[1]).toEqual(alone[7].slice(0, alone[1].length));
-      for (const threads of [2, 5]) expect(await features(threads)).toEqual(alone);
+      for (const threads of [2, 5, 16]) expect(await features(threads)).toEqual(alone);
     });
   }
 
@@ -65,7 +65,7 @@ describe("threads", () => {
   it("end a run with an error when one of them fails", async () => {
     const pool = openPool(createHeap(), 3);
     const trap = func("trap", 3, () => [{ run: 0x00 }]); // unreachable
-    const session = pool.open([{ code: trap, params: 0, tasks: 8, scratchBytes: 0 }]);
+    const session = pool.open([{ code: trap, params: 0, tasks: 8, scratchBytes: 0, after: [] }]);
     await pool.ready();
     await expect(pool.alone(() => session.run())).rejects.toThrow(/unreachable|a thread of the CPU failed/);
     expect(() => pool.alone(() => session.run())).toThrow(DeviceError);
@@ -81,13 +81,14 @@ describe("threads", () => {
     ]);
     let sum = 0;
     const session = pool.open([
-      { code: write, params: from.address, tasks: 1000, scratchBytes: 0 },
+      { code: write, params: from.address, tasks: 1000, scratchBytes: 0, after: [] },
       {
+        after: [0],
         alone() {
           sum = heap.words(from).reduce((a, b) => a + b, 0);
         },
       },
-      { code: write, params: to.address, tasks: 1000, scratchBytes: 0 },
+      { code: write, params: to.address, tasks: 1000, scratchBytes: 0, after: [1] },
     ]);
     await pool.ready();
     for (let i = 0; i < 20; i++) {
@@ -115,9 +116,18 @@ describe("kernels", () => {
     for (const code of codes) expect(disassemble(encodeModule([code])).length).toBeGreaterThan(0);
   });
 
-  const computed = async (build: (b: GraphBuilder, x: Value) => Value, values: number[]) => {
+  it("leave no step of a network to the reference loops, which only the main thread runs", () => {
+    for (const model of models) {
+      const graph = buildNetwork(model, 1);
+      const { steps } = compile(graph, [...graph.endPoints.keys()]);
+      const without = steps.filter((s) => !opOf(s.op).cpu.some((v) => v.fits(s.geometry, caps)));
+      expect(without.map((s) => `${model.name}: ${s.op}`)).toEqual([]);
+    }
+  });
+
+  const computed = async (build: (b: GraphBuilder, x: Value) => Value, values: number[], channels = 1) => {
     const b = createGraph();
-    b.endPoint("out", build(b, b.input("x", [1, 1, values.length, 1])));
+    b.endPoint("out", build(b, b.input("x", [1, 1, values.length / channels, channels])));
     const device = openCpu({ threads: 1 });
     const session = await device.load(compile(b.finish(), ["out"]), {
       name: "none",
@@ -135,6 +145,16 @@ describe("kernels", () => {
     const { POSITIVE_INFINITY: inf, NaN: nan } = Number;
     expect(await computed((b, x) => b.op("relu", {}, [x]), values)).toEqual([nan, nan, 0, 7, 3, inf, 0, 0]);
     expect(await computed((b, x) => b.op("relu6", {}, [x]), values)).toEqual([nan, nan, 0, 6, 3, 6, 0, 0]);
+  });
+
+  it("share out by softmax what is no number as the reference loop does", async () => {
+    const { POSITIVE_INFINITY: inf, NaN: nan } = Number;
+    const shared = async (row: number[]) => computed((b, x) => b.op("softmax", {}, [x]), row, row.length);
+    expect(await shared([0, -inf, 0])).toEqual([0.5, 0, 0.5]);
+    expect(await shared([1000, 0, -1e30])).toEqual([1, 0, 0]);
+    expect(await shared([0, nan, 1])).toEqual([nan, nan, nan]);
+    expect(await shared([inf, 0, 1])).toEqual([nan, nan, nan]);
+    expect(await shared([-inf, -inf])).toEqual([nan, nan]);
   });
 
   it("take the largest of any numbers, and what is not a number above all", async () => {

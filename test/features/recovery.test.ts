@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
+import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 import { DeviceError, ExitCode, UsageError } from "../../src/errors.ts";
 import { extract } from "../../src/features/extract.ts";
 import { type Network, openNetwork } from "../../src/features/network.ts";
@@ -126,6 +127,42 @@ describe("a GPU that fails now and then", () => {
       for (const [k, values] of outputs.entries())
         expect(values).toEqual(gpu.outputs[k].slice(0, values.length));
     }
+  });
+});
+
+describe("the batches that are loaded", () => {
+  /** The engine's own WebGPU under another name for what it is, with the batches that are loaded. */
+  async function on(software: boolean, work: (network: Network) => Promise<void>, batchFor?: () => number) {
+    const loaded: number[] = [];
+    const network = await openNetwork({
+      ...{ model: "lenet", layers, weights: "seeded", device: "webgpu", batchFor },
+      async openDevice() {
+        const device = await openWebGpu();
+        return {
+          ...device,
+          software,
+          load(program, weights, options) {
+            loaded.push(program.inputs[0].shape[0]);
+            return device.load(program, weights, options);
+          },
+        };
+      },
+    });
+    await work(network).finally(() => network.close());
+    return loaded;
+  }
+
+  it("are first the one that will be computed most, and for the last images on a GPU no other: same bits", async () => {
+    const sizes = [5, 3, 1];
+    const work = async (network: Network) => {
+      for (const size of sizes) {
+        const { outputs } = await network.run(images.slice(0, size));
+        expect(outputs).toEqual(gpu.outputs.map((values) => values.slice(0, (values.length / count) * size)));
+      }
+    };
+    expect(await on(false, work, () => 5)).toEqual([5, 1]);
+    expect(await on(true, work, () => 5)).toEqual([5, 3, 1]);
+    expect(await on(true, work)).toEqual([1, 5, 3]);
   });
 });
 

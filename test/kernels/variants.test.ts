@@ -2,7 +2,7 @@
  * Every variant against the operation's own reference loop (which ops.test.ts holds against TensorFlow), on geometries
  * and epilogues that the reference cases leave out.
  */
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device, LoadOptions } from "../../src/engine/device.ts";
@@ -275,6 +275,21 @@ const others: Case[] = [
     build: (b, x) => b.op("concat", { axis: 2 }, [x, x, x]),
   },
   { name: "softmax of one value", input: [3, 1], build: (b, x) => b.op("softmax", {}, [x]) },
+  {
+    name: "lrn by square roots, over more neighbours than a row has",
+    input: [3, 2, 5, 7],
+    build: (b, x) => b.op("lrn", { depthRadius: 9, bias: 1, alpha: 0.3, beta: 1.5 }, [x]),
+  },
+  {
+    name: "lrn by another power",
+    input: [2, 4, 4, 12],
+    build: (b, x) => b.op("lrn", { depthRadius: 2, bias: 2, alpha: 0.3, beta: 0.6 }, [x]),
+  },
+  {
+    name: "resize_bilinear of two images, larger and smaller",
+    input: [2, 7, 9, 3],
+    build: (b, x) => b.op("resize_bilinear", { size: [16, 4] }, [x]),
+  },
   { name: "softmax of rank 4", input: [2, 3, 3, 70], build: (b, x) => b.op("softmax", {}, [x]) },
   {
     name: "pool with explicit padding",
@@ -334,6 +349,20 @@ describeOnDevices(
   },
   { everyKernel: true },
 );
+
+describe("tasks of the CPU", () => {
+  const [one, ...more] = [1, 3, 64].map((sharesFor) => openCpu({ threads: 2, sharesFor }));
+  afterAll(async () => {
+    for (const device of [one, ...more]) await device.close();
+  });
+  for (const c of [...convolutions, ...epilogues, ...joint, ...others]) {
+    it(`cut for 1, 3 and 64 threads give the same bits: ${c.name}`, async () => {
+      const bytes = async (device: Device) => Buffer.from((await run(c, device, { sentinels: true })).buffer);
+      const truth = await bytes(one);
+      for (const device of more) expect((await bytes(device)).equals(truth)).toBe(true);
+    });
+  }
+});
 
 describe("explicit padding", () => {
   it("is the same as pad followed by VALID", async () => {

@@ -41,7 +41,7 @@ describe("Winograd's tiles equal the plain loops", () => {
       const [kernelH, kernelW, , outC] = filter;
       const attrs = { strides: stride, padding: "SAME" } as const;
       const geometry = windowGeometry("conv2d", input, [kernelH, kernelW], outC, attrs);
-      expect(winograd(geometry, plainEpilogue).tile).toBe(tile);
+      expect(winograd(geometry, plainEpilogue, device.caps).tile).toBe(tile);
       const b = createGraph();
       b.endPoint("out", b.op("conv2d", attrs, [b.input("x", input), b.variable("w", filter)]));
       const program = compile(b.finish(), ["out"]);

@@ -5,7 +5,6 @@ import { opOf } from "../../kernels/index.ts";
 import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
-import { planMemory } from "../plan.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { checkInputs, copyValues, type Values } from "../values.ts";
@@ -13,9 +12,10 @@ import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
 import { type Block, createHeap, type Heap } from "./heap.ts";
-import { openPool, type Pool, type PoolStep } from "./pool.ts";
+import { openPool, type Pool, type PoolStep, type PoolWork } from "./pool.ts";
+import { scheduleOf } from "./schedule.ts";
 
-const caps: Caps = {
+const capsOf = (threads: number): Caps => ({
   maxBindingBytes: Number.POSITIVE_INFINITY,
   maxWorkgroupSize: 1,
   maxWorkgroupsPerDimension: 1,
@@ -25,16 +25,23 @@ const caps: Caps = {
   hardware: false,
   matrices: false,
   workgroupBytes: 0,
-};
+  threads,
+});
 
 export interface CpuOptions {
   /** Threads that compute, the main one among them; one a core when left out. */
   readonly threads?: number;
+  /** Threads that the layers are cut into tasks for; those that find a core when left out. For bench and tests. */
+  readonly sharesFor?: number;
   /** Bytes of memory at most, for tests. */
   readonly limit?: number;
 }
 
-function kernelOf(step: Step, forced: string | undefined): { variant: string; kernel?: CpuKernel } {
+function kernelOf(
+  step: Step,
+  caps: Caps,
+  forced: string | undefined,
+): { variant: string; kernel?: CpuKernel } {
   const op = opOf(step.op);
   const variant = chooseVariant(forced === "reference" ? [] : op.cpu, step.geometry, caps, forced);
   if (!variant) return { variant: "reference" };
@@ -48,7 +55,7 @@ function putInPlace(values: Float32Array, joint: Float32Array, channels: number,
 }
 
 /** The operation's reference loop on the main thread, for what has no kernel of its own. */
-function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolStep {
+function referenceStep(step: Step, operands: readonly Block[], out: Block, heap: Heap): PoolWork {
   const { scale, bias, residual, placement } = step.epilogue;
   const own = operands.length - Number(scale) - Number(bias) - Number(residual);
   const channels = step.shape.at(-1) ?? 1;
@@ -108,7 +115,12 @@ interface Opened {
 }
 
 /** The processor of this machine; always there. */
-export function openCpu({ threads = availableParallelism(), limit }: CpuOptions = {}): Device {
+export function openCpu({
+  threads = availableParallelism(),
+  sharesFor = Math.min(threads, availableParallelism()),
+  limit,
+}: CpuOptions = {}): Device {
+  const caps = capsOf(sharesFor);
   let opened: Opened | undefined;
   const open = (): Opened => {
     if (!opened) {
@@ -122,10 +134,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
     ({ block }) => opened?.heap.give(block),
   );
 
-  const load: Device["load"] = async (program: Program, source, options = {}): Promise<Session> => {
-    checkWeights(program, source);
+  const load: Device["load"] = async (given: Program, source, options = {}): Promise<Session> => {
+    checkWeights(given, source);
     const { heap, pool } = open();
-    const plan = planMemory(program);
+    const { program, placeOf, plan, after } = scheduleOf(given);
     const guard = options.sentinels ? guardFloats : 0;
     const taken: Block[] = [];
     const take = (bytes: number, what: string): Block => {
@@ -148,20 +160,27 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
       const slotFloats = (i: number) => heap.floats(slots[i], plan.slots[i] + guard);
       const steps: PoolStep[] = [];
       const facts: Omit<StepTiming, "milliseconds">[] = [];
-      for (const step of program.steps) {
-        const { variant, kernel } = kernelOf(step, options.variant);
+      for (const [i, step] of program.steps.entries()) {
+        const { variant, kernel } = kernelOf(step, caps, options.variant);
         const operands = await operandsOf(step, kernel, { heap, weights, source, valueAt });
         const out = valueAt(step.output);
-        facts.push({ step, variant, tile: kernel?.tile, macs: kernel?.macs });
+        facts.push({
+          step,
+          variant,
+          tile: kernel?.tile,
+          macs: kernel?.macs,
+          tasks: kernel?.tasks ?? 1,
+          order: { place: i, after: after[i] },
+        });
         if (!kernel) {
-          steps.push(referenceStep(step, operands, out, heap));
+          steps.push({ ...referenceStep(step, operands, out, heap), after: after[i] });
           continue;
         }
         const record = [out.address, ...operands.map((o) => o.address), ...kernel.numbers];
         const params = take(4 * record.length, "a layer's parameters");
         heap.words(params).set(record);
         const { code, tasks, scratchBytes } = kernel;
-        steps.push({ code, tasks, scratchBytes, params: params.address });
+        steps.push({ code, tasks, scratchBytes, params: params.address, after: after[i] });
       }
       const session = pool.open(steps);
       await pool.ready();
@@ -187,7 +206,10 @@ export function openCpu({ threads = availableParallelism(), limit }: CpuOptions 
             if (inputs) write(inputs);
             const times: number[] = [];
             await session.run(times);
-            return facts.map((fact, i): StepTiming => ({ ...fact, milliseconds: times[i] }));
+            const timings: StepTiming[] = [];
+            for (const [i, fact] of facts.entries())
+              timings[placeOf[i]] = { ...fact, milliseconds: times[i] };
+            return timings;
           }),
         close() {
           session.close();

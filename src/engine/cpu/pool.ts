@@ -1,4 +1,5 @@
 /** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
+import { availableParallelism } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { sourceUrl } from "../../bundle.mjs";
@@ -6,15 +7,27 @@ import { DeviceError } from "../../errors.ts";
 import type { Fn } from "../../wasm/code.ts";
 import { encodeModule } from "../../wasm/module.ts";
 import type { Heap } from "./heap.ts";
-import { finish, takeTasks, waitFor, waitForStep, word } from "./steps.mjs";
+import {
+  finish,
+  patienceOf,
+  takeTasks,
+  waitBefore,
+  waitFor,
+  waitForStep,
+  word,
+  wordsOfStep,
+} from "./steps.mjs";
 
-/** A step as the pool runs it: a kernel's tasks for all threads, or something that the main thread does alone. */
-export type PoolStep =
+/** What a step does: a kernel's tasks for all threads, or something that the main thread does alone. */
+export type PoolWork =
   | { readonly code: Fn; readonly params: number; readonly tasks: number; readonly scratchBytes: number }
   | { readonly alone: () => void };
 
+/** A step as the pool runs it, and the numbers of the earlier ones that have to be finished before. */
+export type PoolStep = PoolWork & { readonly after: readonly number[] };
+
 export interface PoolSession {
-  /** Runs all steps, inside `alone`; with `times`, the milliseconds of each are put there. */
+  /** Runs all steps, inside `alone`; with `times`, one after the other, and the milliseconds of each are put there. */
   run(times?: number[]): Promise<void>;
   close(): void;
 }
@@ -29,7 +42,7 @@ export interface Pool {
   close(): Promise<void>;
 }
 
-/** Between steps, decoding and signals get their turn so often. */
+/** So often, between steps, decoding and signals get their turn. */
 const turnMilliseconds = 4;
 
 interface Compiled {
@@ -40,11 +53,13 @@ interface Compiled {
 export function openPool(heap: Heap, threads: number): Pool {
   const { memory } = heap;
   const control = heap.words({ address: 0, bytes: 64 });
+  const cores = availableParallelism();
+  const patience = patienceOf(threads, cores);
   const workers = Array.from({ length: threads - 1 }, (_, i) => {
     const worker = new Worker(sourceUrl("engine/cpu/worker.mjs"), {
       // Not the loaders of the main thread: the worker is plain JavaScript and starts faster without.
       execArgv: [],
-      workerData: { memory, thread: i + 1 },
+      workerData: { memory, thread: i + 1, threads, cores },
     });
     return worker;
   });
@@ -94,14 +109,15 @@ export function openPool(heap: Heap, threads: number): Pool {
     open(steps) {
       sessions += 1;
       const id = sessions;
-      const counterBlock = heap.take(8 * Math.max(1, steps.length), "the threads' counters");
+      const counterBlock = heap.take(4 * wordsOfStep * Math.max(1, steps.length), "the threads' counters");
       const counters = heap.words(counterBlock);
       const scratchBytes = Math.max(0, ...steps.map((s) => ("code" in s ? s.scratchBytes : 0)));
       const scratch = Array.from({ length: threads }, () => heap.take(scratchBytes, "a thread's scratch"));
       const own = steps.map((step, index) => {
-        if ("alone" in step) return { index, tasks: 1, alone: step.alone };
+        const { after } = step;
+        if ("alone" in step) return { index, after, tasks: 1, alone: step.alone };
         const { id: module, run } = compile(step.code);
-        return { index, tasks: step.tasks, params: step.params, module, name: step.code.name, run };
+        return { index, after, tasks: step.tasks, params: step.params, module, name: step.code.name, run };
       });
       const session = {
         id,
@@ -117,11 +133,12 @@ export function openPool(heap: Heap, threads: number): Pool {
         counters.fill(0);
         Atomics.store(control, word.left, 0);
         Atomics.store(control, word.session, id);
+        Atomics.store(control, word.inTurn, times ? 1 : 0);
         Atomics.add(control, word.run, 1);
         Atomics.notify(control, word.run);
         let turn = performance.now();
         for (const step of own) {
-          const start = performance.now();
+          if (!waitBefore(step, own, counters, control, patience)) return failed();
           try {
             if (step.alone) {
               step.alone();
@@ -132,15 +149,18 @@ export function openPool(heap: Heap, threads: number): Pool {
             closed = true;
             throw error;
           }
-          if (!waitForStep(step, control, counters)) return failed();
-          const end = performance.now();
-          times?.push(end - start);
-          if (!times && end - turn > turnMilliseconds) {
+          if (times) {
+            if (!waitForStep(step, counters, control, patience)) return failed();
+            const now = performance.now();
+            times.push(now - turn);
+            turn = now;
+          } else if (performance.now() - turn > turnMilliseconds) {
             await nextTurn();
             turn = performance.now();
           }
         }
-        if (!waitFor(control, control, word.left, workers.length)) return failed();
+        if (!waitFor(control, word.left, workers.length, control, patience)) return failed();
+        if (Atomics.load(control, word.failed) !== 0) return failed();
       }
 
       return {

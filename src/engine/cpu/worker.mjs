@@ -1,9 +1,10 @@
 /** A thread beside the main one. It sleeps until a run begins, reads what it was sent meanwhile, and takes part. */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { takeTasks, waitForStep, word } from "./steps.mjs";
+import { leave, patienceOf, takeTasks, waitBefore, word } from "./steps.mjs";
 
-const { memory, thread } = workerData;
+const { memory, thread, threads, cores } = workerData;
 const control = new Int32Array(memory.buffer, 0, 16);
+const patience = patienceOf(threads, cores);
 /** Sessions by number; modules by theirs. */
 const sessions = new Map();
 const modules = new Map();
@@ -33,15 +34,14 @@ for (;;) {
   seen = Atomics.load(control, word.run);
   try {
     receive();
-    const session = sessions.get(Atomics.load(control, word.session));
-    for (const step of session.steps) {
-      if (step.run) takeTasks(step, session.counters, session.scratch);
-      if (!waitForStep(step, control, session.counters)) break;
+    const { steps, counters, scratch } = sessions.get(Atomics.load(control, word.session));
+    for (const step of steps) {
+      if (!waitBefore(step, steps, counters, control, patience)) break;
+      if (step.run) takeTasks(step, counters, scratch);
     }
   } catch (error) {
     Atomics.store(control, word.failed, 1);
     parentPort.postMessage(String(error?.stack ?? error));
   }
-  Atomics.add(control, word.left, 1);
-  Atomics.notify(control, word.left);
+  leave(control, threads - 1);
 }

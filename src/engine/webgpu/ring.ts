@@ -83,7 +83,7 @@ export function createUploads(options: RingOptions): Uploads {
     get allUnderWay() {
       return ready.length === 0 && sets === deep;
     },
-    comeBack: () => Promise.race(underWay),
+    comeBack: () => guard.unlessLost(Promise.race(underWay)),
     take() {
       const buffers = ready.pop();
       if (buffers) return buffers;

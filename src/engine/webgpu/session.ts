@@ -1,4 +1,4 @@
-/** A program recorded on a WebGPU device once, and run many times with one submission a run. */
+/** A program recorded on a WebGPU device once, and run many times with two submissions a run. */
 import { DeviceError } from "../../errors.ts";
 import type { Caps, GpuKernel, Place } from "../../kernels/op.ts";
 import { sizeOf } from "../../tensor.ts";
@@ -52,6 +52,9 @@ const uniformStep = 256;
  * adapter in software takes as much longer for a run as it has more use for the processor.
  */
 const pauses = { software: 0.25, hardware: 0.05 };
+
+/** Steps that are submitted before the others are encoded: the GPU computes them meanwhile. */
+const firstSteps = 8;
 
 /** All dispatches' parameters in one buffer, each at a multiple of the largest alignment WebGPU may ask for. */
 function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuffer {
@@ -165,6 +168,12 @@ export async function createSession(recording: Recording): Promise<Session> {
     }
   };
 
+  const encodeSteps = (encoder: GPUCommandEncoder, first: number, end: number) => {
+    const pass = encoder.beginComputePass();
+    for (let i = first; i < Math.min(end, prepared.length); i++) encodeStep(pass, i);
+    pass.end();
+  };
+
   /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
   const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
     await guard.unlessLost(wait(staging.mapAsync(GPUMapMode.READ)));
@@ -193,16 +202,17 @@ export async function createSession(recording: Recording): Promise<Session> {
     while (uploads.allUnderWay) await uploads.comeBack();
     const results = await guard.guarded("running the network", () => {
       const staging = downloads.take();
+      const start = gpu.createCommandEncoder();
+      const written = write(start, inputs);
+      encodeSteps(start, 0, firstSteps);
+      gpu.queue.submit([start.finish()]);
+      uploads.sent(written);
       const encoder = gpu.createCommandEncoder();
-      const written = write(encoder, inputs);
-      const pass = encoder.beginComputePass();
-      for (const i of prepared.keys()) encodeStep(pass, i);
-      pass.end();
+      encodeSteps(encoder, firstSteps, prepared.length);
       program.outputs.forEach(({ value, shape }, i) => {
         encoder.copyBufferToBuffer(recorded.slotOf(value), 0, staging[i], 0, 4 * sizeOf(shape));
       });
       gpu.queue.submit([encoder.finish()]);
-      uploads.sent(written);
       const reading = downloads.read(staging);
       reading.catch(() => {}); // A fault of the submission says more.
       return reading;

@@ -7,22 +7,25 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 const bell = new Int32Array(new SharedArrayBuffer(4));
 
-/** What is awaited now, in the whole process: however much it is, a turn has one sleep. */
-const awaited = new Set<Promise<unknown>>();
+/** How much is awaited now, in the whole process: however much it is, a turn has one sleep. */
+let awaited = 0;
+let sleeping = false;
 
 async function sleepThrough(pause: number): Promise<void> {
+  sleeping = true;
   for (;;) {
     await nextTurn();
-    if (awaited.size === 0) return;
+    if (awaited === 0) break;
     Atomics.wait(bell, 0, 0, pause);
   }
+  sleeping = false;
 }
 
 /** What `promise` gives, looked for every `pause` milliseconds. Other work of the event loop gets its turns between. */
 export function waitFor<T>(promise: Promise<T>, pause: number): Promise<T> {
-  awaited.add(promise);
-  const settle = () => void awaited.delete(promise);
+  awaited++;
+  const settle = () => void awaited--;
   promise.then(settle, settle);
-  if (awaited.size === 1) void sleepThrough(pause);
+  if (!sleeping) void sleepThrough(pause);
   return promise;
 }

@@ -29,7 +29,7 @@ import {
   when,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue, Packing } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue, Packing } from "../op.ts";
 import { finishPanels } from "./epilogue.ts";
 import {
   after,
@@ -51,15 +51,13 @@ import {
   widen,
   widenRow,
 } from "./product.ts";
+import { bestShare, evenPart, evenParts, panelsOfLine, workOfTask } from "./shares.ts";
 
 /** Steps of a window that are packed at once: a panel of columns of so many is half the first cache. */
 const mostSteps = 512;
-/** Pixels and output channels of a task: so many that packing them is little beside multiplying. */
+/** Pixels and panels of output channels of a task at most: what it multiplies stays in the second cache. */
 const mostPixels = 64;
-const mostChannels = 256;
-const fewestChannels = 48;
-/** As many tasks as keep some threads evenly busy. */
-const wantedTasks = 16;
+const mostPanels = 64;
 
 const numbers = [
   "inH", "inW", "inC", "outH", "outW", "outC", "kernelW", "strideH", "strideW", "dilationH", "dilationW", "padTop",
@@ -210,20 +208,34 @@ export function panelPacking(steps: number, outC: number): Packing {
   };
 }
 
-/** `count` things in equal parts of at most `most`, each a multiple of `unit`. */
-export function evenPart(count: number, most: number, unit: number): number {
-  const parts = Math.ceil(count / most);
-  return Math.ceil(count / parts / unit) * unit;
-}
+/**
+ * What is done for a number, in multiply-adds: a value of a window packed, a weight widened, an output finished.
+ * Measured by cutting layers in different ways.
+ */
+const workOf = { value: 1.7, weight: 1.7, output: 4 } as const;
 
-/** Panels of channels of a task, so that there are enough tasks and each has enough to do. */
-export function panelsOfTask(panels: number, blocks: number, most: number): number {
-  const wanted = Math.ceil(wantedTasks / blocks);
-  const groups = Math.min(wanted, Math.ceil((panels * columns) / fewestChannels));
-  return evenPart(panels, Math.min(Math.ceil(panels / groups), most), 1);
-}
+/** The ways to cut a layer into tasks: blocks of pixels by groups of panels. */
+const sharesOf = (pixels: number, panels: number, steps: number) =>
+  evenParts(pixels, mostPixels, rows).flatMap((taskPixels) =>
+    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
+      const blocks = Math.ceil(pixels / taskPixels);
+      const groups = Math.ceil(panels / taskPanels);
+      const work = (values: number, weightPanels: number, sums: number) =>
+        workOf.value * values * steps +
+        workOf.weight * columns * weightPanels * steps +
+        columns * sums * (steps + workOf.output);
+      return {
+        taskPixels,
+        taskPanels,
+        blocks,
+        groups,
+        total: work(pixels * groups, panels * blocks, pixels * panels) + workOfTask * blocks * groups,
+        largest: work(taskPixels, taskPanels, taskPixels * taskPanels) + workOfTask,
+      };
+    }),
+  );
 
-export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
+export function convolution(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
   const merged = g.dilationW === 1;
   const runPixels = merged ? g.kernelW : 1;
   const runsPerRow = merged ? 1 : g.kernelW;
@@ -233,11 +245,8 @@ export function convolution(g: WindowGeometry, e: Epilogue): CpuKernel {
   const pieceLength = evenPart(runLength, mostSteps, 1);
   const runsAtOnce = evenPart(runs, Math.max(1, Math.floor(mostSteps / runLength)), 1);
   const pixels = g.batch * g.outH * g.outW;
-  const taskPixels = evenPart(pixels, mostPixels, rows);
-  const blocks = Math.ceil(pixels / taskPixels);
   const panels = Math.ceil(g.outC / columns);
-  const taskPanels = panelsOfTask(panels, blocks, mostChannels / columns);
-  const groups = Math.ceil(panels / taskPanels);
+  const { taskPixels, taskPanels, blocks, groups } = bestShare(sharesOf(pixels, panels, steps), threads);
   const stepsAtOnce = runsAtOnce * pieceLength;
   const columnsAt = taskPixels * stepsAtOnce * 8;
   const sumsAt = columnsAt + columns * stepsAtOnce * 8;

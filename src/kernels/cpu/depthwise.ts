@@ -13,7 +13,7 @@ import {
   set,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import { after, type BakedEpilogue, bakedOf, epilogueFields, once } from "./params.ts";
 import { walkWindows, windowTasks } from "./windows.ts";
@@ -70,7 +70,11 @@ const convolve = once((e: BakedEpilogue) =>
   ),
 );
 
-export const depthwise = (g: WindowGeometry & { readonly multiplier: number }, e: Epilogue): CpuKernel => ({
+export const depthwise = (
+  g: WindowGeometry & { readonly multiplier: number },
+  e: Epilogue,
+  caps: Caps,
+): CpuKernel => ({
   code: convolve(bakedOf(e)),
-  ...windowTasks(g, e, g.multiplier),
+  ...windowTasks(g, e, caps, g.multiplier),
 });

@@ -17,9 +17,10 @@ import {
   shiftLeft,
   store,
 } from "../../wasm/code.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { storeFinished } from "./epilogue.ts";
 import { after, type BakedEpilogue, bakedOf, epilogueFields, fieldsOf, once, placeOf } from "./params.ts";
+import { unitsOfTask, workOfTask } from "./shares.ts";
 
 const numbers = ["rows", "taskRows", "outC", "outStride", "outOffset"] as const;
 
@@ -100,7 +101,10 @@ const codeOf = (baked: Baked, { prepare = (v) => v, value }: ElementWork) => {
   });
 };
 
-const taskValues = 65_536;
+/** Values of a task at most. */
+const mostValues = 65_536;
+/** What is done for a value, in multiply-adds of a convolution. */
+const workOfValue = 8;
 
 /**
  * A kernel for values of `count` in rows of `channels`. `work` depends on nothing but `name`, under which its code is kept.
@@ -109,11 +113,13 @@ export function elementKernel(
   name: string,
   operands: ElementOperands,
   work: ElementWork,
-): (g: { readonly count: number; readonly channels: number }, e: Epilogue) => CpuKernel {
+): (g: { readonly count: number; readonly channels: number }, e: Epilogue, caps: Caps) => CpuKernel {
   const code = once((epilogue: BakedEpilogue) => codeOf({ name, ...operands, epilogue }, work));
-  return (g, e) => {
+  return (g, e, { threads = 1 }) => {
     const rows = g.count / g.channels;
-    const taskRows = Math.max(1, Math.floor(taskValues / g.channels));
+    // What is prepared from the vectors is prepared in each task.
+    const ofTask = workOfTask + workOfValue * operands.vectors * g.channels;
+    const taskRows = unitsOfTask(rows, workOfValue * g.channels, mostValues / g.channels, threads, ofTask);
     const { outStride, outOffset } = placeOf(e, g.channels);
     return {
       code: code(bakedOf(e)),

@@ -5,7 +5,18 @@
  * What is baked into the code and what is a number: whatever changes the loops' bodies (the epilogue, the window of a
  * depthwise convolution) is baked; sizes and strides are numbers. Layers that differ only in size share their code.
  */
-import { type Expr, i32, load } from "../../wasm/code.ts";
+import {
+  add,
+  type Expr,
+  i32,
+  type Local,
+  lessSigned,
+  load,
+  mul,
+  type Stmt,
+  select,
+  set,
+} from "../../wasm/code.ts";
 import type { Epilogue } from "../op.ts";
 
 /**
@@ -65,3 +76,15 @@ export function once<K, V>(make: (key: K) => V): (key: K) => V {
     return value;
   };
 }
+
+/** The units `from` up to `to` that a task takes of `units`, `taskUnits` each. */
+export const unitsOf = (
+  task: Local<"i32">,
+  from: Local<"i32">,
+  to: Local<"i32">,
+  fields: Fields<"units" | "taskUnits">,
+): Stmt[] => [
+  set(from, mul(task, fields("taskUnits"))),
+  set(to, add(from, fields("taskUnits"))),
+  set(to, select(lessSigned(fields("units"), to), fields("units"), to)),
+];

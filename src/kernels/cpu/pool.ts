@@ -18,7 +18,7 @@ import {
   xor,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { walkWindows, windowTasks } from "./windows.ts";
 
 /**
@@ -66,7 +66,12 @@ const average = walkWindows<never>("avg_pool", [], widths, (scope) => {
   };
 });
 
-export const pool = (kind: "max_pool" | "avg_pool", g: WindowGeometry, e: Epilogue): CpuKernel => ({
+export const pool = (
+  kind: "max_pool" | "avg_pool",
+  g: WindowGeometry,
+  e: Epilogue,
+  caps: Caps,
+): CpuKernel => ({
   code: kind === "max_pool" ? largest : average,
-  ...windowTasks(g, e),
+  ...windowTasks(g, e, caps),
 });

@@ -25,8 +25,8 @@ import {
   unequal,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
-import { evenPart, panelPacking } from "./convolution.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
+import { panelPacking } from "./convolution.ts";
 import { finishPanels } from "./epilogue.ts";
 import {
   after,
@@ -39,11 +39,14 @@ import {
   placeOf,
 } from "./params.ts";
 import { columns } from "./product.ts";
+import { bestShare, evenParts, workOfTask } from "./shares.ts";
 
 const mostRows = 3;
 /** Two panels are read side by side, to have eight sums under way. */
 const panelsAtOnce = 2;
-const taskPanels = 8;
+const mostPanels = 16;
+/** What is done for a weight, in multiply-adds of a convolution. */
+const workOfWeight = 2;
 
 const numbers = ["outC", "outStride", "outOffset", "steps", "panels", "taskPanels", "groups"] as const;
 type Numbers = Record<(typeof numbers)[number], number>;
@@ -102,23 +105,36 @@ export const fitsVectorProduct = (g: WindowGeometry): boolean =>
   g.dilationW === 1 &&
   g.strideH === 1;
 
-export function vectorProduct(g: WindowGeometry, e: Epilogue): CpuKernel {
+export function vectorProduct(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
   const steps = g.kernelH * g.kernelW * g.inC;
   const panels = Math.ceil(g.outC / columns);
+  const products = g.batch * g.outH * g.outW;
+  const ofPanel = workOfWeight * columns * steps;
+  const { taskPanels, groups } = bestShare(
+    evenParts(panels, mostPanels, panelsAtOnce).map((taskPanels) => {
+      const groups = Math.ceil(panels / taskPanels);
+      return {
+        taskPanels,
+        groups,
+        total: products * (ofPanel * panels + workOfTask * groups),
+        largest: ofPanel * taskPanels + workOfTask,
+      };
+    }),
+    threads,
+  );
   const values: Numbers = {
     outC: g.outC,
     ...placeOf(e, g.outC),
     steps,
     panels,
-    taskPanels: evenPart(panels, taskPanels, panelsAtOnce),
-    groups: 0,
+    taskPanels,
+    groups,
   };
-  const groups = Math.ceil(panels / values.taskPanels);
   return {
     packing: { 1: panelPacking(steps, g.outC) },
     code: multiply(bakedOf(e)),
-    numbers: numbers.map((name) => ({ ...values, groups })[name]),
-    tasks: groups * g.batch * g.outH * g.outW,
-    scratchBytes: 8 * columns * (values.taskPanels + panelsAtOnce),
+    numbers: numbers.map((name) => values[name]),
+    tasks: groups * products,
+    scratchBytes: 8 * columns * (taskPanels + panelsAtOnce),
   };
 }

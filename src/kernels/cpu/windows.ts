@@ -23,8 +23,9 @@ import {
   sub,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { Epilogue } from "../op.ts";
+import type { Caps, Epilogue } from "../op.ts";
 import { after, type Fields, fieldsOf, placeOf } from "./params.ts";
+import { unitsOfTask } from "./shares.ts";
 
 const numbers = [
   "inH",
@@ -151,13 +152,17 @@ export function walkWindows<N extends string>(
   });
 }
 
-/** As many lines as give each task some thousand outputs. */
-const taskOutputs = 8192;
+/** Outputs of a task at most. */
+const mostOutputs = 65_536;
+/** What is done for a cell of an output, in multiply-adds of a convolution. */
+const workOfCell = 4;
 
-/** The numbers and tasks of a kernel made by `walkWindows`. */
-export function windowTasks(g: WindowGeometry, e: Epilogue, multiplier = 1) {
+/** The numbers and tasks of a kernel made by `walkWindows`, for so many threads. */
+export function windowTasks(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps, multiplier = 1) {
   const lines = g.batch * g.outH;
-  const taskLines = Math.max(1, Math.floor(taskOutputs / (g.outW * g.outC)));
+  const outputs = g.outW * g.outC;
+  const ofLine = workOfCell * outputs * g.kernelH * g.kernelW;
+  const taskLines = unitsOfTask(lines, ofLine, mostOutputs / outputs, threads);
   const values: Numbers = { ...g, ...placeOf(e, g.outC), lines, taskLines, multiplier };
   return {
     numbers: numbers.map((name) => values[name]),

@@ -1,6 +1,8 @@
-/** Which tiles Winograd's convolution on the CPU cuts an output into, and whether it pays. */
+/** Which tiles Winograd's convolution on the CPU cuts an output into, whether it pays, and which tiles a task takes. */
 import type { WindowGeometry } from "../geometry.ts";
 import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
+import { columns, rows } from "./product.ts";
+import { evenParts, panelsOfLine, workOfTask } from "./shares.ts";
 
 /**
  * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
@@ -54,3 +56,39 @@ export function fitsWinograd(g: WindowGeometry): boolean {
   const ofPlace = steps * g.outC + transforming.input * steps + transforming.output * g.outC;
   return placesOf(tile) * tilesX * tilesY * ofPlace < window * g.inC * g.outC * g.outH * g.outW;
 }
+
+/** Tiles, and panels of four output channels, that a task takes at most. */
+export const mostTiles = 32;
+export const mostPanels = 16;
+
+/**
+ * What is done for a number, in multiply-adds: an input of a place transformed (dearer in larger tiles, which do not fit the
+ * registers), a weight of a place widened, a sum of a place transformed back. Measured by cutting layers in different ways.
+ */
+const workOf = {
+  input: (places: number) => Math.max(3, places ** 2 / 300),
+  weight: 1.7,
+  output: 8,
+} as const;
+
+/** The ways to cut a layer into tasks: blocks of tiles by groups of panels. */
+export const sharesOf = (tiles: number, panels: number, steps: number, places: number) =>
+  evenParts(tiles, mostTiles, rows).flatMap((taskTiles) =>
+    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
+      const blocks = Math.ceil(tiles / taskTiles);
+      const groups = Math.ceil(panels / taskPanels);
+      const work = (inputTiles: number, weightPanels: number, sums: number) =>
+        places *
+        (workOf.input(places) * inputTiles * steps +
+          workOf.weight * columns * weightPanels * steps +
+          columns * sums * (steps + workOf.output));
+      return {
+        taskTiles,
+        taskPanels,
+        blocks,
+        groups,
+        total: work(tiles * groups, panels * blocks, tiles * panels) + workOfTask * blocks * groups,
+        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOfTask,
+      };
+    }),
+  );

@@ -40,10 +40,9 @@ import {
   whilst,
 } from "../../wasm/code.ts";
 import type { WindowGeometry } from "../geometry.ts";
-import type { CpuKernel, Epilogue } from "../op.ts";
+import type { Caps, CpuKernel, Epilogue } from "../op.ts";
 import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
 import { winogradPacking } from "../winograd-packing.ts";
-import { evenPart, panelsOfTask } from "./convolution.ts";
 import { channelExtras, storeFinished } from "./epilogue.ts";
 import {
   after,
@@ -57,11 +56,10 @@ import {
   zerosAt,
 } from "./params.ts";
 import { blockBytes, clearSums, columns, multiplyPanels, rows, widen } from "./product.ts";
-import { tileFor, tilesOf } from "./winograd-tiles.ts";
+import { bestShare, evenPart } from "./shares.ts";
+import { mostPanels, mostTiles, sharesOf, tileFor, tilesOf } from "./winograd-tiles.ts";
 import { transformIn, transformOut } from "./winograd-transforms.ts";
 
-const mostTiles = 32;
-const mostPanels = 16;
 /** Input channels at once: so many for the most tiles, and more for fewer, as long as a panel fits the first cache. */
 const tileSteps = mostTiles * 64;
 const mostSteps = 256;
@@ -361,17 +359,17 @@ const convolve = once((form: Form): Fn => {
   });
 });
 
-export function winograd(g: WindowGeometry, e: Epilogue): CpuKernel {
+export function winograd(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
   const tile = tileFor(g);
   const { places, bytes: scratchBytes } = scratchOf(tile);
   const { tilesX, tilesY } = tilesOf(g, tile);
   const tiles = g.batch * tilesX * tilesY;
-  const taskTiles = evenPart(tiles, mostTiles, rows);
-  const blocks = Math.ceil(tiles / taskTiles);
   const panels = Math.ceil(g.outC / columns);
-  const taskPanels = panelsOfTask(panels, blocks, mostPanels);
-  const groups = Math.ceil(panels / taskPanels);
   const steps = depthOf(g);
+  const { taskTiles, taskPanels, blocks, groups } = bestShare(
+    sharesOf(tiles, panels, steps, places),
+    threads,
+  );
   const values: Numbers = {
     ...g,
     ...placeOf(e, g.outC),
