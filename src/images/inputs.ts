@@ -4,7 +4,7 @@ import picomatch from "picomatch";
 
 /** A file that may hold an image. */
 export interface ImageInput {
-  /** Its POSIX path as the user knows it: the key of its feature. Bytes that are no UTF-8 stand as \xNN. */
+  /** Its POSIX path as the user knows it, by `nameOf`: the key of its feature. */
   readonly key: string;
   /** Where it lies, in the file system's own bytes. */
   readonly path: Uint8Array;
@@ -21,19 +21,34 @@ export interface ListOptions {
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A file name's bytes as text; bytes that are no UTF-8 as \xNN, so that no two names become one. */
+const escaped = (byte: number) => `\\x${byte.toString(16).padStart(2, "0")}`;
+
+/** Text in which nothing reads as an escape, and nothing is lost to readers: they end a text at a zero, and drop a byte order mark. */
+const literal = (text: string): string =>
+  text
+    .replace(/\\(?=x[0-9a-fA-F]{2})/g, escaped(0x5c))
+    .replaceAll("\0", escaped(0))
+    .replace(/^\ufeff/, [0xef, 0xbb, 0xbf].map(escaped).join(""));
+
+/**
+ * A file name's bytes as text. Bytes that are no UTF-8 stand as \xNN, and so do a zero (names in archives may hold
+ * it), a byte order mark at the start, and the backslash of what would read as such an escape: no two names become one.
+ */
 export function nameOf(bytes: Uint8Array): string {
   try {
-    return strict.decode(bytes);
+    return literal(strict.decode(bytes));
   } catch {
     let text = "";
+    let start = 0;
     for (let i = 0; i < bytes.length; ) {
-      const length = Math.max(1, [4, 3, 2, 1].find((n) => isText(bytes.subarray(i, i + n), n)) ?? 0);
-      const part = bytes.subarray(i, i + length);
-      text += isText(part, length) ? strict.decode(part) : `\\x${part[0].toString(16).padStart(2, "0")}`;
-      i += length;
+      const length = [4, 3, 2, 1].find((n) => isText(bytes.subarray(i, i + n), n));
+      if (length === undefined) {
+        text += literal(strict.decode(bytes.subarray(start, i))) + escaped(bytes[i]);
+        start = i + 1;
+      }
+      i += length ?? 1;
     }
-    return text;
+    return text + literal(strict.decode(bytes.subarray(start)));
   }
 }
 
