@@ -1,6 +1,7 @@
 /** Finding the images: under a folder, or named by a list. What a file holds is decided by its content, when it is read. */
 import { readdir, realpath, stat } from "node:fs/promises";
 import picomatch from "picomatch";
+import { UsageError } from "../errors.ts";
 
 /** A file that may hold an image. */
 export interface ImageInput {
@@ -10,6 +11,8 @@ export interface ImageInput {
   readonly path: Uint8Array;
   /** The part of that file that it is, where the file is an archive. */
   readonly part?: { readonly offset: number; readonly size: number };
+  /** Why it gives no image, where that is known before it is opened, as a clause. */
+  readonly fault?: string;
 }
 
 export interface ListOptions {
@@ -80,27 +83,45 @@ export function matcher({ globs = [], excludes = [] }: ListOptions): (key: strin
 const slash = Buffer.from("/");
 
 /**
- * The files under `dir` and the folders in it, by their paths relative to it, sorted by the bytes of these. Names that
- * begin with a dot are passed over; links to folders are followed, but never around a loop.
+ * Whatever lies under `dir` and the folders in it, by the paths relative to it, sorted by the bytes of these: files, and what
+ * is none (pipes, links to nothing), which reading it tells. Names that begin with a dot are passed over; links to folders are
+ * followed, but never around a loop. A folder that cannot be listed stands as one input, its key with a slash at the end.
+ * @throws UsageError where `dir` itself cannot be listed.
  */
 export async function listFolder(dir: string, options: ListOptions = {}): Promise<ImageInput[]> {
   const wanted = matcher(options);
+  const excluded = (key: string) => !matcher({ excludes: options.excludes })(key);
   const found: ImageInput[] = [];
 
   async function walk(here: Buffer, relative: string, above: readonly string[]): Promise<void> {
     const real = (await realpath(here, "buffer")).toString("latin1");
     if (above.includes(real)) return;
-    for (const entry of await readdir(here, { withFileTypes: true, encoding: "buffer" })) {
+    const entries = await readdir(here, { withFileTypes: true, encoding: "buffer" });
+    for (const entry of entries) {
       const bytes = entry.name as unknown as Buffer;
       if (bytes[0] === 0x2e) continue;
       const path = Buffer.concat([here, slash, bytes]);
       const key = relative === "" ? nameOf(bytes) : `${relative}/${nameOf(bytes)}`;
       const kind = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry;
-      if (kind?.isDirectory()) await walk(path, key, [...above, real]);
-      else if (kind?.isFile() && wanted(key)) found.push({ key, path });
+      if (!kind?.isDirectory()) {
+        if (wanted(key)) found.push({ key, path });
+        continue;
+      }
+      await walk(path, key, [...above, real]).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === undefined) throw error;
+        if (excluded(`${key}/`)) return;
+        found.push({ key: `${key}/`, path, fault: `it is a folder that cannot be listed (${error.code})` });
+      });
     }
   }
 
-  await walk(Buffer.from(dir), "", []);
+  await walk(Buffer.from(dir), "", []).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === undefined) throw error;
+    throw new UsageError(
+      `${dir} cannot be listed (${error.code}).`,
+      "Name a folder that you may read, with --data-dir DIR.",
+      { cause: error },
+    );
+  });
   return sorted(found);
 }
