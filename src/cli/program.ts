@@ -15,6 +15,7 @@ import { type Io, isBrokenPipe } from "./io.ts";
 import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
+import { refuseRepeats } from "./repeats.ts";
 import { addVerify } from "./verify.ts";
 
 const commands: readonly AddCommand[] = [
@@ -45,7 +46,8 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function makeProgram(io: Io, exit: (code: number) => void): Command {
+/** The program with all its commands; what it prints goes through `io`, the number it ends with to `exit`. */
+export function makeProgram(io: Io, exit: (code: number) => void): Command {
   const program = new Command(toolName)
     .description("Image features from TF-Slim networks, without Python or TensorFlow.")
     .version(toolVersion)
@@ -70,6 +72,7 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
       ].join("\n"),
     );
   for (const add of commands) add(program, io, exit);
+  refuseRepeats(program);
   return program;
 }
 

@@ -36,7 +36,8 @@ describe("extract", () => {
   it.each(["pkl", "npy", "jsonl"])(
     "writes every image's own feature under its sorted path, as %s",
     async (format) => {
-      const { folder, dataDir, out } = setting();
+      const { folder, dataDir } = setting();
+      const out = join(folder, "new", "folder", `f.${format}`);
       const report = await extract(requestFor(dataDir, { out, format }), fakeRooms(folder));
       expect(report.files.map((f) => f.path)).toEqual([out]);
       expect(await firsts(out)).toEqual(sorted.map((path, i) => [path, i + 1]));
