@@ -12,7 +12,7 @@ import { isImage, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
-import { turnUpright } from "./turn.ts";
+import { upright } from "./turn.ts";
 
 /**
  * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
@@ -81,8 +81,5 @@ async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Pro
   if (decoded.doubtful) await checkByLibvips(bytes, maxPixels);
   const { data } = decoded;
   const { width, height, orientation } = header;
-  const turned = exif === "auto" && orientation > 1;
-  const stored = { width, height, data };
-  const pixels = turned ? turnUpright(stored, orientation) : stored;
-  return { ...pixels, format: "jpeg", orientation, turned, jpeg: "fast" };
+  return { ...upright({ width, height, data }, orientation, exif), format: "jpeg", jpeg: "fast" };
 }

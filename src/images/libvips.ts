@@ -1,8 +1,10 @@
 /** All formats but bitmaps by libvips, and JPEG by its accurate method. */
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
+import { orientationOf } from "./exif.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
+import { upright } from "./turn.ts";
 
 /** sharp is loaded when it is first needed: a worker that reads nothing but JPEG starts in half the time without it. */
 async function loadSharp(): Promise<typeof sharp> {
@@ -35,9 +37,7 @@ export async function decodeByLibvips(
   { icc = false, background }: DecodeOptions,
 ): Promise<Pixels> {
   const open = await opener(bytes, icc, maxPixels);
-  const { format, space, orientation = 1 } = await open().metadata();
-  const turned = exif === "auto" && orientation > 1 && orientation <= 8;
-  const upright = turned ? open().autoOrient() : open();
+  const { format, space } = await open().metadata();
   const inks = space === "cmyk" && !icc;
   const opaque = (image: Sharp) => {
     if (!background) return image.removeAlpha();
@@ -45,19 +45,16 @@ export async function decodeByLibvips(
     return image.flatten({ background: { r, g, b } });
   };
   const { data, info } = await (inks
-    ? upright.pipelineColourspace("cmyk").toColourspace("cmyk")
-    : opaque(upright).toColourspace("srgb")
+    ? open().pipelineColourspace("cmyk").toColourspace("cmyk")
+    : opaque(open()).toColourspace("srgb")
   )
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });
   const pixels = info.width * info.height;
+  const rgb = inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels);
   return {
-    width: info.width,
-    height: info.height,
-    data: inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels),
+    ...upright({ width: info.width, height: info.height, data: rgb }, orientationOf(bytes), exif),
     format: format ?? "unknown",
-    orientation,
-    turned,
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
   };
 }
