@@ -135,6 +135,8 @@ export async function extract(
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
     const rows = run.records.filter((r) => r.status === "ok").length;
+    const doubts = noteOf(run.records);
+    if (doubts !== undefined) events.notice?.(doubts);
     if (rows === 0) throw noRows(planned.from, run.records);
     const report = await writeOutputs({
       ...planned,
@@ -261,6 +263,14 @@ function settled(record: ManifestRecord, store: Store): ManifestRecord {
   const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
   if (record.status !== "ok" || known?.kind !== "failed") return record;
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };
+}
+
+/** What is to be known of pixels, told of the first image of which there is something. */
+function noteOf(records: readonly ManifestRecord[]): string | undefined {
+  const [first, ...more] = records.filter((r) => r.note !== undefined);
+  if (!first) return undefined;
+  const others = more.length === 0 ? "" : ` The manifest has a note on ${more.length} more.`;
+  return `${first.path}: ${first.note}.${others}`;
 }
 
 function noRows(from: readonly string[], records: readonly ManifestRecord[]): NothingToDoError {

@@ -8,10 +8,11 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
-import { isImage, whyNotRead } from "./kinds.ts";
+import { isImage, isTiff, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
+import { whyNoPicture } from "./tiff.ts";
 import { upright } from "./turn.ts";
 
 /**
@@ -60,6 +61,8 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     if (why !== undefined) throw new ImageError(why);
     // libvips would read more: SVG, which can name other files, and formats that nobody here asked for.
     if (!isImage(bytes)) throw new Error("unsupported image format");
+    const what = isTiff(bytes) ? whyNoPicture(bytes) : undefined;
+    if (what !== undefined) throw new ImageError(what);
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
     const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
     return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));

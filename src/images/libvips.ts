@@ -2,6 +2,7 @@
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
 import { orientationOf } from "./exif.ts";
+import { asTensorFlow, largestFrame } from "./gif.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { upright } from "./turn.ts";
@@ -37,7 +38,7 @@ export async function decodeByLibvips(
   { icc = false, background }: DecodeOptions,
 ): Promise<Pixels> {
   const open = await opener(bytes, icc, maxPixels);
-  const { format, space } = await open().metadata();
+  const { format, space, depth } = await open().metadata();
   const inks = space === "cmyk" && !icc;
   const opaque = (image: Sharp) => {
     if (!background) return image.removeAlpha();
@@ -52,11 +53,23 @@ export async function decodeByLibvips(
     .toBuffer({ resolveWithObject: true });
   const pixels = info.width * info.height;
   const rgb = inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels);
+  const stored = { width: info.width, height: info.height, data: rgb };
+  const frame = format === "gif" ? largestFrame(bytes) : undefined;
+  const note = depth === "ushort" ? darknessOf(rgb) : undefined;
   return {
-    ...upright({ width: info.width, height: info.height, data: rgb }, orientationOf(bytes), exif),
+    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes), exif),
     format: format ?? "unknown",
+    ...(note === undefined ? {} : { note }),
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
   };
+}
+
+/** What is to be said of 16 bits whose upper bytes are small: cameras and scanners write 10, 12 or 14 bits so. */
+function darknessOf(rgb: Uint8Array): string | undefined {
+  let most = 0;
+  for (let i = 0; i < rgb.length && most < 64; i++) most = Math.max(most, rgb[i]);
+  if (most >= 64) return undefined;
+  return `its 16-bit samples reach no further than ${256 * most + 255} of 65535, so that it is ${most < 16 ? "nearly black" : "dark"}; where they hold fewer bits, scale them to the full range first`;
 }
 
 /** A plain array: walking over a Buffer takes nearly twice the time. */

@@ -174,6 +174,35 @@ describe("extract", () => {
     });
   });
 
+  it("tells what is to be known of pixels, in the manifest and in a sentence, of known images too", async () => {
+    const { folder, dataDir, out } = setting();
+    const fake = fakeRooms(folder);
+    const openDecodePool: typeof fake.openDecodePool = (workers, recipe) => {
+      const pool = fake.openDecodePool(workers, recipe);
+      const read: typeof pool.read = async (input, wanted) => {
+        const outcome = await pool.read(input, wanted);
+        const dark = outcome.status === "ok" && input.key > "b";
+        return dark ? { ...outcome, facts: { ...outcome.facts, note: "it is nearly black" } } : outcome;
+      };
+      return { ...pool, read };
+    };
+    for (let run = 0; run < 2; run++) {
+      const said: string[] = [];
+      const notice = (sentence: string) => void said.push(sentence);
+      const report = await extract(requestFor(dataDir, { out }), { ...fake, openDecodePool }, { notice });
+      expect(report.computed).toBe(run === 0 ? 5 : 0);
+      expect(said).toEqual(["b.png: it is nearly black. The manifest has a note on 3 more."]);
+      const lines = readFileSync(report.manifest, "utf8").trim().split("\n");
+      expect(lines.map((line) => JSON.parse(line).note === undefined)).toEqual([
+        true,
+        false,
+        false,
+        false,
+        false,
+      ]);
+    }
+  });
+
   it("refuses a folder that is not there, a network and a format that do not exist", async () => {
     const { folder, dataDir } = setting();
     const rooms = fakeRooms(folder);
