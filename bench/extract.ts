@@ -65,6 +65,7 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     largestBatch: 1024,
     backend: "cpu",
     adapter: "none",
+    choice: "nothing is computed",
     weights: { kind: "seeded" },
     run: async (_, count) => ({ outputs: [new Float32Array(count * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",

@@ -124,6 +124,7 @@ export async function extract(
       settings: settingsOf(network, request, recipe, description, endPoints),
       device: labelOf(network),
       anyDevice: request.device === "auto",
+      choice: network.choice,
       notice: events.notice,
       widths: endPoints.map((e) => sizeOf(e.shape)),
       overwrite: request.overwrite ?? false,

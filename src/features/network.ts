@@ -75,6 +75,8 @@ export interface Network {
   readonly backend: "webgpu" | "cpu";
   /** The adapter's or processor's own name. */
   readonly adapter: string;
+  /** Why the first device was chosen, as a clause. */
+  readonly choice: string;
   readonly weights: WeightOrigin;
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
@@ -256,6 +258,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       get adapter() {
         return runner.device.adapter;
       },
+      choice: runner.choice,
       weights: loaded.origin,
       halfError,
       run: runner.run,

@@ -35,6 +35,8 @@ export interface Store {
   readonly folder: string;
   /** The device that the run was begun on, by its label. */
   readonly device: string;
+  /** Why it was begun on that device, where that is known. */
+  readonly choice: string | undefined;
   /** Contents that an earlier run computed. */
   readonly resumed: number;
   find(hash: string): Known | undefined;
@@ -58,6 +60,8 @@ export interface StoreOptions {
    * Otherwise a run that was begun on another device is refused, and rows of other devices are computed again.
    */
   readonly anyDevice: boolean;
+  /** Why that device computes, as a clause; kept with a run that begins. */
+  readonly choice: string;
   readonly notice?: (sentence: string) => void;
   /** Floats of a row, by end point. */
   readonly widths: readonly number[];
@@ -107,22 +111,26 @@ export async function begunOn(folder: string): Promise<string | undefined> {
   }
 }
 
+/** What a run was begun on, and why. */
+type Begun = Pick<Store, "device" | "choice">;
+
 /**
  * Compares the settings of an earlier run with this one's, the device among them where a certain one was asked for.
- * Gives the device that the run was begun on. @throws UsageError that names the differences.
+ * Gives what the run was begun on. @throws UsageError that names the differences.
  */
 async function checkSettings({
   folder,
   settings: wanted,
   device,
   anyDevice,
+  choice,
   notice,
-}: StoreOptions): Promise<string> {
+}: StoreOptions): Promise<Begun> {
   const text = await readFile(join(folder, "run.json"), "utf8").catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw outputError(folder, error);
   });
-  if (text === undefined) return device;
+  if (text === undefined) return { device, choice };
   let earlier: Settings;
   try {
     earlier = JSON.parse(text) as Settings;
@@ -130,7 +138,8 @@ async function checkSettings({
     throw new UsageError(`${folder}/run.json is damaged.`, "Start again with --overwrite.", { cause });
   }
   const begunOn = String(earlier.device);
-  const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device };
+  const { deviceChoice } = earlier;
+  const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device, deviceChoice };
   const show = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const differences = [...new Set([...Object.keys(earlier), ...Object.keys(settings)])]
     .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(settings[name]))
@@ -141,7 +150,7 @@ async function checkSettings({
         `The run in ${folder} was begun on ${begunOn} and goes on on ${device}: their numbers differ in the last bits, and the manifest tells which rows are whose.`,
       );
     }
-    return begunOn;
+    return { device: begunOn, choice: typeof deviceChoice === "string" ? deviceChoice : undefined };
   }
   throw new UsageError(
     `The run in ${folder} was made with other settings, and its features cannot be mixed with these:${differences.join("")}`,
@@ -236,8 +245,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       ? /^(\.partial-.*\.tmp|lock\..*|run\.json|\d{5,}\..*)$/
       : /^(\.partial-.*\.tmp|lock\..*)$/;
     for (const name of await readdir(folder)) if (forgotten.test(name)) await rm(join(folder, name));
-    const begunOn = await checkSettings(options);
-    const run = { ...settings, device: begunOn };
+    const begun = await checkSettings(options);
+    const run = { ...settings, device: begun.device, deviceChoice: begun.choice };
     await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(run, null, 2)}\n`)]);
     const rowBytes = 4 * widths.reduce((a, b) => a + b, 0);
     const perShard = Math.max(1, Math.min(1024, Math.floor(shardBytes / rowBytes)));
@@ -267,11 +276,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
     return {
       folder,
-      device: begunOn,
+      ...begun,
       resumed,
       find: (hash) => known.get(hash),
       async add(hash, facts, features, device) {
-        const elsewhere = device === begunOn ? {} : { device };
+        const elsewhere = device === begun.device ? {} : { device };
         const record: RowRecord = { row: rows[0].length, hash, facts, ...elsewhere };
         known.set(hash, rowOf(current, record));
         records.push(record);

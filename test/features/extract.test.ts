@@ -203,6 +203,17 @@ describe("extract", () => {
     }
   });
 
+  it("says in the metadata why the device computes, by the run that was begun on it", async () => {
+    const { folder, dataDir } = setting();
+    const out = join(folder, "f.npz");
+    const request = requestFor(dataDir, { out, format: undefined });
+    const first = await extract(request, fakeRooms(folder));
+    expect(first.files[0].metadata.deviceChoice).toBe("a fake rule");
+    const bytes = readFileSync(out);
+    await extract(request, fakeRooms(folder, { choice: "auto: the run was begun on it" }));
+    expect(readFileSync(out).equals(bytes)).toBe(true);
+  });
+
   it("refuses a folder that is not there, a network and a format that do not exist", async () => {
     const { folder, dataDir } = setting();
     const rooms = fakeRooms(folder);

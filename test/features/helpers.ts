@@ -78,6 +78,7 @@ export function fakeRooms(
         inputShape: [side, side, 3],
         backend: "cpu",
         adapter: "a fake processor",
+        choice: "a fake rule",
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
