@@ -53,6 +53,9 @@ export interface ExtractReport {
 
 const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
+/** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
+const decoding = 2;
+
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
@@ -71,6 +74,7 @@ function settingsOf(
     globalPool: request.globalPool ?? false,
     pool: request.pool ?? "none",
     preprocess: description,
+    decoding,
     exif: recipe.decode.exif,
     jpeg: recipe.decode.jpeg,
     icc: recipe.decode.icc ?? false,

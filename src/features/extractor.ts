@@ -82,19 +82,21 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
     async features(images) {
       if (images.length === 0) return [];
       const batch = new Float32Array(images.length * pixels);
+      const nameOf = (i: number) => (typeof images[i] === "string" ? images[i] : `image ${i}`);
       await Promise.all(
-        images.map(async (image, i) =>
-          batch.set(preprocess(await decodeImage(image, decode), recipe), i * pixels),
-        ),
+        images.map(async (image, i) => {
+          const decoded = await decodeImage(image, decode);
+          if (decoded.note) options.notice?.(`${nameOf(i)}: ${decoded.note}.`);
+          batch.set(preprocess(decoded, recipe), i * pixels);
+        }),
       );
       const { outputs } = await network.run(batch, images.length);
       for (const [k, { name }] of network.endPoints.entries()) {
         const width = outputs[k].length / images.length;
         const bad = Math.floor(outputs[k].findIndex((v) => !Number.isFinite(v)) / width);
         if (bad < 0) continue;
-        const what = typeof images[bad] === "string" ? images[bad] : `image ${bad}`;
         const why = await network.explain(batch.slice(bad * pixels, (bad + 1) * pixels));
-        throw new ImageError(`${name} of ${what} is not all numbers: ${why}.`);
+        throw new ImageError(`${name} of ${nameOf(bad)} is not all numbers: ${why}.`);
       }
       return images.map((_, i) =>
         Object.fromEntries(

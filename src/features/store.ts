@@ -140,7 +140,8 @@ async function checkSettings({
   const begunOn = String(earlier.device);
   const { deviceChoice } = earlier;
   const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device, deviceChoice };
-  const show = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const show = (value: unknown) =>
+    typeof value === "string" ? value : (JSON.stringify(value) ?? "not told");
   const differences = [...new Set([...Object.keys(earlier), ...Object.keys(settings)])]
     .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(settings[name]))
     .map((name) => `\n  ${name}: it was ${show(earlier[name])}, now it is ${show(settings[name])}`);

@@ -55,6 +55,7 @@ export async function decodeByLibvips(
   const rgb = inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels);
   const stored = { width: info.width, height: info.height, data: rgb };
   const frame = format === "gif" ? largestFrame(bytes) : undefined;
+  if (frame && frame.width * frame.height > maxPixels) throw new Error("a later frame exceeds pixel limit");
   const note = depth === "ushort" ? darknessOf(rgb) : undefined;
   return {
     ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes), exif),

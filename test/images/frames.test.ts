@@ -82,6 +82,22 @@ describe("the first frame of a GIF", () => {
   });
 });
 
+describe("a GIF", () => {
+  it("whose later frame is larger than the limit is refused before room is made for it", async () => {
+    const bytes = gif(
+      [4, 2],
+      [
+        [0, 0, 4, 2, 1],
+        [0, 0, 4, 2, 2],
+      ],
+    );
+    const at = bytes.lastIndexOf(Buffer.from([0x2c, 0, 0, 0, 0]));
+    bytes.writeUInt16LE(65_535, at + 5);
+    bytes.writeUInt16LE(65_535, at + 7);
+    await expect(decodeImage(bytes)).rejects.toThrow(/more pixels than the limit allows/);
+  });
+});
+
 function chunk(type: string, ...parts: readonly (string | Buffer | number[])[]): Buffer {
   const content = Buffer.concat([Buffer.from(type), ...parts.map((p) => Buffer.from(p as string))]);
   const numbers = Buffer.alloc(8);
