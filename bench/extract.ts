@@ -82,6 +82,7 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     backend: "cpu",
     adapter: "none",
     software: false,
+    choice: "nothing is computed",
     weights: { kind: "seeded" },
     run: async (images) => ({ outputs: [new Float32Array(images.length * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",

@@ -166,7 +166,11 @@ export const imageArchive: Target = {
   async read(path) {
     const values = new Map<string, string>();
     try {
-      for (const { key, part } of await listArchive(path)) {
+      for (const { key, part, fault } of await listArchive(path)) {
+        if (fault !== undefined) {
+          values.set(key, "refused");
+          continue;
+        }
         const reading = await readOne(path, part, key);
         values.set(key, reading.refusal ? "refused" : digestOf(...reading.values.values()));
       }

@@ -17,6 +17,7 @@ import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
 import { pickleProtocolOption, threadsOption, wholeNumber } from "./numbers.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
+import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
 import { jsonOf, pathsOf, summary, whatTheyShow } from "./summary.ts";
 
@@ -40,8 +41,6 @@ const formerNames = [
   { former: "data_dir", now: "dataDir" },
   { former: "checkpoint_file", now: "checkpoint" },
 ] as const;
-
-const repeated = (value: string, values: readonly string[] = []) => [...values, value];
 
 const formatNames = formats.map((format) => format.name);
 
@@ -134,7 +133,7 @@ const options: readonly (Option | string)[] = [
   ),
   option("--labels <file>", "names of the classes, one a line, where they are not ImageNet's"),
   option("--out <path>", "the file to write (default: features/<model>_features.<format>)"),
-  choice("--format <format>", "of that file", formatNames).default("pkl"),
+  choice("--format <format>", "of that file (default: by its extension, or else pkl)", formatNames),
   pickleProtocolOption(),
   option("--commit-every <seconds>", "how much work a kill may lose (default: 2)").argParser(
     wholeNumber(86_400),

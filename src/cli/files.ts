@@ -1,8 +1,7 @@
 /** `convert`, `merge` and `compare`: what can be done with features files. */
-import { extname } from "node:path";
 import { Option } from "commander";
-import { ExitCode, UsageError } from "../errors.ts";
-import { findFormat, formats } from "../features/formats/index.ts";
+import { ExitCode } from "../errors.ts";
+import { formatFor, formats } from "../features/formats/index.ts";
 import type { PickleProtocol } from "../features/formats/pkl.ts";
 import { dtypeNames, dtypeOf } from "../features/formats/table.ts";
 import { formatShape } from "../tensor.ts";
@@ -25,29 +24,18 @@ const dtypeOption = () =>
     .choices(dtypeNames)
     .default("f32");
 
-/** Other endings that files of a format go by. */
-const endings: Readonly<Record<string, string>> = {
-  pickle: "pkl",
-  h5: "hdf5",
-  feather: "arrow",
-  json: "jsonl",
-};
-
-function formatFor(path: string, { format, pickleProtocol }: Flags) {
-  if (format !== undefined) return findFormat(format, pickleProtocol);
-  const ending = extname(path).slice(1).toLowerCase();
-  const name = endings[ending] ?? ending;
-  if (formats.some((f) => f.name === name)) return findFormat(name, pickleProtocol);
-  throw new UsageError(`The format of ${path} is not told by its name.`, "Name it with --format.");
-}
-
-async function write(from: readonly string[], to: string, flags: Flags, io: Io): Promise<void> {
+async function write(
+  from: readonly string[],
+  to: string,
+  { format, dtype, pickleProtocol }: Flags,
+  io: Io,
+): Promise<void> {
   const { convertFeatures } = await import("../features/convert.ts");
   const report = await convertFeatures({
     from,
     to,
-    format: formatFor(to, flags),
-    dtype: dtypeOf(flags.dtype),
+    format: formatFor(to, format, pickleProtocol),
+    dtype: dtypeOf(dtype),
   });
   const loss = report.maxError === undefined ? "" : `, off by at most ${report.maxError.toPrecision(3)}`;
   io.err(`${report.rows} features of shape ${formatShape(report.shape)}${loss}\n`);

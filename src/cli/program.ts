@@ -17,6 +17,7 @@ import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { refuseRepeats } from "./repeats.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 
@@ -56,7 +57,8 @@ export async function main(
   }
 }
 
-function makeProgram(io: Io, exit: (code: number) => void): Command {
+/** The program with all its commands; what it prints goes through `io`, the number it ends with to `exit`. */
+export function makeProgram(io: Io, exit: (code: number) => void): Command {
   const program = new Command(toolName)
     .description("Image features from TF-Slim networks, without Python or TensorFlow.")
     .version(toolVersion)
@@ -82,6 +84,7 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
       ].join("\n"),
     );
   for (const add of commands) add(program, io, exit);
+  refuseRepeats(program);
   return program;
 }
 

@@ -55,6 +55,9 @@ export interface ExtractReport {
 
 const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
+/** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
+const decoding = 2;
+
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
@@ -73,6 +76,7 @@ function settingsOf(
     globalPool: request.globalPool ?? false,
     pool: request.pool ?? "none",
     preprocess: description,
+    decoding,
     exif: recipe.decode.exif,
     jpeg: recipe.decode.jpeg,
     icc: recipe.decode.icc ?? false,
@@ -98,7 +102,7 @@ export async function extract(
   if (note) events.notice?.(note);
   const given = await readLabels(request.labels);
   throwIfStopped(signal);
-  // The bits of a run that goes on must not depend on which device is the faster today.
+  // The bits of a run that goes on must not depend on which adapters are there today.
   const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
   const network = await openFor(request, rooms, planned, events.notice, keepTo);
   let store: Store | undefined;
@@ -131,6 +135,7 @@ export async function extract(
       settings: settingsOf(network, request, recipe, description, endPoints),
       device: labelOf(network),
       anyDevice: request.device === "auto",
+      choice: network.choice,
       notice: events.notice,
       widths: endPoints.map((e) => sizeOf(e.shape)),
       overwrite: request.overwrite ?? false,
@@ -142,6 +147,8 @@ export async function extract(
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
     const rows = run.records.filter((r) => r.status === "ok").length;
+    const doubts = noteOf(run.records);
+    if (doubts !== undefined) events.notice?.(doubts);
     if (rows === 0) throw noRows(planned.from, run.records);
     const report = await writeOutputs({
       ...planned,
@@ -272,6 +279,14 @@ function settled(record: ManifestRecord, store: Store): ManifestRecord {
   const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
   if (record.status !== "ok" || known?.kind !== "failed") return record;
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };
+}
+
+/** What is to be known of pixels, told of the first image of which there is something. */
+function noteOf(records: readonly ManifestRecord[]): string | undefined {
+  const [first, ...more] = records.filter((r) => r.note !== undefined);
+  if (!first) return undefined;
+  const others = more.length === 0 ? "" : ` The manifest has a note on ${more.length} more.`;
+  return `${first.path}: ${first.note}.${others}`;
 }
 
 function noRows(from: readonly string[], records: readonly ManifestRecord[]): NothingToDoError {

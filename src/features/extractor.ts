@@ -79,17 +79,21 @@ export async function createExtractor(options: ExtractorOptions = {}): Promise<E
     preprocess: describePreprocess(recipe),
     async features(images) {
       if (images.length === 0) return [];
+      const nameOf = (i: number) => (typeof images[i] === "string" ? images[i] : `image ${i}`);
       const inputs = await Promise.all(
-        images.map(async (image) => preprocess(await decodeImage(image, decode), recipe)),
+        images.map(async (image, i) => {
+          const decoded = await decodeImage(image, decode);
+          if (decoded.note) options.notice?.(`${nameOf(i)}: ${decoded.note}.`);
+          return preprocess(decoded, recipe);
+        }),
       );
       const { outputs } = await network.run(inputs);
       for (const [k, { name }] of network.endPoints.entries()) {
         const width = outputs[k].length / images.length;
         const bad = Math.floor(outputs[k].findIndex((v) => !Number.isFinite(v)) / width);
         if (bad < 0) continue;
-        const what = typeof images[bad] === "string" ? images[bad] : `image ${bad}`;
         const why = await network.explain(inputs[bad]);
-        throw new ImageError(`${name} of ${what} is not all numbers: ${why}.`);
+        throw new ImageError(`${name} of ${nameOf(bad)} is not all numbers: ${why}.`);
       }
       return images.map((_, i) =>
         Object.fromEntries(

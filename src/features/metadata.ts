@@ -39,6 +39,8 @@ export interface Metadata {
   /** What the run was begun on: webgpu or cpu, and the adapter's or processor's name. */
   readonly backend: string;
   readonly adapter: string;
+  /** Why it was that device: asked for, or by which rule. */
+  readonly deviceChoice?: string;
   /** Other devices that computed some rows, by their number of rows; each such row names its device in the manifest. */
   readonly otherDevices?: Readonly<Record<string, number>>;
   /** The folder or archive of the images, several of them, or "the list". */
@@ -95,6 +97,8 @@ export function describeRun(run: {
   readonly network: Network;
   /** The label of the device that the run was begun on. */
   readonly device: string;
+  /** Why it was begun on it. */
+  readonly choice: string | undefined;
   readonly endPoint: string;
   readonly shape: Shape;
   readonly request: ExtractRequest;
@@ -132,6 +136,7 @@ export function describeRun(run: {
     preprocess: run.preprocess,
     backend,
     adapter: adapter.join(" "),
+    deviceChoice: run.choice,
     otherDevices: Object.keys(others).length > 0 ? others : undefined,
     dataDir: run.from.length === 1 ? run.from[0] : run.from,
     images: {

@@ -90,6 +90,8 @@ export interface Network {
   readonly adapter: string;
   /** Whether that are processors, as themselves or as an adapter in software. */
   readonly software: boolean;
+  /** Why the first device was chosen, as a clause. */
+  readonly choice: string;
   readonly weights: WeightOrigin;
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
@@ -287,6 +289,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       get software() {
         return runner.device.software;
       },
+      choice: runner.choice,
       weights: loaded.origin,
       halfError,
       run: runner.run,

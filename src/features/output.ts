@@ -111,6 +111,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     const metadata = describeRun({
       network,
       device: store.device,
+      choice: store.choice,
       endPoint: name,
       shape,
       request,

@@ -9,7 +9,7 @@ import {
 } from "../images/index.ts";
 import type { Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
-import { findFormat, formats } from "./formats/index.ts";
+import { formatFor, formats } from "./formats/index.ts";
 import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
@@ -35,7 +35,7 @@ export interface Plan {
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await chooseModel(request, rooms.identifyCheckpoint);
-  const format = findFormat(request.format, request.pickleProtocol);
+  const format = formatFor(request.out, request.format, request.pickleProtocol);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   checkOrder(request, format);
   const { exif, jpeg, icc, background, maxPixels } = request;

@@ -56,7 +56,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** A file with the name of a class on each line. */
   readonly labels?: string;
   readonly out?: string;
-  readonly format: string;
+  /** Of the file, by name; told by the extension of `out` when left out, and `pkl` where there is none either. */
+  readonly format?: string;
   /** Of the format pkl; 3 when left out, 2 for Python 2. */
   readonly pickleProtocol?: PickleProtocol;
   /** Forget what an earlier run into the same output computed. */

@@ -8,11 +8,12 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
-import { isImage, whyNotRead } from "./kinds.ts";
+import { isImage, isTiff, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
-import { turnUpright } from "./turn.ts";
+import { whyNoPicture } from "./tiff.ts";
+import { upright } from "./turn.ts";
 
 /**
  * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
@@ -60,6 +61,8 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     if (why !== undefined) throw new ImageError(why);
     // libvips would read more: SVG, which can name other files, and formats that nobody here asked for.
     if (!isImage(bytes)) throw new Error("unsupported image format");
+    const what = isTiff(bytes) ? whyNoPicture(bytes) : undefined;
+    if (what !== undefined) throw new ImageError(what);
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
     const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
     return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));
@@ -81,8 +84,5 @@ async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Pro
   if (decoded.doubtful) await checkByLibvips(bytes, maxPixels);
   const { data } = decoded;
   const { width, height, orientation } = header;
-  const turned = exif === "auto" && orientation > 1;
-  const stored = { width, height, data };
-  const pixels = turned ? turnUpright(stored, orientation) : stored;
-  return { ...pixels, format: "jpeg", orientation, turned, jpeg: "fast" };
+  return { ...upright({ width, height, data }, orientation, exif), format: "jpeg", jpeg: "fast" };
 }

@@ -9,13 +9,16 @@ export const startBytes = 1024;
 
 const tiffs = ["II*\0", "MM\0*", "II+\0", "MM\0+"];
 
+/** Whether a file that starts so is a TIFF file. */
+export const isTiff = (start: Buffer): boolean => tiffs.includes(start.toString("latin1", 0, 4));
+
 /** Of the formats that are read: JPEG, PNG, GIF, WebP, TIFF (BigTIFF too) and BMP. */
 const magics: readonly ((start: Buffer) => boolean)[] = [
   (b) => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff,
   (b) => b.toString("latin1", 0, 8) === "\x89PNG\r\n\x1a\n",
   (b) => /^GIF8[79]a/.test(b.toString("latin1", 0, 6)),
   (b) => b.toString("latin1", 0, 4) === "RIFF" && b.toString("latin1", 8, 12) === "WEBP",
-  (b) => tiffs.includes(b.toString("latin1", 0, 4)),
+  isTiff,
   isBmp,
 ];
 
@@ -235,11 +238,9 @@ export function whyNotRead(start: Buffer, name: string): string | undefined {
   // Compressed drawings (svgz) are gzip by their content, and OpenRaster and its like ZIP.
   if (impostor && !byName) return impostor[1];
   if (!byName) return undefined;
-  if (isImage(start)) return rawTiffs.includes(extension) && isTiff(text) ? told(byName) : undefined;
+  if (isImage(start)) return rawTiffs.includes(extension) && isTiff(start) ? told(byName) : undefined;
   return impostor?.[1] ?? told(byName, "by its name it is");
 }
-
-const isTiff = starts(...tiffs);
 
 const allExtensions = new Set([...imageExtensions, ...otherKinds.flatMap((kind) => kind.extensions)]);
 

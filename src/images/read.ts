@@ -1,10 +1,19 @@
 /** One file to one outcome: what a decoding worker does. */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { ImageError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
-import type { ImageInput } from "./inputs.ts";
-import { isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
+import { type ImageInput, nameOf } from "./inputs.ts";
+import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
@@ -30,13 +39,47 @@ const mostBytes = 2 ** 30;
 
 const unread = (error: unknown) => `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`;
 
+/** What may stand under a name instead of a file. */
+const others: readonly (readonly [is: (stats: Stats) => boolean, what: string])[] = [
+  [(s) => s.isFIFO(), "it is a pipe (FIFO), not a file"],
+  [(s) => s.isSocket(), "it is a socket, not a file"],
+  [(s) => s.isCharacterDevice() || s.isBlockDevice(), "it is a device, not a file"],
+];
+
+/** Where a link leads that ends nowhere; undefined for a name under which there is no link. */
+function deadEnd(path: Uint8Array, error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ELOOP") return "it is a link that leads in a circle";
+  if (code !== "ENOENT" && code !== "ENOTDIR") return undefined;
+  try {
+    const target = nameOf(readlinkSync(path as Buffer, "buffer"));
+    const annex = target.includes(".git/annex/objects/") ? "; fetch it with: git annex get" : "";
+    return `it is a link to ${target}, which is not there${annex}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without an image's name, what is no file is none that is missed. A key with a slash at its end is a folder, which is. */
+const unusable = (key: string, reason: string): Outcome => ({
+  status: hasImageName(key) || key.endsWith("/") ? "failed" : "skipped",
+  reason,
+});
+
 /** The bytes of a file that is an image by content or by name. A worker waits for nothing else, so it reads at once. */
-function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
+function readBytes({ path, key, part, fault }: ImageInput): Buffer | Outcome {
+  if (fault !== undefined) return unusable(key, fault);
   let file: number;
   try {
-    file = openSync(path as Buffer, "r");
+    const there = statSync(path as Buffer);
+    if (there.isDirectory()) return { status: "failed", reason: "it is a folder, not a file" };
+    const other = others.find(([is]) => is(there));
+    if (other) return unusable(key, other[1]);
+    // A pipe that came in its place meanwhile would be waited for.
+    file = openSync(path as Buffer, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
-    return { status: "failed", reason: unread(error) };
+    const dead = deadEnd(path, error);
+    return dead === undefined ? { status: "failed", reason: unread(error) } : unusable(key, dead);
   }
   try {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };

@@ -79,6 +79,7 @@ export function fakeRooms(
         backend: "cpu",
         adapter: "a fake processor",
         software: true,
+        choice: "a fake rule",
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }

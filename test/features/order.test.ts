@@ -54,8 +54,8 @@ describe("--order list", () => {
     const { folder, request, rooms } = listOf(listed);
     const out = join(folder, "f.pkl");
     await expect(extract({ ...request, format: "pkl", out }, rooms)).rejects.toThrow(/does not go with pkl/);
-    await expect(extract({ ...request, list: undefined, format: "npy", out }, rooms)).rejects.toThrow(
-      /there is none/,
-    );
+    await expect(
+      extract({ ...request, list: undefined, format: "npy", out: join(folder, "f.npy") }, rooms),
+    ).rejects.toThrow(/there is none/);
   });
 });

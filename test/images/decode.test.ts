@@ -197,6 +197,7 @@ describe("the list of a folder", () => {
         "Z.bmp",
         "a.png",
         "b.JPG",
+        "dangling.png",
         "linked/x.webp",
         "notes.txt",
         "sub.jpeg",
