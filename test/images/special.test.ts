@@ -7,7 +7,14 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UsageError } from "../../src/errors.ts";
-import { listArchive, listFolder, listNamed, openDecodePool, readContent } from "../../src/images/index.ts";
+import {
+  listArchive,
+  listFolder,
+  listNamed,
+  listSources,
+  openDecodePool,
+  readContent,
+} from "../../src/images/index.ts";
 
 let folder = "";
 let jpeg: Buffer;
@@ -157,6 +164,20 @@ describe("what is no file", () => {
       if (root) process.seteuid?.(0);
     }
     chmodSync(join(dir, "closed"), 0o700);
+  });
+
+  it("is not waited for where it has the name of an archive", async () => {
+    const dir = join(folder, "shards");
+    mkdirSync(dir);
+    execFileSync("mkfifo", [join(dir, "a.tar")]);
+    await expect(listArchive(join(dir, "a.tar"))).rejects.toThrow(/a\.tar is no file/);
+    await expect(listSources([{ kind: "path", path: dir }])).rejects.toThrow(/a\.tar is no file/);
+    writeFileSync(join(dir, "good.jpg"), jpeg);
+    const { inputs } = await listSources([{ kind: "path", path: dir }]);
+    expect(outcomes(inputs)).toEqual({
+      "a.tar": "skipped: it is a pipe (FIFO), not a file",
+      "good.jpg": "read",
+    });
   });
 
   it("such as a folder that is gone is refused in a sentence", async () => {
