@@ -76,7 +76,11 @@ const options: readonly Option[] = [
   // What is computed.
   option(
     "--checkpoint <path>",
-    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/)",
+    "weights: a checkpoint, SavedModel or frozen graph, in a folder or archive too (default: from checkpoints/)",
+  ),
+  option(
+    "--scope <name/>",
+    "what stands in front of the network's names in the checkpoint, where two would fit (default: found)",
   ),
   choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
     "checkpoint",
@@ -266,6 +270,7 @@ function summary(report: ExtractReport): string {
   const [{ metadata }] = files;
   const { images, weights, preprocess } = metadata;
   const averages = weights.ema ? ", moving averages" : "";
+  const scope = weights.scope === undefined ? "" : ` under ${weights.scope}`;
   const loss = ({ name, maxError, saturated }: typeof metadata.dtype) =>
     maxError === undefined
       ? name
@@ -285,7 +290,10 @@ function summary(report: ExtractReport): string {
     ),
     ["speed", `${(computed / Math.max(times.wall / 1000, 1e-9)).toPrecision(3)} images a second`],
     ["bottleneck", bottleneck(times)],
-    ["weights", weights.trained ? `${weights.path} (${metadata.model}${averages})` : "seeded, UNTRAINED"],
+    [
+      "weights",
+      weights.trained ? `${weights.checkpoint} (${metadata.model}${scope}${averages})` : "seeded, UNTRAINED",
+    ],
     [
       "preprocess",
       `${preprocess.mode}, EXIF ${preprocess.exif}, JPEG ${preprocess.jpeg}: ${preprocess.description}`,

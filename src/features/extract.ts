@@ -53,6 +53,10 @@ export interface ExtractReport {
 
 const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
+/** One file may hold a network several times. */
+const weightsSetting = ({ sha256, scope }: { readonly sha256: string; readonly scope?: string }): string =>
+  `sha256 ${sha256}${scope === undefined ? "" : ` under ${scope}`}`;
+
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
@@ -65,7 +69,7 @@ function settingsOf(
   return {
     model: network.model,
     endPoints: endPoints.map(({ name, shape }) => `${name} ${shape.join("x")}`),
-    weights: weights.kind === "seeded" ? "seeded, untrained" : `sha256 ${weights.sha256}`,
+    weights: weights.kind === "seeded" ? "seeded, untrained" : weightsSetting(weights),
     ema: weights.kind === "checkpoint" && weights.ema,
     imageSize: network.inputShape[0],
     globalPool: request.globalPool ?? false,

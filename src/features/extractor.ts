@@ -23,7 +23,7 @@ import { chooseWeights } from "./weights.ts";
 export interface ExtractorOptions
   extends Pick<
       NetworkOptions,
-      "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "precision" | "notice"
+      "layers" | "imageSize" | "globalPool" | "ema" | "scope" | "threads" | "precision" | "notice"
     >,
     DecodeOptions {
   /** A network's name, or "auto" to have it told from the checkpoint. */
@@ -65,7 +65,7 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
   const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
   const model =
     options.model === "auto" && options.checkpoint !== undefined
-      ? await identifyCheckpoint(options.checkpoint)
+      ? await identifyCheckpoint(options.checkpoint, options)
       : findModel(options.model);
   const weights = await chooseWeights(model, { ...options, samplesOnly: false });
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });

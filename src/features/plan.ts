@@ -69,6 +69,7 @@ export async function openFor(
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
+    scope: request.scope,
     device: request.device,
     threads: request.threads,
     precision: request.precision,
@@ -87,9 +88,10 @@ export const keptEndPoints = (network: Network, pool: Pool): KeptEndPoint[] =>
   }));
 
 /** The network asked for by name; `auto` tells it from the checkpoint's variables. */
-async function modelOf({ model, checkpoint }: ExtractRequest, rooms: ExtractRooms): Promise<Model> {
+async function modelOf(request: ExtractRequest, rooms: ExtractRooms): Promise<Model> {
+  const { model, checkpoint } = request;
   if (model !== "auto") return findModel(model);
-  if (checkpoint !== undefined) return rooms.identifyCheckpoint(checkpoint);
+  if (checkpoint !== undefined) return rooms.identifyCheckpoint(checkpoint, request);
   throw new UsageError(
     "--model auto tells the network from a checkpoint, and there is none.",
     "Name the file with --checkpoint FILE, or the network with --model NAME.",

@@ -1,6 +1,7 @@
 /** Two checkpoints tensor by tensor. */
 import type { Checkpoint, TensorData } from "../checkpoint/index.ts";
 import { formatShape, sameShape } from "../tensor.ts";
+import type { Scope } from "./scopes.ts";
 
 export interface TensorDifference {
   readonly name: string;
@@ -9,19 +10,39 @@ export interface TensorDifference {
   readonly what: string;
 }
 
-/** The tensors in which two checkpoints differ, values included, sorted by name. One tensor of each is held at a time. */
-export async function compareCheckpoints(first: Checkpoint, second: Checkpoint): Promise<TensorDifference[]> {
-  const names = [...new Set([...first.names, ...second.names])].sort();
+/** One of two checkpoints, and the scope that its names are compared without. */
+export interface Side {
+  readonly checkpoint: Checkpoint;
+  readonly scope: Scope;
+}
+
+/** The variables of a side by the names that are compared. Where one would be called like another, it keeps its scope. */
+function namesOf({ checkpoint, scope }: Side): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const name of checkpoint.variables) {
+    const bare = scope.bare(name);
+    names.set(bare !== name && checkpoint.entry(bare) ? name : bare, name);
+  }
+  return names;
+}
+
+/** The variables in which two checkpoints differ, values included, sorted by name. One tensor of each is held at a time. */
+export async function compareCheckpoints(one: Side, other: Side): Promise<TensorDifference[]> {
+  const [first, second] = [one.checkpoint, other.checkpoint];
+  const [ours, theirs] = [namesOf(one), namesOf(other)];
+  const names = [...new Set([...ours.keys(), ...theirs.keys()])].sort();
   const differences: TensorDifference[] = [];
   for (const name of names) {
-    const [a, b] = [first.entry(name), second.entry(name)];
+    const [inFirst, inSecond] = [ours.get(name), theirs.get(name)];
+    const a = inFirst === undefined ? undefined : first.entry(inFirst);
+    const b = inSecond === undefined ? undefined : second.entry(inSecond);
     if (!a) differences.push({ name, sign: "+", what: `is only in ${second.path}` });
     else if (!b) differences.push({ name, sign: "-", what: `is only in ${first.path}` });
     else if (a.dtype !== b.dtype) differences.push({ name, sign: "~", what: `is ${a.dtype} and ${b.dtype}` });
     else if (!sameShape(a.shape, b.shape)) {
       differences.push({ name, sign: "~", what: `is ${formatShape(a.shape)} and ${formatShape(b.shape)}` });
     } else {
-      const what = differenceOf((await first.read(name)).data, (await second.read(name)).data);
+      const what = differenceOf((await first.read(a.name)).data, (await second.read(b.name)).data);
       if (what) differences.push({ name, sign: "~", what });
     }
   }

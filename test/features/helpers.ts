@@ -81,7 +81,14 @@ export function fakeRooms(
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
-            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", sha256: "0", ema: false },
+            : {
+                kind: "checkpoint",
+                path: options.checkpoint ?? "",
+                checkpoint: options.checkpoint ?? "",
+                format: "V1",
+                sha256: "0",
+                ema: false,
+              },
         run: async (images, count) => {
           batches.push(count);
           const size = images.length / count;
