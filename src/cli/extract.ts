@@ -8,6 +8,7 @@ import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
 import { pools, precisions } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { jpegMethods } from "../images/jpeg.ts";
+import { preprocessModes } from "../images/preprocess.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
@@ -97,7 +98,11 @@ const options: readonly Option[] = [
     imageSize,
   ),
   option("--global-pool", "average the last map over its area, so that any input size fits"),
-  choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
+  choice(
+    "--preprocess <mode>",
+    "how images become input: slim is the network's own (npm run models), inception and vgg are these whatever the network",
+    [...preprocessModes],
+  ).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
   threadsOption(),
   choice("--precision <p>", "how the GPU keeps weights; f16 takes half the memory, and the loss is told", [

@@ -2,6 +2,7 @@
 import type { DeviceName } from "../engine/devices.ts";
 import { ImageError } from "../errors.ts";
 import {
+  checkPreprocess,
   type DecodeOptions,
   decodeImage,
   decodeRules,
@@ -67,6 +68,7 @@ export async function createExtractor(options: ExtractorOptions): Promise<Extrac
     options.model === "auto" && options.checkpoint !== undefined
       ? await identifyCheckpoint(options.checkpoint, options)
       : findModel(options.model);
+  checkPreprocess(mode, model.inputChannels);
   const weights = await chooseWeights(model, { ...options, samplesOnly: false });
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;

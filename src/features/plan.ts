@@ -1,7 +1,13 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
 import { stat } from "node:fs/promises";
 import { NothingToDoError, UsageError } from "../errors.ts";
-import { type DecodeRules, decodeRules, type ImageInput, imageExtensions } from "../images/index.ts";
+import {
+  checkPreprocess,
+  type DecodeRules,
+  decodeRules,
+  type ImageInput,
+  imageExtensions,
+} from "../images/index.ts";
 import { findModel, type Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { findFormat } from "./formats/index.ts";
@@ -26,6 +32,7 @@ export interface Plan {
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await modelOf(request, rooms);
+  checkPreprocess(request.preprocess, model.inputChannels);
   const format = findFormat(request.format);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   const { exif, jpeg, icc, background, maxPixels } = request;

@@ -8,6 +8,7 @@ export type { DecodeOptions, ExifRule } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, openDecodePool } from "./pool.ts";
 export {
+  checkPreprocess,
   type DecodeRules,
   decodeRules,
   describePreprocess,
