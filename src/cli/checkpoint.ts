@@ -3,12 +3,11 @@ import { Option } from "commander";
 import { type Checkpoint, openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
 import { ExitCode } from "../errors.ts";
 import { shapesOf } from "../features/network.ts";
-import { compareCheckpoints, type Side, type TensorDifference } from "../match/compare.ts";
+import { commonScopes, compareCheckpoints, type TensorDifference } from "../match/compare.ts";
 import { explain, type Question } from "../match/explain.ts";
 import { fitOf, withNearest } from "../match/fit.ts";
 import { findScope } from "../match/identify.ts";
-import { recognise } from "../match/recognise.ts";
-import { noScope, type Scope } from "../match/scopes.ts";
+import type { Scope } from "../match/scopes.ts";
 import { statisticsOf } from "../match/statistics.ts";
 import { findModel, models, returnedLogits } from "../nets/index.ts";
 import { formatShape } from "../tensor.ts";
@@ -108,7 +107,7 @@ Examples:
         const lines = models.some((m) => m.name === other)
           ? diffWithModel(io, opened, other, scope)
           : await withCheckpoint(other, async (second) =>
-              describeDifferences(await compareCheckpoints(sideOf(io, opened, scope), sideOf(io, second))),
+              describeDifferences(await diffWithOther(io, opened, second, scope)),
             );
         for (const line of lines) await io.out(`${line}\n`);
         if (lines.length === 0) io.err("no difference\n");
@@ -134,12 +133,16 @@ interface ScopeFlags {
 const scopeOption = () =>
   new Option("--scope <name/>", "what stands in front of the network's names in the file (default: found)");
 
-/** A checkpoint with the scope of what it holds, which is told. */
-function sideOf(io: Io, checkpoint: Checkpoint, wanted?: string): Side {
-  const recognised = recognise(shapesOf(checkpoint), wanted);
-  const scope = recognised && recognised.rivals.length === 0 ? recognised.scope : noScope;
-  tellScope(io, checkpoint, scope);
-  return { checkpoint, scope };
+async function diffWithOther(
+  io: Io,
+  first: Checkpoint,
+  second: Checkpoint,
+  wanted?: string,
+): Promise<readonly TensorDifference[]> {
+  const [one, other] = commonScopes(shapesOf(first), shapesOf(second), wanted);
+  tellScope(io, first, one);
+  tellScope(io, second, other);
+  return compareCheckpoints({ checkpoint: first, scope: one }, { checkpoint: second, scope: other });
 }
 
 function tellScope(io: Io, { path }: Checkpoint, { name }: Scope): void {

@@ -1,7 +1,8 @@
 /** Two checkpoints tensor by tensor. */
 import type { Checkpoint, TensorData } from "../checkpoint/index.ts";
 import { formatShape, sameShape } from "../tensor.ts";
-import type { Scope } from "./scopes.ts";
+import { ranked } from "./recognise.ts";
+import { noScope, type Place, type Scope, type Shapes } from "./scopes.ts";
 
 export interface TensorDifference {
   readonly name: string;
@@ -14,6 +15,36 @@ export interface TensorDifference {
 export interface Side {
   readonly checkpoint: Checkpoint;
   readonly scope: Scope;
+}
+
+/** The one place of each network in a file where most of it is; none where two scopes have as much. */
+function bestPlaces(shapes: Shapes, wanted?: string): Map<string, Place> {
+  const best = new Map<string, Place>();
+  const tied = new Set<string>();
+  for (const place of ranked(shapes, wanted)) {
+    const { name } = place.model;
+    const before = best.get(name);
+    if (!before) best.set(name, place);
+    else if (place.found === before.found && before.scope.name !== "") tied.add(name);
+  }
+  for (const name of tied) best.delete(name);
+  return best;
+}
+
+/** The scopes that two files are compared without: those of the network of which they have most in common, whole or not. */
+export function commonScopes(first: Shapes, second: Shapes, wanted?: string): readonly [Scope, Scope] {
+  const theirs = bestPlaces(second);
+  let common = 0;
+  let scopes: readonly [Scope, Scope] = [noScope, noScope];
+  for (const [name, place] of bestPlaces(first, wanted)) {
+    const other = theirs.get(name);
+    const shared = Math.min(place.found, other?.found ?? 0);
+    if (other && shared > common) {
+      common = shared;
+      scopes = [place.scope, other.scope];
+    }
+  }
+  return scopes;
 }
 
 /** The variables of a side by the names that are compared. Where one would be called like another, it keeps its scope. */
