@@ -113,6 +113,11 @@ tf.saved_model.save(module, os.path.join(out, "saved_v2"))
 write("frozen_v2.pb", convert_variables_to_constants_v2(module.__call__.get_concrete_function()).graph.as_graph_def())
 
 
+# Variables without names of their own, which stand under TF-Slim's in the object that keeps them.
+unnamed = tf.train.Checkpoint(net=tf.train.Checkpoint(**{n: tf.Variable(v) for n, v in values.items()}))
+unnamed.write(os.path.join(out, "objects.ckpt"))
+
+
 class Wrapped(tf.Module):
     def __init__(self):
         super().__init__()

@@ -197,6 +197,18 @@ describe("a graph", () => {
   });
 });
 
+describe("an object-based checkpoint", () => {
+  it("whose variables have no names gives them by their paths", async () => {
+    await expectTensors(join(graphs, "objects.ckpt"), reference.layers, "net/");
+    const checkpoint = await openCheckpoint(join(graphs, "objects.ckpt"));
+    expect(checkpoint.aliases.get("net/MobilenetV1/Conv2d_0/weights")).toBe(
+      "net/MobilenetV1.SConv2d_0.Sweights/.ATTRIBUTES/VARIABLE_VALUE",
+    );
+    expect(checkpoint.variables).toHaveLength(Object.keys(reference.layers).length);
+    await checkpoint.close();
+  });
+});
+
 describe("a module of TF-Hub", () => {
   const module = () => {
     const dir = fresh();

@@ -159,6 +159,7 @@ describe("weights as people have them", () => {
     "saved_v2",
     "saved_frozen",
     "saved_frozen_v2",
+    "objects.ckpt",
   ])("in %s give what TensorFlow gives, and the network is known by auto", async (name) => {
     const checkpoint = join(graphs, name);
     const layers = ["Conv2d_1_pointwise"];
