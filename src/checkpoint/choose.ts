@@ -2,21 +2,15 @@
  * The checkpoint that is meant where several files lie together: in a folder and those below it, or in an archive. Folders
  * are given by name and content, so that those of an archive may lie anywhere.
  */
-import { readdir, stat } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, posix } from "node:path";
+import { readdir } from "node:fs/promises";
+import { dirname, isAbsolute, join, posix } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { openByteFile } from "./bytes.ts";
-import { diagnose, kindOf } from "./diagnose.ts";
+import { type Kind, kindOf } from "./diagnose.ts";
 import { objectGraphKey } from "./object-graph.ts";
+import { fromPrefix, isFile, type Location, pathOf, v2 } from "./prefix.ts";
 import { openTable } from "./sstable.ts";
 import { namesInState } from "./state.ts";
-
-export type Location =
-  | { readonly kind: "V2"; readonly prefix: string; readonly index: string }
-  | { readonly kind: "V1"; readonly files: readonly string[] }
-  | { readonly kind: "graph"; readonly file: string }
-  /** `inside` is what of an archive is named; everything where it is empty. */
-  | { readonly kind: "archive"; readonly file: string; readonly inside: string };
 
 export interface Folder {
   /** Under what the user named, with slashes; "" for that itself. */
@@ -26,11 +20,10 @@ export interface Folder {
   readonly files: readonly string[];
 }
 
-export const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (s) => s.isFile(),
-    () => false,
-  );
+/** Folders by name. */
+export type Folders = ReadonlyMap<string, Folder>;
+
+export const byName = (folders: readonly Folder[]): Folders => new Map(folders.map((f) => [f.name, f]));
 
 /** More folders than anybody keeps checkpoints in. */
 const mostFolders = 1000;
@@ -58,64 +51,6 @@ export async function listFolders(path: string): Promise<Folder[]> {
   return listed;
 }
 
-const v2 = (prefix: string): Location => ({ kind: "V2", prefix, index: `${prefix}.index` });
-
-/** The shards of a V1 checkpoint, `prefix-00000-of-00003` and so on, or undefined where there are none. */
-async function v1Shards(prefix: string, count?: string): Promise<string[] | undefined> {
-  const name = basename(prefix);
-  const files = await readdir(dirname(prefix)).catch(() => []);
-  const shards = files
-    .filter(
-      (f) =>
-        f.startsWith(`${name}-`) &&
-        new RegExp(`^-\\d{5}-of-${count ?? "\\d{5}"}$`).test(f.slice(name.length)),
-    )
-    .sort();
-  if (shards.length === 0) return undefined;
-  const counts = new Set(shards.map((s) => s.slice(-5)));
-  const wanted = Number([...counts][0]);
-  if (counts.size > 1 || shards.length !== wanted) {
-    throw new CheckpointError(
-      `${prefix} is incomplete: ${shards.length} of ${wanted} shards are there.`,
-      "Copy all files of the checkpoint into one folder.",
-    );
-  }
-  return shards.map((s) => join(dirname(prefix), s));
-}
-
-/** What lies under a prefix. TensorFlow prefers V2 where both are there. */
-export async function fromPrefix(prefix: string): Promise<Location | undefined> {
-  if (await isFile(`${prefix}.index`)) return v2(prefix);
-  if (await isFile(prefix)) return fromFile(prefix);
-  const shards = await v1Shards(prefix);
-  return shards && { kind: "V1", files: shards };
-}
-
-/** A file by its content. The record of the empty key tells V1 (a message) from V2 (a number). */
-async function fromFile(path: string): Promise<Location> {
-  const file = await openByteFile(path);
-  try {
-    const kind = await kindOf(file);
-    if (kind === "graph") return { kind, file: path };
-    if (kind === "archive") return { kind, file: path, inside: "" };
-    if (kind === "other") throw await diagnose(file);
-    const record = await (await openTable(file)).get(Buffer.alloc(0));
-    if (record?.[0] === 0x08) return { kind: "V2", prefix: path.replace(/\.index$/, ""), index: path };
-    const shard = /^(.+)-\d{5}-of-(\d{5})$/.exec(path);
-    return { kind: "V1", files: (shard && (await v1Shards(shard[1], shard[2]))) ?? [path] };
-  } finally {
-    await file.close();
-  }
-}
-
-/** The place of a checkpoint as one path: its prefix, or its file. */
-export function pathOf(location: Location): string {
-  if (location.kind === "V2") return location.prefix;
-  if (location.kind !== "V1") return location.file;
-  const [first] = location.files;
-  return location.files.length > 1 ? first.replace(/-\d{5}-of-\d{5}$/, "") : first;
-}
-
 /** What one may mean by a folder. */
 interface Candidate {
   /** Under what the user named. */
@@ -138,16 +73,16 @@ const extension =
   (name: string) =>
     ends.some((end) => name.endsWith(end));
 
-/** More files than these are not looked into for what nobody named so. */
-const mostLooks = 100;
+/** Where there are more files than these, none is looked into for what nobody named so. */
+const mostLooks = 1000;
 
 async function thoseOfKind(
   folder: Folder,
   files: readonly string[],
-  kinds: readonly string[],
+  kinds: readonly Kind[],
 ): Promise<string[]> {
   const found: string[] = [];
-  for (const name of files.slice(0, mostLooks)) {
+  for (const name of files) {
     if (!(await isFile(join(folder.path, name)))) continue;
     const file = await openByteFile(join(folder.path, name));
     const kind = await kindOf(file).finally(() => file.close());
@@ -157,9 +92,9 @@ async function thoseOfKind(
 }
 
 /** The ways in which a folder may hold a checkpoint, best first. */
-const ways: readonly ((folder: Folder, folders: readonly Folder[]) => Promise<readonly Candidate[]>)[] = [
+const ways: readonly ((folder: Folder, folders: Folders) => Promise<readonly Candidate[]>)[] = [
   async (folder, folders) => {
-    const parent = folders.find((f) => f.name === parentOf(folder.name) && f !== folder);
+    const parent = folder.name === "" ? undefined : folders.get(parentOf(folder.name));
     const ofSavedModel = posix.basename(folder.name) === variables && parent && isSavedModel(parent);
     return under(
       folder,
@@ -191,15 +126,12 @@ const ways: readonly ((folder: Folder, folders: readonly Folder[]) => Promise<re
       ),
     ),
   async (folder) => under(folder, folder.files.filter(extension(".tar.gz", ".tgz", ".tar"))),
-  async (folder) =>
-    under(
-      folder,
-      await thoseOfKind(
-        folder,
-        folder.files.filter((f) => !extension(".pb", ".meta")(f)),
-        ["table", "graph"],
-      ),
-    ),
+  async (folder, folders) => {
+    if (folders.size > mostLooks) return [];
+    if ([...folders.values()].reduce((n, f) => n + f.files.length, 0) > mostLooks) return [];
+    const others = folder.files.filter((f) => !extension(".pb", ".meta")(f));
+    return under(folder, await thoseOfKind(folder, others, ["table", "graph"]));
+  },
 ];
 
 const under = (folder: Folder, names: readonly string[]): Candidate[] =>
@@ -221,12 +153,8 @@ async function hasVariables(index: string): Promise<boolean> {
 }
 
 /** The variables of a SavedModel or a module of TF-Hub, or the graph where they are frozen into it. */
-export async function savedModel(
-  folder: Folder,
-  folders: readonly Folder[],
-  shown: string,
-): Promise<Location> {
-  const inside = folders.find((f) => f.name === posix.join(folder.name, variables));
+export async function savedModel(folder: Folder, folders: Folders, shown: string): Promise<Location> {
+  const inside = folders.get(posix.join(folder.name, variables));
   const prefix = inside && join(inside.path, variables);
   if (prefix && inside.files.includes(`${variables}.index`) && (await hasVariables(`${prefix}.index`)))
     return v2(prefix);
@@ -244,35 +172,41 @@ export async function savedModel(
 }
 
 /** Where a state file points. `folders` are those of its archive, which it cannot lead out of; none on the disk. */
-export async function fromState(path: string, folders: readonly Folder[], shown: string): Promise<Location> {
+export async function fromState(path: string, folders?: Folders): Promise<Location> {
   const { path: stated, last } = await namesInState(path);
-  const here = folders.find((f) => f.path === dirname(path));
-  const beside = last.map((name) => join(dirname(path), name));
-  const places = here
-    ? [
-        ...placesIn(folders, here, stated),
-        ...beside,
-        ...folders.flatMap((f) => last.map((n) => join(f.path, n))),
-      ]
-    : [isAbsolute(stated) ? stated : join(dirname(path), stated), ...beside];
-  for (const place of places) {
+  const all = [...(folders?.values() ?? [])];
+  const here = all.find((f) => f.path === dirname(path));
+  const asStated = folders
+    ? placesIn(folders, here, stated)
+    : [isAbsolute(stated) ? stated : join(dirname(path), stated)];
+  for (const place of [...asStated, ...last.map((name) => join(dirname(path), name))]) {
     const found = await fromPrefix(place);
     if (found) return found;
   }
+  const elsewhere: Location[] = [];
+  for (const folder of all) {
+    for (const name of last) {
+      const found = folder === here ? undefined : await fromPrefix(join(folder.path, name));
+      if (found) elsewhere.push(found);
+    }
+  }
+  if (elsewhere.length === 1) return elsewhere[0];
   const inFolder = here ?? (await listFolders(dirname(path)))[0];
-  const there = (await Promise.all(ways.map((way) => way(inFolder, [inFolder])))).find((c) => c.length > 0);
+  const there = (await Promise.all(ways.map((way) => way(inFolder, byName([inFolder]))))).find(
+    (c) => c.length > 0,
+  );
   throw new CheckpointError(
     `${path} names ${stated}, which is not there.`,
     there
-      ? `Name the checkpoint itself, as in ${join(shown, there[0].name)}${there.length > 1 ? `; there are ${list(there)}` : ""}.`
+      ? `Name the checkpoint itself, as in ${join(dirname(path), posix.basename(there[0].name))}${there.length > 1 ? `; there are ${list(there)}` : ""}.`
       : "Name the checkpoint itself.",
   );
 }
 
 /** A state file's path inside its archive, from the folder that the state file is in. */
-function placesIn(folders: readonly Folder[], here: Folder, stated: string): string[] {
-  const name = posix.join(here.name, stated);
-  const folder = folders.find((f) => f.name === parentOf(name));
+function placesIn(folders: Folders, here: Folder | undefined, stated: string): string[] {
+  const name = posix.join(here?.name ?? "", stated);
+  const folder = folders.get(parentOf(name));
   return folder ? [join(folder.path, posix.basename(name))] : [];
 }
 
@@ -286,11 +220,12 @@ type Levels = readonly (readonly Folder[])[];
 
 /**
  * The checkpoint that lies in `levels`, of which the user named what is called `shown`: the one of a state file, or the only
- * one. @throws CheckpointError that lists several, or says that there is none.
+ * one. `archive` are all folders of it where they are an archive's.
+ * @throws CheckpointError that lists several, or says that there is none.
  */
-export async function choose(levels: Levels, shown: string, archive?: readonly Folder[]): Promise<Location> {
+export async function choose(levels: Levels, shown: string, archive?: Folders): Promise<Location> {
   const what = archive ? `The archive ${shown}` : `The folder ${shown}`;
-  const folders = levels.flat();
+  const folders = archive ?? byName(levels.flat());
   const several = (candidates: readonly Candidate[]) =>
     new CheckpointError(
       `${what} holds ${candidates.length} checkpoints: ${list(candidates)}.`,
@@ -299,21 +234,9 @@ export async function choose(levels: Levels, shown: string, archive?: readonly F
   for (const level of levels) {
     const stated = new Map<string, Location>();
     for (const folder of level) {
-      if (
-        !(
-          await thoseOfKind(
-            folder,
-            folder.files.filter((f) => f === "checkpoint"),
-            ["other"],
-          )
-        ).length
-      )
-        continue;
-      const found = await fromState(
-        join(folder.path, "checkpoint"),
-        archive ?? [],
-        posix.join(shown, folder.name),
-      );
+      if (!folder.files.includes("checkpoint")) continue;
+      if ((await thoseOfKind(folder, ["checkpoint"], ["other"])).length === 0) continue;
+      const found = await fromState(join(folder.path, "checkpoint"), archive);
       stated.set(pathOf(found), found);
     }
     if (stated.size === 1) return [...stated.values()][0];
@@ -325,7 +248,7 @@ export async function choose(levels: Levels, shown: string, archive?: readonly F
       if (found) return found;
     }
   }
-  const data = folders.flatMap((f) => f.files.filter((n) => /\.data-\d{5}-of-\d{5}$/.test(n)));
+  const data = levels.flat().flatMap((f) => f.files.filter((n) => /\.data-\d{5}-of-\d{5}$/.test(n)));
   if (data.length > 0)
     throw new CheckpointError(
       `${what} holds the data of a checkpoint (${data[0]}) without its index.`,

@@ -8,10 +8,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, posix } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { choose, type Folder, type Location, pathOf, savedModel, savedModelFiles } from "./choose.ts";
+import { byName, choose, type Folder, savedModel, savedModelFiles } from "./choose.ts";
 import { openGraph } from "./graph.ts";
 import { locate, named } from "./locate.ts";
 import { objectGraphKey } from "./object-graph.ts";
+import { type Location, pathOf } from "./prefix.ts";
 import { unpack } from "./tar.ts";
 import { type Checkpoint, type Opened, sortNames } from "./tensor.ts";
 import { openV1 } from "./v1.ts";
@@ -112,14 +113,15 @@ async function openArchive(archive: string, inside: string, shown: string): Prom
 }
 
 /** What is meant of an archive's members: what the name `inside` says, or the one checkpoint in it. */
-async function inArchive(folders: readonly Folder[], inside: string, archive: string): Promise<Location> {
-  const below = folders.filter((f) => f.name === inside || f.name.startsWith(`${inside}/`));
-  if (inside === "") return choose([folders], archive, folders);
+async function inArchive(unpacked: readonly Folder[], inside: string, archive: string): Promise<Location> {
+  const folders = byName(unpacked);
+  if (inside === "") return choose([unpacked], archive, folders);
+  const below = unpacked.filter((f) => f.name === inside || f.name.startsWith(`${inside}/`));
   if (below.length > 0) return choose([below], archive, folders);
   const base = posix.basename(inside);
-  const folder = folders.find((f) => f.name === (inside.includes("/") ? posix.dirname(inside) : ""));
+  const folder = folders.get(inside.includes("/") ? posix.dirname(inside) : "");
   if (folder && savedModelFiles.includes(base)) return savedModel(folder, folders, folder.path);
-  const found = folder && (await named(join(folder.path, base)));
+  const found = folder && (await named(join(folder.path, base), folders));
   if (found) return found;
   throw new CheckpointError(
     `There is no checkpoint ${inside} in the archive ${archive}.`,

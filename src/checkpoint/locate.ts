@@ -4,16 +4,16 @@ import { basename, dirname, relative, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { openByteFile } from "./bytes.ts";
 import {
+  byName,
   choose,
-  fromPrefix,
+  type Folders,
   fromState,
-  isFile,
-  type Location,
   listFolders,
   savedModel,
   savedModelFiles,
 } from "./choose.ts";
 import { kindOf } from "./diagnose.ts";
+import { fromPrefix, isFile, type Location } from "./prefix.ts";
 
 /** The archive that a path leads into, as `logs.tar.gz/logs/model.ckpt-100` does. */
 async function inArchive(path: string): Promise<Location | undefined> {
@@ -29,8 +29,8 @@ async function inArchive(path: string): Promise<Location | undefined> {
   return undefined;
 }
 
-/** The file called `path` and what belongs to it, in `folders`; undefined where there is nothing. */
-export async function named(path: string): Promise<Location | undefined> {
+/** What the name of a file or a prefix stands for; undefined where there is nothing. `folders` are those of its archive. */
+export async function named(path: string, folders?: Folders): Promise<Location | undefined> {
   const data = /^(.+)\.data-\d{5}-of-\d{5}$/.exec(path);
   const prefix = data?.[1] ?? (path.endsWith(".meta") ? path.slice(0, -".meta".length) : undefined);
   if (prefix !== undefined && (await isFile(path))) {
@@ -44,7 +44,7 @@ export async function named(path: string): Promise<Location | undefined> {
   if (basename(path) === "checkpoint" && (await isFile(path))) {
     const file = await openByteFile(path);
     const kind = await kindOf(file).finally(() => file.close());
-    if (kind === "other") return fromState(path, [], dirname(path));
+    if (kind === "other") return fromState(path, folders);
   }
   return fromPrefix(path);
 }
@@ -65,7 +65,7 @@ export async function locate(path: string): Promise<Location> {
     if (kind === "archive") return { kind, file: path, inside: "" };
     if (savedModelFiles.includes(basename(path))) {
       const folders = await listFolders(dirname(path));
-      return savedModel(folders[0], folders, dirname(path));
+      return savedModel(folders[0], byName(folders), dirname(path));
     }
   }
   const there = (await named(path)) ?? (await inArchive(path));

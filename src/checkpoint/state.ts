@@ -41,6 +41,8 @@ export async function namesInState(
   const raw = Buffer.from(quoted, "latin1").toString("utf8");
   return {
     path: asItStands,
-    last: [...new Set([lastPart(asItStands), lastPart(raw)])].filter((n) => n !== ""),
+    last: [...new Set([lastPart(asItStands), lastPart(raw)])].filter(
+      (name) => !["", ".", ".."].includes(name),
+    ),
   };
 }

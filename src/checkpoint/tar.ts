@@ -137,6 +137,7 @@ export async function unpack(
   const zipped = first[0] === 0x1f && first[1] === 0x8b;
   const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path, size);
   const folders = new Map<string, Folder & { readonly files: string[] }>();
+  const taken = new Set<string>();
   try {
     let override: Announced = {};
     for (;;) {
@@ -179,8 +180,9 @@ export async function unpack(
         await mkdir(into.path);
         folders.set(name, into);
       }
-      if (into.files.includes(base))
-        throw damaged(path, `it holds two files called ${[...inside, base].join("/")}`);
+      const whole = [...inside, base].join("/");
+      if (taken.has(whole)) throw damaged(path, `it holds two files called ${whole}`);
+      taken.add(whole);
       await writeMember(join(into.path, base), (take) => feed.pass(member.size, take));
       await feed.pass(padding);
       into.files.push(base);

@@ -1,10 +1,21 @@
 /** The network that is meant by `--model auto`, and where a named one stands in a file. */
+import { needs } from "../engine/needs.ts";
+import { type Misfit, misfits } from "../engine/weights.ts";
 import { CheckpointError, ShapeError, UsageError } from "../errors.ts";
 import { resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, type GraphOptions, type Model } from "../nets/index.ts";
-import { classesIn, fitOf, withNearest } from "./fit.ts";
+import { classesIn, withNearest } from "./fit.ts";
 import { complete, ranked, recognise } from "./recognise.ts";
-import { ambiguous, type Place, type Scope, type Shapes, scopeOf, shapeIn, underScope } from "./scopes.ts";
+import {
+  ambiguous,
+  mostTried,
+  type Place,
+  type Scope,
+  type Shapes,
+  scopeOf,
+  shapeIn,
+  underScope,
+} from "./scopes.ts";
 
 export interface Wishes {
   /** End points or aliases; the pooled feature when there are none. */
@@ -14,34 +25,24 @@ export interface Wishes {
   readonly options?: GraphOptions;
 }
 
-/** Variables by the shapes of their moving averages where only these are there. */
-const withAverages = (shapes: Shapes, names: readonly string[]): Shapes =>
-  new Map([
-    ...shapes,
-    ...names.flatMap((name) => {
-      const shape = shapeIn(shapes, name);
-      return shape ? [[name, shape] as const] : [];
-    }),
-  ]);
-
 /** What lacks or differs of what the layers need, or undefined where the network has no such layers. */
-function misfitsFor(model: Model, shapes: Shapes, scope: Scope, { layers = [], options = {} }: Wishes) {
+function misfitsFor(
+  model: Model,
+  shapes: Shapes,
+  scope: Scope,
+  { layers = [], options = {} }: Wishes,
+): Misfit[] | undefined {
   const known = { ...options, classes: classesIn(model, shapes, scope) };
-  let endPoints: string[];
   try {
-    endPoints = resolveEndPoints(model, buildNetwork(model, 1, known), layers, known);
+    const graph = buildNetwork(model, 1, known);
+    const { variables } = needs(graph, resolveEndPoints(model, graph, layers, known));
+    const inFile = variables.map(({ name, shape }) => ({ name: scope.inFile(name), shape }));
+    return misfits(inFile, { shapeOf: (name) => shapeIn(shapes, name) });
   } catch (error) {
     // The network has no such end point, or not at this size.
     if (error instanceof UsageError || error instanceof ShapeError) return undefined;
     throw error;
   }
-  const { misfits } = fitOf(model, shapes, endPoints, known, scope);
-  if (misfits.length === 0) return misfits;
-  const seen = withAverages(
-    shapes,
-    misfits.map((m) => m.name),
-  );
-  return fitOf(model, seen, endPoints, known, scope).misfits;
 }
 
 /** The scope that `model` is under in the file called `path`. @throws CheckpointError where two would fit. */
@@ -63,7 +64,9 @@ export function identify(path: string, shapes: Shapes, wishes: Wishes = {}): Pla
   const recognised = recognise(shapes, wishes.scope);
   if (recognised && complete(recognised)) return only(path, [recognised, ...recognised.rivals]);
   const places = ranked(shapes, wishes.scope);
-  const fitting = places.filter((p) => misfitsFor(p.model, shapes, p.scope, wishes)?.length === 0);
+  const fitting = places
+    .slice(0, mostTried)
+    .filter((p) => misfitsFor(p.model, shapes, p.scope, wishes)?.length === 0);
   const bare = fitting.filter((p) => p.scope.name === "");
   if (fitting.length > 0) return only(path, bare.length > 0 ? bare : fitting, wishes.layers);
   throw notRecognised(path, shapes, recognised ?? (wishes.layers ? places.at(0) : undefined), wishes);

@@ -100,6 +100,9 @@ function homesOf(name: string) {
 /** Names of TF-Slim have no more parts than these. */
 const mostParts = 12;
 
+/** The most places of which each is held against what the layers need: those where most is there. */
+export const mostTried = 100;
+
 /** A scope that TensorFlow numbered, since there was one of its name. */
 const numbered = /^(.+)_\d+$/;
 
@@ -125,16 +128,14 @@ export function placesIn(shapes: Shapes): Place[] {
     const name = isShadow ? stored.slice(0, -shadowSuffix.length) : stored;
     // A variable counts once, and its own shape decides.
     if (isShadow && shapes.has(name)) continue;
-    const parts = name.split("/");
-    for (let at = Math.max(0, parts.length - mostParts); at < parts.length; at++) {
-      const prefix = parts
-        .slice(0, at)
-        .map((part) => `${part}/`)
-        .join("");
-      const rest = parts.slice(at + 1).join("/");
-      count(parts.slice(at).join("/"), shape, prefix);
-      const base = numbered.exec(parts[at])?.[1];
-      if (base !== undefined) count(`${base}/${rest}`, shape, `${prefix}${parts[at]}/`, `${base}/`);
+    let end = name.length;
+    for (let parts = 0; parts < mostParts && end >= 0; parts++) {
+      const slash = end === 0 ? -1 : name.lastIndexOf("/", end - 1);
+      const [prefix, part, rest] = [name.slice(0, slash + 1), name.slice(slash + 1, end), name.slice(end)];
+      count(part + rest, shape, prefix);
+      const base = numbered.exec(part)?.[1];
+      if (base !== undefined) count(base + rest, shape, `${prefix}${part}/`, `${base}/`);
+      end = slash;
     }
   }
   return [...found.values()].map(({ model, scope, count: n }) => ({
@@ -196,11 +197,13 @@ export function scopeOf(
 ): Scope {
   if (wanted !== undefined) return byHand(model, shapes, wanted);
   if (fits(noScope)) return noScope;
-  const places = placesIn(shapes).filter((p) => p.model === model);
+  const places = placesIn(shapes)
+    .filter((p) => p.model === model)
+    .sort((a, b) => b.found - a.found)
+    .slice(0, mostTried);
   const whole = places.map((p) => p.scope).filter(fits);
   if (whole.length > 1) throw ambiguous(path, model.name, whole);
   if (whole.length === 1) return whole[0];
-  const most = Math.max(0, ...places.map((p) => p.found));
-  const best = places.filter((p) => p.found === most).map((p) => p.scope);
-  return best.length === 1 ? best[0] : noScope;
+  const [best, second] = places;
+  return best && best.found > (second?.found ?? 0) ? best.scope : noScope;
 }

@@ -115,13 +115,16 @@ describe("a state file with", () => {
     expect((await opened(dir)).value).toBe(7);
   });
 
-  it("a path out of its archive leads nowhere", async () => {
+  it("a path out of its archive leads nowhere, however the state file is named", async () => {
     const outside = join(fresh(), "secret");
     write(outside, 1);
-    const file = archive(...members("logs/m", 2), { name: "logs/checkpoint", data: state(`"${outside}"`) });
-    expect(await refusal(file)).toMatch(
-      /names .*secret, which is not there.*Name the checkpoint itself, as in .*logs\/m\./,
-    );
+    for (const path of [outside, "../../../../../../../..".concat(outside), ".."]) {
+      const file = archive(...members("logs/m", 2), { name: "logs/checkpoint", data: state(`"${path}"`) });
+      for (const name of [file, `${file}/logs`, `${file}/logs/checkpoint`])
+        expect(await refusal(name)).toMatch(
+          /which is not there\. Name the checkpoint itself, as in .*logs\.tar\.gz\/logs\/m\./,
+        );
+    }
   });
 
   it("what is not there lists what is", async () => {

@@ -204,6 +204,25 @@ describe("a cut backbone", () => {
   });
 });
 
+describe("a file of a stranger's", () => {
+  it("with a scope for each of very many names costs no more than its names", () => {
+    const parts = Array.from({ length: 100_000 }, (_, i): [string, Shape] => [
+      `${"a/".repeat(i % 40)}${i}/MobilenetV1/Conv2d_0/weights`,
+      [3, 3, 3, 8],
+    ]);
+    const shapes = shapesOf(parts);
+    expect(refusal(() => identify("x.ckpt", shapes, { layers: ["Conv2d_3_pointwise"] }))).toContain(
+      "was not recognised",
+    );
+    expect(findScope("x.ckpt", findModel("mobilenet_v1_025"), shapes, {}).name).toBe("");
+    expect(refusal(() => findScope("x.ckpt", findModel("lenet"), wholes(), {}))).toContain(
+      "100 times: under",
+    );
+  });
+
+  const wholes = () => shapesOf(...Array.from({ length: 2000 }, (_, i) => named("lenet", under(`${i}/`))));
+});
+
 describe("every network", () => {
   it.each(models.map((m) => m.name))("%s is known under a scope", (name) => {
     const place = identify("x.ckpt", shapesOf(named(name, under("scope/"))));
