@@ -66,8 +66,8 @@ const signs: readonly Sign[] = [
     advice: otherFormat,
   },
   {
-    // V1 files and V2 index files begin with the empty key.
-    seen: startsWith("0000"),
+    // V1 files and V2 index files begin with the empty key and the length of its record.
+    seen: (start) => start[0] === 0 && start[1] === 0 && start[2] > 0,
     is: () => "is truncated: it begins like a checkpoint and does not end like one",
     advice: "The download was cut off; download it again.",
   },
