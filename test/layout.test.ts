@@ -13,7 +13,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "invocation.ts": [],
   "errors.ts": ["invocation.ts"],
   "seeded.ts": ["tensor.ts"],
-  checkpoint: ["tar-header.ts", "half.ts", "errors.ts", "tensor.ts"],
+  checkpoint: ["tar-header.ts", "half.ts", "text.ts", "errors.ts", "tensor.ts"],
   wasm: [],
   kernels: ["wasm", "tensor.ts", "errors.ts"],
   engine: ["bundle.mjs", "kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],

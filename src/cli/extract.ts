@@ -9,6 +9,7 @@ import { pools, precisions } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { jpegMethods } from "../images/jpeg.ts";
 import { listOrders } from "../images/options.ts";
+import { preprocessModes } from "../images/preprocess.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
@@ -90,7 +91,11 @@ const options: readonly (Option | string)[] = [
   "What is computed:",
   option(
     "--checkpoint <path>",
-    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/, or the included ones)",
+    "weights: a checkpoint, SavedModel or frozen graph, in a folder or archive too (default: from checkpoints/, or the included ones)",
+  ),
+  option(
+    "--scope <name/>",
+    "what stands in front of the network's names in the checkpoint, where two would fit (default: found)",
   ),
   choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
     "checkpoint",
@@ -107,7 +112,11 @@ const options: readonly (Option | string)[] = [
     imageSize,
   ),
   option("--global-pool", "average the last map over its area, so that any input size fits"),
-  choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
+  choice(
+    "--preprocess <mode>",
+    "how images become input: slim is the network's own (npm run models), inception and vgg are these whatever the network",
+    [...preprocessModes],
+  ).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
   threadsOption(),
   choice("--precision <p>", "how the GPU keeps weights; f16 takes half the memory, and the loss is told", [

@@ -32,9 +32,10 @@ function numbersOf({ name, maxError, saturated }: Metadata["dtype"]): string {
 
 function weightsOf({ model, weights }: Metadata): string {
   if (!weights.trained) return weights.kind;
-  const of = `${model}${weights.ema ? ", moving averages" : ""}`;
+  const scope = weights.scope === undefined ? "" : ` under ${weights.scope}`;
+  const of = `${model}${scope}${weights.ema ? ", moving averages" : ""}`;
   const origin = weights.published ? ", trained on ImageNet, as published" : "";
-  return `${weights.path} (${of})${origin}`;
+  return `${weights.checkpoint} (${of})${origin}`;
 }
 
 /** What one would do next; where the weights are untrained, that they are, and how to come by others. */

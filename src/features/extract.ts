@@ -58,6 +58,10 @@ const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${proc
 /** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
 const decoding = 2;
 
+/** One file may hold a network several times. */
+const weightsSetting = ({ sha256, scope }: { readonly sha256: string; readonly scope?: string }): string =>
+  `sha256 ${sha256}${scope === undefined ? "" : ` under ${scope}`}`;
+
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
@@ -70,7 +74,7 @@ function settingsOf(
   return {
     model: network.model,
     endPoints: endPoints.map(({ name, shape }) => `${name} ${shape.join("x")}`),
-    weights: weights.kind === "seeded" ? "seeded, untrained" : `sha256 ${weights.sha256}`,
+    weights: weights.kind === "seeded" ? "seeded, untrained" : weightsSetting(weights),
     ema: weights.kind === "checkpoint" && weights.ema,
     imageSize: network.inputShape[0],
     globalPool: request.globalPool ?? false,

@@ -2,6 +2,7 @@
 import type { DeviceName } from "../engine/devices.ts";
 import { ImageError } from "../errors.ts";
 import {
+  checkPreprocess,
   type DecodeOptions,
   decodeImage,
   decodeRules,
@@ -22,7 +23,7 @@ import { chooseModel, chooseWeights } from "./weights.ts";
 export interface ExtractorOptions
   extends Pick<
       NetworkOptions,
-      "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "precision" | "notice"
+      "layers" | "imageSize" | "globalPool" | "ema" | "scope" | "threads" | "precision" | "notice"
     >,
     DecodeOptions {
   /**
@@ -66,6 +67,7 @@ export async function createExtractor(options: ExtractorOptions = {}): Promise<E
   const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
   const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
   const model = await chooseModel(options, identifyCheckpoint);
+  checkPreprocess(mode, model.inputChannels);
   const weights = await chooseWeights(model, { ...options, samplesOnly: false });
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;

@@ -77,8 +77,13 @@ export interface PreprocessNote {
 export interface WeightsNote {
   readonly kind: "checkpoint" | "seeded";
   readonly trained: boolean;
+  /** What was named: a file, a folder, an archive. */
   readonly path?: string;
+  /** The checkpoint that was found there, by its whole name with the step. */
+  readonly checkpoint?: string;
   readonly format?: string;
+  /** What stands in front of the network's names in the checkpoint, where something does. */
+  readonly scope?: string;
   /** A hash of the checkpoint's content. */
   readonly sha256?: string;
   /** Whether moving averages of the variables were used instead of the variables. */

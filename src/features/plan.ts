@@ -1,6 +1,7 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
 import { NothingToDoError, UsageError } from "../errors.ts";
 import {
+  checkPreprocess,
   type DecodeRules,
   decodeRules,
   type ImageInput,
@@ -35,6 +36,7 @@ export interface Plan {
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await chooseModel(request, rooms.identifyCheckpoint);
+  checkPreprocess(request.preprocess, model.inputChannels);
   const format = formatFor(request.out, request.format, request.pickleProtocol);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   checkOrder(request, format);
@@ -106,6 +108,7 @@ export async function openFor(
   const weights = await chooseWeights(model, {
     checkpoint: request.checkpoint,
     weights: request.weights,
+    scope: request.scope,
     samplesOnly: request.dataDir === undefined && request.list === undefined,
     directory: rooms.checkpointDirectory,
   });
@@ -117,6 +120,7 @@ export async function openFor(
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
+    scope: request.scope,
     device: request.device,
     threads: request.threads,
     precision: request.precision,

@@ -26,6 +26,7 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly imageSize?: number;
   readonly globalPool?: boolean;
   readonly ema?: NetworkOptions["ema"];
+  readonly scope?: NetworkOptions["scope"];
   readonly preprocess: PreprocessMode;
   /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
   readonly exif: ExifRule;

@@ -10,6 +10,7 @@ export type { DecodeOptions, ExifRule, ListOrder } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
 export {
+  checkPreprocess,
   type DecodeRules,
   decodeRules,
   describePreprocess,

@@ -102,6 +102,7 @@ describe("extract", () => {
     ["only broken images", { "a.png": "x" }, ["--weights", "seeded"], 4],
     ["no checkpoint", { "a.png": "1" }, [], 5],
     ["contradictory weights", { "a.png": "1" }, ["--weights", "seeded", "--checkpoint", "x"], 2],
+    ["a scope of no checkpoint", { "a.png": "1" }, ["--weights", "seeded", "--scope", "x/"], 2],
     ["an output that cannot be", { "a.png": "1" }, ["--weights", "seeded", "--out=/dev/null/x.npy"], 7],
   ])("ends with the right code for %s, and prints nothing on stdout", async (_name, files, options, code) => {
     const { args } = setting(files);

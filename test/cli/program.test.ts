@@ -108,6 +108,7 @@ describe("options that npm keeps", () => {
     ["extract", [], { model: "vgg_16" }, "--model vgg_16"],
     ["extract", ["photos", "5"], { data_dir: "true", topk: "true" }, "--data-dir <dir> --topk <n>"],
     ["extract", [], { dry_run: "true" }, "--dry-run"],
+    ["extract", [], { scope: "tower_0/" }, "--scope tower_0/"],
     ["checkpoint", ["ls", "x.ckpt"], { json: "true" }, "--json"],
   ])("are noticed, not left out in silence: %s %o %o", async (command, args, config, typed) => {
     const { code, err } = await runByNpm(command, args, config as Record<string, string>);
@@ -119,6 +120,8 @@ describe("options that npm keeps", () => {
   it("are not missed where npm's own settings are all that is set, or another script was started", async () => {
     const own = { loglevel: "warn", json: "", yes: "", prefix: "/usr" };
     expect((await runByNpm("models", [], own)).code).toBe(ExitCode.ok);
+    const { err } = await runByNpm("extract", ["no such folder"], { ...own, scope: "@mine" });
+    expect(err).toContain("no such folder");
     const { io } = capture();
     const env = { npm_lifecycle_event: "build", npm_package_name: "mine", npm_config_json: "true" };
     expect(await main(["models"], io, env)).toBe(ExitCode.ok);

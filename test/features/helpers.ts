@@ -83,7 +83,14 @@ export function fakeRooms(
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
-            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", sha256: "0", ema: false },
+            : {
+                kind: "checkpoint",
+                path: options.checkpoint ?? "",
+                checkpoint: options.checkpoint ?? "",
+                format: "V1",
+                sha256: "0",
+                ema: false,
+              },
         run: async (images) => {
           batches.push(images.length);
           const feature = Float32Array.from({ length: images.length * width }, (_, i) => {
