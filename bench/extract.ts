@@ -3,11 +3,13 @@
  * nothing), against sharp decoding the same files and doing no more; where computing dominates, against the engine fed the
  * same number of images from memory. Contenders alternate in one process.
  */
+
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import { type ExtractRequest, extract } from "../src/features/extract.ts";
 import { type Network, openNetwork } from "../src/features/network.ts";
 import { batchSizeFor } from "../src/features/plan.ts";
@@ -219,6 +221,7 @@ const program = new Command("bench:extract")
   )
   .option("--save <file>", "write the result as JSON, such as bench/results/extract.json");
 
+refuseRepeats(program);
 program.parse();
 const options = program.opts<Options>();
 const machine = { node: process.version, cores: availableParallelism(), processor: cpus()[0]?.model };

@@ -1,6 +1,8 @@
 /** `npm run bench`: every layer of a network with its kernel, shape, multiply-adds, time and speed, and its start. */
+
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import { type DeviceName, openDevice } from "../src/engine/devices.ts";
 import { ExitCode, UserError } from "../src/errors.ts";
 import { findModel } from "../src/nets/index.ts";
@@ -88,6 +90,7 @@ const program = new Command("bench")
   .action(bench);
 
 try {
+  refuseRepeats(program);
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

@@ -2,6 +2,7 @@
  * `npm run soak`: very many small images through the smallest network, on each device in a process of its own. Ends
  * with 1 when memory, handles or speed do not stay as they were in the second tenth (the first one warms up).
  */
+
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { Command, Option } from "commander";
 import sharp from "sharp";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import { openDevice } from "../src/engine/devices.ts";
 import { extract } from "../src/features/extract.ts";
 import { ownRooms } from "../src/features/rooms.ts";
@@ -175,4 +177,5 @@ const program = new Command("soak")
       if (status !== 0) process.exitCode = 1;
     }
   });
+refuseRepeats(program);
 await program.parseAsync();

@@ -2,10 +2,12 @@
  * `npm run torture`: does to the tool what happens to programs, at random moments that a seed decides, and holds what
  * it leaves against undisturbed runs. Prints figures; ends with 1 on any finding.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { refuseRepeats } from "../../src/cli/repeats.ts";
 import { prepareFaults } from "./gpu.ts";
 import { prepareProcesses } from "./processes.ts";
 import { type Figures, randomFrom, type Scenario } from "./scenario.ts";
@@ -81,4 +83,5 @@ const program = new Command("torture")
   .action(async (options: Options) => {
     process.exitCode = await torture(options);
   });
+refuseRepeats(program);
 await program.parseAsync();
