@@ -2,7 +2,6 @@
  * Images in a tar archive (a webdataset shard is one), read where they lie. Names of ustar, GNU and pax; links are
  * followed to members of the same archive, and never out of it.
  */
-
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { posix } from "node:path";
