@@ -67,6 +67,9 @@ export async function prepare(model: Model, batch: number) {
   };
 }
 
+/** A GPU that was idle while the network was loaded slows its clock: so long it works before it is timed. */
+const warmthMs = 500;
+
 /** Times a network, layer by layer and as a whole. */
 export async function benchLayers(
   model: Model,
@@ -79,6 +82,8 @@ export async function benchLayers(
   try {
     await session.run([input]);
     await session.time([input]);
+    const began = performance.now();
+    while (!device.software && performance.now() - began < warmthMs) await session.run([input]);
     const timings: StepTiming[][] = [];
     const whole: number[] = [];
     // Alternating, so that a slow spell of the machine falls on both.

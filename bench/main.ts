@@ -18,6 +18,7 @@ interface Options {
   readonly device: DeviceName;
   readonly threads?: readonly number[];
   readonly batch: number;
+  readonly precision: "f32" | "f16";
   readonly runs: number;
   readonly starts: number;
   readonly json?: true;
@@ -69,6 +70,7 @@ async function bench(options: Options): Promise<void> {
   const device = await openTuned(options.device, {
     notice: (sentence) => console.error(sentence),
     threads,
+    halfWeights: options.precision === "f16",
   });
   let layers: BenchResult;
   try {
@@ -103,6 +105,11 @@ const program = new Command("bench")
     threadNumbers,
   )
   .option("--batch <n>", "images computed at once", wholeFrom(1), 1)
+  .addOption(
+    new Option("--precision <type>", "weights in float32 or in half precision")
+      .choices(["f32", "f16"])
+      .default("f32"),
+  )
   .option("--runs <n>", "runs to take the minimum and the median of", wholeFrom(1), 10)
   .option("--starts <n>", "processes started for the time to the first feature; 0 for none", wholeFrom(0), 3)
   .option("--compare <file>", "an earlier result, shown layer by layer beside this one")

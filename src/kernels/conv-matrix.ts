@@ -1,8 +1,8 @@
 /**
  * Convolution on a chip's units for small matrices, which WebGPU calls subgroup matrices (`chromium-experimental-subgroup-
- * matrix`; on NVIDIA the tensor cores): products of half precision, summed in float32. The lanes of a workgroup load the
- * input's tile, round it to half precision and share it; each subgroup multiplies its part of the tile in pieces of
- * 16x16x16 and takes the filter's pieces from memory as they lie there.
+ * matrix`; on NVIDIA the tensor cores): products of half precision, summed in float32. The lanes of a workgroup fetch the
+ * tiles of the input and the filter, round the input to half precision, and share them; each subgroup multiplies its part
+ * of the tile in pieces of 16x16x16. Pairs and octets of halves travel as whole words: single halves take as long each.
  *
  * The splits of the depth change bits here (the units sum in an order of their own), so they follow the layer alone.
  */
@@ -31,13 +31,16 @@ const side = 16;
 /** Products of depth between two barriers. */
 const step = 32;
 
-/** Halves from row to row of the input's tile: what is over keeps the rows of a small matrix in different banks. */
-const tileRow = step + 8;
+/** Halves from row to row of the tiles: what is over keeps the rows of a small matrix in different banks. */
+const spare = 8;
+const tileRow = step + spare;
 
 /** The part of the workgroup's tile that a subgroup computes, and how many of them lie below and beside each other. */
 const tiles: readonly MatrixTile[] = [
   { pixels: 64, channels: 64, down: 2, across: 2 },
-  { pixels: 32, channels: 64, down: 4, across: 1 },
+  { pixels: 64, channels: 32, down: 2, across: 4 },
+  { pixels: 32, channels: 64, down: 4, across: 2 },
+  { pixels: 32, channels: 32, down: 4, across: 2 },
   { pixels: 32, channels: 32, down: 4, across: 1 },
   { pixels: 32, channels: 32, down: 2, across: 2 },
   { pixels: 16, channels: 32, down: 2, across: 2 },
@@ -52,15 +55,18 @@ const stepsOf = (g: WindowGeometry) => g.kernelH * rowStepsOf(g);
 
 const lanesOf = (t: MatrixTile, caps: Caps) => t.down * t.across * caps.subgroupSize;
 
+const rowHalves = (t: MatrixTile) => t.across * t.channels + spare;
+
+/** Both tiles in halves, and for each subgroup a strip of its sums on their way out. */
+const sharedBytes = (t: MatrixTile) =>
+  2 * (t.down * t.pixels * tileRow + step * rowHalves(t)) + 4 * t.down * t.across * side * t.channels;
+
 const fits = (t: MatrixTile, g: WindowGeometry, caps: Caps): boolean =>
   lanesOf(t, caps) <= caps.maxWorkgroupSize &&
   sharedBytes(t) <= caps.workgroupBytes &&
   (t.down * t.pixels * step) / 4 >= lanesOf(t, caps) &&
+  (t.across * t.channels * step) / 8 >= lanesOf(t, caps) &&
   Math.ceil(pixelsOf(g) / (t.down * t.pixels)) <= caps.maxWorkgroupsPerDimension;
-
-/** The input's tile in halves, and for each subgroup a strip of its sums on their way out. */
-const sharedBytes = (t: MatrixTile) =>
-  2 * t.down * t.pixels * tileRow + 4 * t.down * t.across * side * t.channels;
 
 export const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
   caps.hardware &&
@@ -79,9 +85,12 @@ const bestTile = (g: WindowGeometry, groups: number, caps: Caps): MatrixTile =>
     .filter((t) => fits(t, g, caps))
     .reduce((best, t) => (workOf(g, t, groups) < workOf(g, best, groups) ? t : best));
 
+/** Images that half precision is for: who asks for it has many. */
+const typicalBatch = 32;
+
 /** Groups of workgroups that share the depth, by the layer alone. */
 function groupsOf(g: WindowGeometry, caps: Caps): number {
-  const typical = ofTypicalBatch(g, caps);
+  const typical = ofTypicalBatch(g, caps, typicalBatch);
   const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((n) => n <= stepsOf(g));
   const work = (groups: number) => workOf(typical, bestTile(typical, groups, caps), groups);
   return counts.reduce((best, n) => (work(n) < work(best) ? n : best));
@@ -119,8 +128,8 @@ const stageParams = ({ g, groups, epilogue }: Stage, firstPanel: number, panels:
   steps: stepsOf(g),
   rowSteps: rowStepsOf(g),
   groupSteps: Math.ceil(stepsOf(g) / groups),
-  /** Halves of a panel. */
-  panel: panelSize(rowsOf(g), panelChannels, rowStepsOf(g) * step),
+  /** Octets of a panel. */
+  panel: panelSize(rowsOf(g), panelChannels, rowStepsOf(g) * step) / 8,
   lastPanel: panels - 1,
   firstVector: (firstPanel * panelChannels) / 4,
   endVector: Math.min(g.outC / 4, ((firstPanel + panels) * panelChannels) / 4),
@@ -139,23 +148,33 @@ function stageCode(stage: Stage): string {
   const strip = side * t.channels;
   const outVectors = strip / 4 / caps.subgroupSize;
   const rowVectors = t.channels / 4;
+  /** Octets: of a row of the filter's tile, with and without what is over, and those that a lane loads. */
+  const [octets, rowOctets] = [channels / 8, rowHalves(t) / 8];
+  const weightLoads = (step * octets) / lanes;
   const storeInput = each(
     loads,
-    (
-      i,
-    ) => `{ let h = vec4h(x${i}); let to = (lid.x / ${parts}u + ${(i * lanes) / parts}u) * ${tileRow}u + 4u * own;
-      tileX[to] = h.x; tileX[to + 1u] = h.y; tileX[to + 2u] = h.z; tileX[to + 3u] = h.w; }`,
+    (i) =>
+      `tileX[(lid.x / ${parts}u + ${(i * lanes) / parts}u) * ${tileRow / 4}u + own] = vec2u(pack2x16float(x${i}.xy), pack2x16float(x${i}.zw));`,
+  );
+  const storeWeights = each(
+    weightLoads,
+    (j) =>
+      `tileW[(lid.x / ${octets}u + ${(j * lanes) / octets}u) * ${rowOctets}u + lid.x % ${octets}u] = w${j};`,
+  );
+  const fetchWeights = each(
+    weightLoads,
+    (j) => `w${j} = weights[next${j}]; next${j} += ${(step * panelChannels) / 8}u;`,
   );
   const multiply = each(
     step / side,
     (
       k,
-    ) => `${each(columns, (j) => `    let b${k}_${j} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${side}, ${side}>, row_major>(&weights, panel${Math.floor((j * side) / panelChannels)} + (step * ${step}u + ${k * side}u) * ${panelChannels}u + ${(j * side) % panelChannels}u, ${panelChannels}u);`)}
+    ) => `${each(columns, (j) => `    let b${k}_${j} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${side}, ${side}>, row_major>(&tileW, ${k * side * rowOctets}u + ownOctet + ${(j * side) / 8}u, ${rowOctets}u);`)}
 ${each(
   rows,
   (
     i,
-  ) => `    let a${k}_${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${side}, ${side}>, row_major>(&tileX, (ownPixel + ${i * side}u) * ${tileRow}u + ${k * side}u, ${tileRow}u);
+  ) => `    let a${k}_${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${side}, ${side}>, row_major>(&tileX, (ownPixel + ${i * side}u) * ${tileRow / 4}u + ${(k * side) / 4}u, ${tileRow / 4}u);
 ${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, c${i}_${j});`)}`,
 )}`,
   );
@@ -166,11 +185,12 @@ ${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_
   const extra: ModuleParts["inputs"] = groups > 1 ? [] : epilogueInputs(epilogue, "vec4f");
   return wgslModule({
     params: stageParams(stage, 0, 1),
-    inputs: [{ name: "x", type: "vec4f" }, { name: "weights", type: "f16" }, ...extra],
+    inputs: [{ name: "x", type: "vec4f" }, { name: "weights", type: "vec4u" }, ...extra],
     output: "vec4f",
     workgroup: [lanes, 1, 1],
     matrices: true,
-    head: `var<workgroup> tileX: array<f16, ${pixels * tileRow}>;
+    head: `var<workgroup> tileX: array<vec2u, ${(pixels * tileRow) / 4}>;
+var<workgroup> tileW: array<vec4u, ${step * rowOctets}>;
 var<workgroup> strips: array<f32, ${t.down * t.across * strip}>;
 ${cornerWgsl}
 ${groups > 1 ? "" : epilogueWgsl(epilogue, "vec4f")}`,
@@ -187,7 +207,9 @@ ${each(
   ) => `  let corner${i} = corner(firstPixel + lid.x / ${parts}u + ${(i * lanes) / parts}u); let left${i} = corner${i}.x * i32(p.pixelLength);
   var start${i}: i32;${g.padded ? ` var inside${i}: bool;` : ""} var x${i}: vec4f;`,
 )}
-${each(Math.ceil(t.channels / panelChannels), (j) => `  let panel${j} = min(ownVector / 8u + ${j}u, p.lastPanel) * p.panel;`)}
+  let ownOctet = (subgroup % ${t.across}u) * ${t.channels / 8}u;
+  let octet = wid.x * ${octets}u + lid.x % ${octets}u;
+${each(weightLoads, (j) => `  var next${j} = min(octet / ${panelChannels / 8}u, p.lastPanel) * p.panel + (wid.z * p.groupSteps * ${step}u + lid.x / ${octets}u + ${(j * lanes) / octets}u) * ${panelChannels / 8}u + octet % ${panelChannels / 8}u; var w${j}: vec4u;`)}
 ${each(rows, (i) => each(columns, (j) => `  var c${i}_${j}: subgroup_matrix_result<f32, ${side}, ${side}>;`))}
   var step = wid.z * p.groupSteps;
   let end = min(step + p.groupSteps, p.steps);
@@ -195,16 +217,19 @@ ${each(rows, (i) => each(columns, (j) => `  var c${i}_${j}: subgroup_matrix_resu
   var at = (step % p.rowSteps) * ${parts}u;
 ${enterRow}
 ${fetch}
+${fetchWeights}
   while (step < end) {
 ${storeInput}
+${storeWeights}
     workgroupBarrier();
-${multiply}
     step++;
     if (step < end) {
       at += ${parts}u;
 ${g.kernelH > 1 ? `      if (step % p.rowSteps == 0u) {\n        at = 0u; ky++;\n${enterRow}\n      }` : ""}
 ${fetch}
+${fetchWeights}
     }
+${multiply}
     workgroupBarrier();
   }
 ${each(

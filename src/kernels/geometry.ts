@@ -135,7 +135,7 @@ export function windowGeometry(
 export function ofTypicalBatch(
   g: WindowGeometry,
   { hardware }: { readonly hardware: boolean },
+  images = hardware ? 8 : 1,
 ): WindowGeometry {
-  const images = hardware ? 8 : 1;
   return g.out.length === 2 ? { ...g, inH: images, outH: images } : { ...g, batch: images };
 }

@@ -22,16 +22,17 @@ export const sharedBytes = (t: SharedTile): number => 4 * t.depth * (t.pixels + 
 /** Multiprocessors, lanes that each holds at once, and its registers. */
 const chip = { processors: 132, lanes: 2048, registers: 65536, sharedBytes: 200 * 1024 };
 
-/** Nanoseconds: of a dispatch that waits for the one before, of a workgroup's beginning and end. */
-const dispatch = 2200;
+/** Nanoseconds: of a dispatch that waits for the one before, with what it takes to encode it, and of a workgroup's beginning. */
+const dispatch = 5000;
 const workgroup = 2500;
 
-/** Bytes a nanosecond of the memory, and of what lies in the cache between two dispatches. */
+/** Bytes a nanosecond of the memory, of what lies in the cache between two dispatches, and of the cache for one multiprocessor. */
 const memory = 2000;
 const cache = 3000;
+const ownCache = 40;
 
 /** Multiply-adds a nanosecond of a full multiprocessor, by the sums of a lane: fewer sums load more for each. */
-const full: Readonly<Record<number, number>> = { 64: 140, 32: 132, 16: 122, 8: 90, 4: 55 };
+const full: Readonly<Record<number, number>> = { 64: 140, 32: 132, 16: 126, 8: 95, 4: 60 };
 
 /** Sums that a multiprocessor must have under way to be half as fast as it can be. */
 const halfSpeed = 120 * 32;
@@ -56,6 +57,12 @@ function resident(tile: SharedTile): number {
     ),
   );
 }
+
+/** Nanoseconds in which a multiprocessor's share of the memory takes a tile's sums. */
+const tileStore = (sums: number) => (4 * sums * chip.processors) / memory;
+
+/** Of two things of which `beside` workgroups do one while others do the other. */
+const overlapped = (a: number, b: number, beside: number) => Math.max(a, b) + Math.min(a, b) / beside;
 
 export interface ProductWork {
   readonly tile: SharedTile;
@@ -88,9 +95,18 @@ export function productWork({
   const rest = own % most;
   const computing =
     (rounds * most * each) / speed(tile, most) + (rest > 0 ? (rest * each) / speed(tile, rest) : 0);
+  // A multiprocessor's share of the memory takes the tile's sums; workgroups beside each other hide that.
+  const storing = own * tileStore(tile.pixels * tile.channels);
+  const beside = Math.min(most, own);
+  const loading = (own * 4 * (tile.pixels + tile.channels) * depth) / groups / ownCache;
   const weights = (4 * places * depth * channels) / memory;
   const moved = partials > 1 ? dispatch + (8 * partials * pixels * channels) / cache : 0;
-  return dispatch + workgroup + Math.max(computing, weights) + moved;
+  return (
+    dispatch +
+    workgroup +
+    Math.max(overlapped(Math.max(computing, loading), storing, beside), weights) +
+    moved
+  );
 }
 
 /** Estimated nanoseconds of a dispatch that does little besides moving bytes. */
@@ -104,8 +120,11 @@ export interface MatrixTile {
   readonly across: number;
 }
 
-/** Multiply-adds a nanosecond of a multiprocessor's units for small matrices that are kept busy. */
-const matrixFull = 1000;
+/** Multiply-adds a nanosecond of a multiprocessor's units for small matrices, by a subgroup of 64x64 that is kept busy. */
+const matrixFull = 450;
+
+/** Registers of a subgroup's lane besides its sums: what is multiplied, what is fetched for the next step, addresses. */
+const matrixRegisters = 100;
 
 /** Estimated nanoseconds of a product of small matrices, whose depth is divided among `groups`. */
 export function matrixWork({
@@ -115,16 +134,20 @@ export function matrixWork({
   depth,
   groups,
 }: Pick<ProductWork, "pixels" | "channels" | "depth" | "groups"> & { readonly tile: MatrixTile }): number {
-  const sums = down * across * pixels * channels;
+  const subgroups = down * across;
+  const sums = subgroups * pixels * channels;
   const workgroups =
     groups * Math.ceil(allPixels / (down * pixels)) * Math.ceil(allChannels / (across * channels));
   const own = Math.ceil(workgroups / chip.processors);
+  const registers = 32 * subgroups * ((pixels * channels) / 32 + matrixRegisters);
+  const beside = Math.min(own, Math.max(1, Math.floor(chip.registers / registers)));
   // A piece of the input is used for a subgroup's channels, one of the filter for its pixels.
-  const reuse = (2 * pixels * channels) / (pixels + channels) / 64;
-  const busy = Math.min(own, 4) * sums;
-  const rate = matrixFull * reuse * (busy / (busy + 16384));
+  const reuse = Math.sqrt((2 * pixels * channels) / (pixels + channels) / 64);
+  const busy = beside * sums;
+  const rate = matrixFull * reuse * (busy / (busy + 8192));
   const computing = (own * sums * depth) / groups / rate;
+  const storing = own * tileStore(sums);
   const moved = groups > 1 ? dispatch + (8 * groups * allPixels * allChannels) / cache : 0;
-  const bytes = (2 * depth * allChannels + 4 * allPixels * allChannels) / memory;
-  return dispatch + workgroup + Math.max(computing, bytes) + moved;
+  const weights = (2 * depth * allChannels) / memory;
+  return dispatch + workgroup + Math.max(overlapped(computing, storing, beside), weights) + moved;
 }

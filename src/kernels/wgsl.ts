@@ -38,7 +38,7 @@ export function encodeParams(params: Params): ArrayBuffer {
   return bytes;
 }
 
-export type Element = "f32" | "vec4f" | "f16" | "vec4h";
+export type Element = "f32" | "vec4f" | "vec4h" | "vec4u";
 
 /** What an input is bound as: a buffer of elements, or a texture of four numbers a texel (see `texelAt`). */
 export type Input = Element | "texels";
@@ -85,7 +85,7 @@ export function wgslModule(parts: ModuleParts): string {
     ),
     `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
   ];
-  const half = parts.inputs.some(({ type }) => type === "vec4h" || type === "f16");
+  const half = parts.matrices || parts.inputs.some(({ type }) => type === "vec4h");
   return `${parts.matrices ? matricesHead : ""}${half ? "enable f16;\n" : ""}${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}
 ${bindings.join("\n")}
 ${parts.head ?? ""}
