@@ -1,8 +1,8 @@
 /**
  * TensorFlow 1's bilinear resize, bit for bit. An image library's own resize is never the same.
  */
-import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
-import { blendRows, placeBytes, resizeRow } from "./bilinear-code.ts";
+import { placeBytes } from "./bilinear-code.ts";
+import { machine, place } from "./machine.ts";
 import { type Plane, type Region, wholeOf } from "./resize.ts";
 
 const f = Math.fround;
@@ -36,40 +36,7 @@ function axisOf(size: number, limit: number, first: number, count: number): Axis
   return axis;
 }
 
-type Six = (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-
-interface Machine {
-  readonly memory: WebAssembly.Memory;
-  readonly resizeRow: Six;
-  readonly blendRows: Six;
-}
-
-let opened: Machine | undefined;
-
-/** This thread's machine; its memory holds some rows and grows with the widest image. */
-function machine(): Machine {
-  if (opened) return opened;
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared: true });
-  const code = new WebAssembly.Module(encodeModule([resizeRow, blendRows]));
-  const { exports } = new WebAssembly.Instance(code, { env: { memory } });
-  opened = { memory, resizeRow: exports.resize_row as Six, blendRows: exports.blend_rows as Six };
-  return opened;
-}
-
 const stripBytes = 2 ** 18;
-
-/** Where pieces of so many bytes begin, one behind the other, in a memory that is made large enough. */
-function place(memory: WebAssembly.Memory, sizes: readonly number[]): number[] {
-  const starts: number[] = [];
-  let end = 0;
-  for (const size of sizes) {
-    starts.push(end);
-    end += 8 * Math.ceil(size / 8);
-  }
-  const lacking = Math.ceil((end - memory.buffer.byteLength) / pageBytes);
-  if (lacking > 0) memory.grow(lacking);
-  return starts;
-}
 
 /**
  * TensorFlow 1's resize_bilinear by default: no half-pixel centres, no antialiasing, every step rounded to float32, so
@@ -93,24 +60,24 @@ export function resizeLegacyBilinear(
   const cols = axisOf(size.width, source.width, wanted.left, width);
   const { memory, resizeRow, blendRows } = machine();
   const rowBytes = image.width * channels;
-  // Copied in strips: a copy takes longer to begin than a row takes. Where most rows are passed over, each on its own.
+  // Pixels that a decoder put elsewhere are copied, in strips: a copy takes longer to begin than a row takes. Where most rows
+  // are passed over, each on its own.
+  const there = data.buffer === memory.buffer;
   const inStrip = source.height > 4 * size.height ? 1 : Math.max(1, Math.floor(stripBytes / rowBytes));
   const outStrip = Math.max(1, Math.floor(stripBytes / (4 * values)));
-  const [atLevels, atScale, atPlaces, atMeans, first, second, atResult, atRows] = place(memory, [
-    ...[
-      4 * 256,
-      8,
-      placeBytes * width,
-      4 * values,
-      4 * values,
-      4 * values,
-      4 * values * outStrip,
-      rowBytes * inStrip,
-    ],
+  const [atLevels, atScale, atPlaces, atMeans, first, second, atResult, atRows] = place([
+    4 * 256,
+    8,
+    placeBytes * width,
+    4 * values,
+    4 * values,
+    4 * values,
+    4 * values * outStrip,
+    there ? 0 : rowBytes * inStrip + 8,
   ]);
   const floats = new Float32Array(memory.buffer);
   const numbers = new Int32Array(memory.buffer);
-  const bytes = new Uint8Array(memory.buffer, atRows);
+  const bytes = new Uint8Array(memory.buffer);
   floats.set(levels, atLevels / 4);
   floats[atScale / 4 + 1] = factor;
   for (let x = 0, at = atPlaces / 4; x < width; x++) {
@@ -121,14 +88,25 @@ export function resizeLegacyBilinear(
   for (let i = 0; i < values; i++) floats[atMeans / 4 + i] = means[i % channels];
 
   let copied = -inStrip;
+  let atCopied = 0;
   const resized = (y: number, at: number): void => {
     const row = source.top + y;
-    if (row < copied || row >= copied + inStrip) {
+    if (!there && (row < copied || row >= copied + inStrip)) {
       copied = row;
-      bytes.set(data.subarray(row * rowBytes, Math.min(row + inStrip, image.height) * rowBytes));
+      const strip = data.subarray(row * rowBytes, Math.min(row + inStrip, image.height) * rowBytes);
+      // Into shared memory, eight bytes are copied at once where both ends lie alike.
+      atCopied = atRows + (strip.byteOffset % 8);
+      bytes.set(strip, atCopied);
     }
-    const start = atRows + (row - copied) * rowBytes + source.left * channels;
-    resizeRow(start, atPlaces, atPlaces + placeBytes * width, atLevels, at, channels);
+    const atRow = there ? data.byteOffset + row * rowBytes : atCopied + (row - copied) * rowBytes;
+    resizeRow(
+      atRow + source.left * channels,
+      atPlaces,
+      atPlaces + placeBytes * width,
+      atLevels,
+      at,
+      channels,
+    );
   };
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { y: -1, at: first };

@@ -10,6 +10,7 @@ import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
 import { isImage, isTiff, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
+import { ownRoom, type Room } from "./machine.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { whyNoPicture } from "./tiff.ts";
@@ -42,10 +43,14 @@ function diagnose(bytes: Buffer, error: unknown): string {
 }
 
 /**
- * Decodes an image file, or its bytes.
+ * Decodes an image file, or its bytes. The pixels of most JPEGs are in `room` then, those of others in memory of their own.
  * @throws ImageError that says what is wrong with it; UsageError where `jpegMethodFor` does.
  */
-export async function decodeImage(source: string | Buffer, options: DecodeOptions = {}): Promise<Pixels> {
+export async function decodeImage(
+  source: string | Buffer,
+  options: DecodeOptions = {},
+  room: Room = ownRoom,
+): Promise<Pixels> {
   const { exif = "auto", maxPixels = defaultMaxPixels } = options;
   const name = typeof source === "string" ? source : "the image";
   const method = jpegMethodFor(options);
@@ -64,7 +69,7 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
     const what = isTiff(bytes) ? whyNoPicture(bytes) : undefined;
     if (what !== undefined) throw new ImageError(what);
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
-    const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels));
+    const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels, room));
     return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));
   } catch (cause) {
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
@@ -76,10 +81,15 @@ export async function decodeImage(source: string | Buffer, options: DecodeOption
  * A JPEG that the fast decoder takes; undefined for other files. One of which it warns is refused where the other decoder
  * refuses it, since its data end early; data that are merely wrong somewhere give pixels, as in TensorFlow.
  */
-async function decodeFast(bytes: Buffer, exif: ExifRule, maxPixels: number): Promise<Pixels | undefined> {
+async function decodeFast(
+  bytes: Buffer,
+  exif: ExifRule,
+  maxPixels: number,
+  room: Room,
+): Promise<Pixels | undefined> {
   const header = readJpegHeader(bytes);
   if (!header || header.width * header.height > maxPixels) return undefined;
-  const decoded = decodeFastJpeg(bytes, header);
+  const decoded = decodeFastJpeg(bytes, header, room);
   if (!decoded) return undefined;
   if (decoded.doubtful) await checkByLibvips(bytes, maxPixels);
   const { data } = decoded;

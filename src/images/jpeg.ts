@@ -5,6 +5,7 @@
  */
 import { requireOwn } from "../bundle.mjs";
 import { orientationOf } from "./exif.ts";
+import type { Room } from "./machine.ts";
 
 /** fast: as TensorFlow decodes by default. accurate: as Pillow does, and TensorFlow's INTEGER_ACCURATE. */
 export const jpegMethods = ["fast", "accurate"] as const;
@@ -108,24 +109,31 @@ export interface FastPixels {
 }
 
 /**
- * Decodes a file of which `readJpegHeader` gave the header; undefined where libjpeg stopped before the last pixel. Only
+ * Decodes a file of which `readJpegHeader` gave the header into a room; undefined where libjpeg stopped before the last pixel. Only
  * where `hasFastJpeg`.
  */
-export function decodeFastJpeg(bytes: Buffer, { width, height }: JpegHeader): FastPixels | undefined {
+export function decodeFastJpeg(
+  bytes: Buffer,
+  { width, height }: JpegHeader,
+  room: Room,
+): FastPixels | undefined {
   const decoder = turbo;
   if (!decoder) throw new Error("There is no fast JPEG decoder for this platform.");
   const into = (data: Uint8Array): boolean => {
     try {
-      decoder.decompressSync(bytes, Buffer.from(data.buffer), { format: decoder.FORMAT_RGB });
+      decoder.decompressSync(bytes, Buffer.from(data.buffer, data.byteOffset, data.length), {
+        format: decoder.FORMAT_RGB,
+      });
       return true;
     } catch {
       return false;
     }
   };
-  const data = new Uint8Array(3 * width * height);
+  const data = room(3 * width * height);
   if (into(data)) return { data, doubtful: false };
   // Warnings and errors come alike. After a warning every byte is written, whatever was there before.
   const again = new Uint8Array(data.length).fill(255);
+  into(data.fill(0));
   into(again);
   return Buffer.compare(data, again) === 0 ? { data, doubtful: true } : undefined;
 }

@@ -14,6 +14,7 @@ import { ImageError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
 import { type ImageInput, nameOf } from "./inputs.ts";
 import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
+import { withRoom } from "./machine.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
@@ -66,6 +67,24 @@ const unusable = (key: string, reason: string): Outcome => ({
   reason,
 });
 
+/** Buffers for files that nobody uses now; a larger one is not kept, and no more than a worker has images in hand. */
+const spare: Buffer[] = [];
+const mostSpare = { bytes: 2 ** 24, buffers: 3 };
+
+/** A buffer of at least so many bytes, whatever they were. */
+function takeBuffer(size: number): Buffer {
+  const buffer = spare.pop();
+  return buffer && buffer.length >= size
+    ? buffer
+    : Buffer.allocUnsafeSlow(size > mostSpare.bytes ? size : 2 ** Math.max(16, Math.ceil(Math.log2(size))));
+}
+
+/** Takes a content's bytes back: they must no longer be used. Those that are not given back are merely not used again. */
+export function giveBackContent({ bytes }: Content): void {
+  if (bytes.buffer.byteLength <= mostSpare.bytes && spare.length < mostSpare.buffers)
+    spare.push(Buffer.from(bytes.buffer));
+}
+
 /** The bytes of a file that is an image by content or by name. A worker waits for nothing else, so it reads at once. */
 function readBytes({ path, key, part, fault }: ImageInput): Buffer | Outcome {
   if (fault !== undefined) return unusable(key, fault);
@@ -92,7 +111,7 @@ function readBytes({ path, key, part, fault }: ImageInput): Buffer | Outcome {
     const why = whyNotRead(start, key);
     if (why !== undefined) return { status: "failed", reason: `cannot be decoded: ${why}` };
     if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };
-    const bytes = Buffer.allocUnsafeSlow(size);
+    const bytes = takeBuffer(size);
     let read = 0;
     while (read < size) {
       const more = readSync(file, bytes, read, size - read, offset + read);
@@ -127,9 +146,11 @@ export async function decodeContent(
   out: Float32Array,
 ): Promise<Outcome> {
   try {
-    const { data, ...facts } = await decodeImage(bytes, recipe.decode);
-    const input = preprocess({ data, ...facts }, recipe.preprocess, out);
-    return { status: "ok", hash, facts, input };
+    return await withRoom(async (room) => {
+      const { data, ...facts } = await decodeImage(bytes, recipe.decode, room);
+      const input = preprocess({ data, ...facts }, recipe.preprocess, out);
+      return { status: "ok", hash, facts, input };
+    });
   } catch (error) {
     if (error instanceof ImageError) {
       return { status: "failed", hash, reason: error.message.replace(/^the image /, "").replace(/\.$/, "") };

@@ -1,7 +1,7 @@
 /** A decoding worker, told by messages what to read. See pool.ts for the other end. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { DecodeTask, FromWorker, ToWorker } from "./pool.ts";
-import { type Content, decodeContent, type Outcome, readContent } from "./read.ts";
+import { type Content, decodeContent, giveBackContent, type Outcome, readContent } from "./read.ts";
 
 const port = parentPort;
 if (!port) throw new Error("worker.ts runs in a worker thread");
@@ -25,9 +25,13 @@ function spell(): number {
 async function decodeWanted(id: number, content: Content, room: SharedArrayBuffer): Promise<Outcome> {
   const wanted = new Promise<boolean>((resolve) => void answers.set(id, resolve));
   say({ kind: "ask", id, hash: content.hash });
-  return (await wanted)
-    ? decodeContent(content, recipe, new Float32Array(room))
-    : { status: "known", hash: content.hash };
+  try {
+    return (await wanted)
+      ? await decodeContent(content, recipe, new Float32Array(room))
+      : { status: "known", hash: content.hash };
+  } finally {
+    giveBackContent(content);
+  }
 }
 
 port.on("message", async (message: ToWorker) => {

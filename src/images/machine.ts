@@ -1,0 +1,75 @@
+/**
+ * This thread's machine for resizing. A decoder may put an image's pixels into its memory, where the machine reads them in
+ * place: memory that is had anew for each image, and given back to the system, would stop all threads each time.
+ */
+import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
+import { blendRows, resizeRow } from "./bilinear-code.ts";
+
+type Six = (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+
+interface Machine {
+  readonly memory: WebAssembly.Memory;
+  readonly resizeRow: Six;
+  readonly blendRows: Six;
+}
+
+/** Pixels of more bytes have a memory of their own, and a memory that grew beyond twice as much is not kept. */
+const mostKept = 2 ** 26;
+
+let opened: Machine | undefined;
+/** Bytes at the start of the memory that hold somebody's pixels. */
+let lent = 0;
+
+/** The machine, whose memory grows with the widest image. */
+export function machine(): Machine {
+  if (opened) return opened;
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared: true });
+  const code = new WebAssembly.Module(encodeModule([resizeRow, blendRows]));
+  const { exports } = new WebAssembly.Instance(code, { env: { memory } });
+  opened = { memory, resizeRow: exports.resize_row as Six, blendRows: exports.blend_rows as Six };
+  return opened;
+}
+
+function reach(memory: WebAssembly.Memory, end: number): void {
+  const lacking = Math.ceil((end - memory.buffer.byteLength) / pageBytes);
+  if (lacking > 0) memory.grow(lacking);
+}
+
+/** Where pieces of so many bytes begin in the machine's memory, behind the pixels, one behind the other. */
+export function place(sizes: readonly number[]): number[] {
+  const starts: number[] = [];
+  let end = lent;
+  for (const size of sizes) {
+    starts.push(end);
+    end += 8 * Math.ceil(size / 8);
+  }
+  reach(machine().memory, end);
+  return starts;
+}
+
+/** Where to put so many bytes, whatever they held before. */
+export type Room = (bytes: number) => Uint8Array;
+
+/** Memory of their own. */
+export const ownRoom: Room = (bytes) => new Uint8Array(bytes);
+
+/**
+ * What `work` gives, lent a room in the machine's memory; its pixels are no longer there afterwards. Pixels that are too
+ * many, and those of whoever comes while it is lent, have memory of their own.
+ */
+export async function withRoom<T>(work: (room: Room) => Promise<T>): Promise<T> {
+  let mine = false;
+  try {
+    return await work((bytes) => {
+      if (lent > 0 || bytes > mostKept) return ownRoom(bytes);
+      mine = true;
+      lent = 8 * Math.ceil(bytes / 8);
+      const { memory } = machine();
+      reach(memory, lent);
+      return new Uint8Array(memory.buffer, 0, bytes);
+    });
+  } finally {
+    if (mine) lent = 0;
+    if (lent === 0 && opened && opened.memory.buffer.byteLength > 2 * mostKept) opened = undefined;
+  }
+}
