@@ -9,6 +9,7 @@ import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import {
   type ExtractReport,
   type ExtractRequest,
@@ -82,6 +83,7 @@ const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
     backend: "cpu",
     adapter: "none",
     software: false,
+    choice: "nothing is computed",
     weights: { kind: "seeded" },
     run: async (images) => ({ outputs: [new Float32Array(images.length * widths)], device: "cpu none" }),
     explain: async () => "nothing was computed",
@@ -271,6 +273,7 @@ const program = new Command("bench:extract")
     "\nWhether a fast GPU is fed, in half a minute:\n  npm run bench:extract -- --contest decoding webgpu --model inception_v1 --images 3000 --computed 3000",
   );
 
+refuseRepeats(program);
 program.parse();
 const options = program.opts<Options>();
 const machine = { node: process.version, cores: availableParallelism(), processor: cpus()[0]?.model };

@@ -1,6 +1,7 @@
 /** `npm run bench`: every layer of a network with its kernel, shape, multiply-adds, time and speed, and its start. */
 import { availableParallelism } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import type { DeviceName } from "../src/engine/devices.ts";
 import { ExitCode, UsageError, UserError } from "../src/errors.ts";
 import { openTuned } from "../src/features/tuned.ts";
@@ -121,6 +122,7 @@ const program = new Command("bench")
   .action(bench);
 
 try {
+  refuseRepeats(program);
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { Command, Option } from "commander";
 import sharp from "sharp";
+import { refuseRepeats } from "../src/cli/repeats.ts";
 import { openDevice } from "../src/engine/devices.ts";
 import { extract } from "../src/features/extract.ts";
 import { ownRooms } from "../src/features/rooms.ts";
@@ -175,4 +176,5 @@ const program = new Command("soak")
       if (status !== 0) process.exitCode = 1;
     }
   });
+refuseRepeats(program);
 await program.parseAsync();

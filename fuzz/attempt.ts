@@ -1,6 +1,6 @@
 /** One mutant: made from its seed and number, written, read, and judged. */
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { UserError } from "../src/errors.ts";
 import { createDice } from "./dice.ts";
 import type { Mutant, Reading, Seed, Target } from "./target.ts";
@@ -58,7 +58,10 @@ export async function mutantOf({ target, seeds }: Prepared, seed: string, index:
 export function write(folder: string, { files, open }: Pick<Mutant, "files" | "open">): string {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+  for (const [name, bytes] of files) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), bytes);
+  }
   return join(folder, open);
 }
 

@@ -71,17 +71,20 @@ export function damagePng(png: Buffer, dice: Dice): Buffer {
   return pngOf(start, withAt(chunks, at, { ...chunk, data: damage(chunk.data, dice).bytes }));
 }
 
-/** A ZIP as the npz writer makes it, with a member damaged in place and its checksum, in both headers, made right. */
+/** A ZIP with a stored member damaged in place and its checksum, in both headers, made right; one that has none, damaged anywhere. */
 export function damageZip(zip: Buffer, dice: Dice): Buffer {
   const out = Buffer.from(zip);
   const found: { central: number; offset: number; content: number; size: number }[] = [];
   for (let at = out.indexOf("PK\x01\x02", 0, "latin1"); at >= 0; ) {
     const extra = at + 46 + out.readUInt16LE(at + 28) + 4;
-    const offset = Number(out.readBigUInt64LE(extra + 16));
+    const wide = out.readUInt32LE(at + 24) === 0xffffffff;
+    const offset = wide ? Number(out.readBigUInt64LE(extra + 16)) : out.readUInt32LE(at + 42);
+    const size = wide ? Number(out.readBigUInt64LE(extra)) : out.readUInt32LE(at + 24);
     const content = offset + 30 + out.readUInt16LE(offset + 26) + out.readUInt16LE(offset + 28);
-    found.push({ central: at, offset, content, size: Number(out.readBigUInt64LE(extra)) });
+    if (out.readUInt16LE(at + 10) === 0) found.push({ central: at, offset, content, size });
     at = out.indexOf("PK\x01\x02", at + 1, "latin1");
   }
+  if (found.length === 0) return damage(out, dice).bytes;
   const { central, offset, content, size } = dice.pick(found);
   const inside = out.subarray(content, content + size);
   const bent = damage(dice.chance(0.5) ? inside.subarray(0, 128) : inside, dice).bytes;

@@ -19,7 +19,8 @@ const usage = `npm run fuzz -- [options]
   --keep DIR        keeps the mutants that are accepted, and the findings, in this folder`;
 
 const text = { type: "string" } as const;
-const { values } = parseArgs({
+const { values, tokens } = parseArgs({
+  tokens: true,
   options: {
     minutes: text,
     count: text,
@@ -45,6 +46,11 @@ function number(name: "minutes" | "count" | "first" | "workers", least: number):
   return given === undefined ? undefined : Number(given);
 }
 
+const given = tokens.flatMap((token) =>
+  token.kind === "option" && token.value !== undefined ? [token.rawName] : [],
+);
+const twice = given.find((name, i) => given.indexOf(name) < i);
+if (twice !== undefined) refuse(`${twice} is given twice; it takes one value.`);
 if (values.help) {
   console.log(usage);
   process.exit(0);

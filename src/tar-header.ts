@@ -11,9 +11,14 @@ export const mostExtended = 2 ** 20;
 
 export interface TarHeader {
   readonly name: Buffer;
+  /** Where a link leads. */
+  readonly link: Buffer;
   /** In bytes; NaN where the field holds no number. */
   readonly size: number;
-  /** "0" and "7" are files, "L" a long name, "x" and "g" pax records of the next member and of all. */
+  /**
+   * "0" and "7" are files, "1" a further name of an earlier file, "2" a symbolic link, "3" and "4" devices, "6" a pipe; "L" a
+   * long name, "K" a long link, "x" and "g" pax records of the next member and of all.
+   */
   readonly type: string;
   /** The sum over the header's bytes, and the one that it states. */
   readonly sum: number;
@@ -43,6 +48,7 @@ export function readTarHeader(header: Buffer): TarHeader {
   const own = untilZero(header.subarray(0, 100));
   return {
     name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), own]) : own,
+    link: untilZero(header.subarray(157, 257)),
     size: numberIn(header.subarray(124, 136)),
     type: header[156] === 0 ? "0" : String.fromCharCode(header[156]),
     // The field of the sum itself counts as spaces.
@@ -54,6 +60,7 @@ export function readTarHeader(header: Buffer): TarHeader {
 /** What a pax header says of the next member. */
 export interface PaxRecords {
   name?: Buffer;
+  link?: Buffer;
   size?: number;
   /** The member's data are a map and the pieces that are no holes. */
   sparse?: true;
@@ -72,6 +79,7 @@ export function readPax(bytes: Buffer): PaxRecords | undefined {
     const value = record.subarray(equals + 1);
     const key = record.toString("latin1", 0, Math.max(equals, 0));
     if (key === "path") found.name = value;
+    if (key === "linkpath") found.link = value;
     if (key === "size") found.size = Number(value.toString("latin1"));
     if (key.startsWith("GNU.sparse.")) found.sparse = true;
     at += length;

@@ -1,10 +1,10 @@
 /** `npm run bench:peers`: the same networks and weights through other engines and ours, run by run in turn. */
-
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { refuseRepeats } from "../../src/cli/repeats.ts";
 import { needs } from "../../src/engine/needs.ts";
 import { ExitCode, UsageError, UserError } from "../../src/errors.ts";
 import { buildNetwork, findModel } from "../../src/nets/index.ts";
@@ -176,6 +176,7 @@ for (const [signal, code] of [
   process.once(signal, () => process.exit(code));
 
 try {
+  refuseRepeats(program);
   await program.parseAsync();
 } catch (error) {
   if (!(error instanceof UserError)) throw error;

@@ -57,6 +57,14 @@ const kinds: readonly (readonly [Shape, FeatureDtype])[] = [
 const writtenAs = (names: readonly string[]) =>
   Promise.all(names.flatMap((name) => kinds.map(([shape, dtype]) => written(name, shape, dtype))));
 
+/** Files that Python and numpy wrote; the README there says how. */
+const referenceFiles = (folder: string): Seed[] =>
+  readdirSync(join(ownReference, folder)).map((name) => ({
+    name,
+    files: new Map([[name, readFileSync(join(ownReference, folder, name))]]),
+    open: name,
+  }));
+
 /** Every row's digest by its number. */
 async function readRows(path: string): Promise<Reading> {
   const values = new Map<string, string>();
@@ -114,9 +122,9 @@ const tokens = [...words.map((w) => Buffer.from(w)), deep];
 const put = (files: Files, name: string, bytes: Buffer): Files => new Map([...files, [name, bytes]]);
 
 /** A target of the files that `names` write. */
-const targetOf = (name: string, formatNames: readonly string[]): Target => ({
+const targetOf = (name: string, formatNames: readonly string[], more: () => Seed[] = () => []): Target => ({
   name,
-  seeds: () => writtenAs(formatNames),
+  seeds: async () => [...(await writtenAs(formatNames)), ...more()],
   mutate({ files, open }, dice, seeds) {
     const whole = files.get(open) as Buffer;
     const zip = open.endsWith(".npz");
@@ -145,6 +153,7 @@ const ofLibraries = ["arrow", "parquet", "hdf5"];
 export const features = targetOf(
   "features",
   formats.map((f) => f.name).filter((name) => name !== "pkl" && !ofLibraries.includes(name)),
+  () => referenceFiles("npz"),
 );
 
 /** A library that does not end is given up after a while, and its processor time is spent until then. */
@@ -179,17 +188,9 @@ const exploits = [
   "\x82\x01",
 ].map((text) => Buffer.from(text, "latin1"));
 
-/** Pickles that Python and numpy wrote; its README says how. */
-const pythonPickles = (): Seed[] =>
-  readdirSync(join(ownReference, "pickles")).map((name) => ({
-    name,
-    files: new Map([[name, readFileSync(join(ownReference, "pickles", name))]]),
-    open: name,
-  }));
-
 export const pickle: Target = {
   name: "pickle",
-  seeds: async () => [...(await writtenAs(["pkl"])), ...pythonPickles()],
+  seeds: async () => [...(await writtenAs(["pkl"])), ...referenceFiles("pickles")],
   mutate({ files, open }, dice, seeds) {
     const whole = files.get(open) as Buffer;
     if (dice.chance(0.1))

@@ -1,17 +1,19 @@
 /** What a file that is no checkpoint really is, and what to do about it. */
 import { CheckpointError } from "../errors.ts";
 import type { ByteFile } from "./bytes.ts";
+import { isGraphFile } from "./graph.ts";
 import { footerSize, tableMagic } from "./sstable.ts";
 
-export type Kind = "table" | "archive" | "other";
+export type Kind = "table" | "archive" | "graph" | "other";
 
-/** A table by its last bytes, an archive by its first, or something else. */
+/** A table by its last bytes, an archive by its first, a graph by its first node, or something else. */
 export async function kindOf(file: ByteFile): Promise<Kind> {
   const start = await file.read(0, Math.min(file.size, 512));
   if (start.length >= 2 && start[0] === 0x1f && start[1] === 0x8b) return "archive";
   if (start.toString("latin1", 257, 262) === "ustar") return "archive";
-  if (file.size < footerSize) return "other";
-  return (await file.read(file.size - 8, 8)).equals(tableMagic) ? "table" : "other";
+  const end = file.size < footerSize ? start : await file.read(file.size - 8, 8);
+  if (end.equals(tableMagic)) return "table";
+  return (await isGraphFile(file)) ? "graph" : "other";
 }
 
 interface Sign {
@@ -25,10 +27,24 @@ const startsWith = (hex: string) => {
   return (start: Buffer) => start.subarray(0, magic.length).equals(magic);
 };
 
+/** Whether nearly all of what may be float32 values are of a size that weights have. Letters can be such values, too. */
+function looksLikeFloats(start: Buffer, text: string): boolean {
+  if (/^[\t\r\n -~]*$/.test(text)) return false;
+  const count = Math.floor(start.length / 4);
+  let likely = 0;
+  let zeros = 0;
+  for (let i = 0; i < count; i++) {
+    const size = Math.abs(start.readFloatLE(4 * i));
+    if (size === 0) zeros++;
+    else if (size > 1e-12 && size < 1e6) likely++;
+  }
+  return count >= 64 && likely + zeros > 0.95 * count && likely > 0.3 * count;
+}
+
 const titleOf = (text: string) => /<title[^>]*>([^<]*)/i.exec(text)?.[1].trim();
 const download = "Download the checkpoint again and look at the file's size.";
 const otherFormat =
-  "Only TensorFlow checkpoints are read: V1 files, V2 .index with .data files, or the published archives.";
+  "TensorFlow's weights are read: checkpoints (V1 files, V2 .index with .data files), SavedModels, frozen graphs, and archives of them.";
 
 const signs: readonly Sign[] = [
   {
@@ -50,16 +66,37 @@ const signs: readonly Sign[] = [
     advice: otherFormat,
   },
   {
-    // V1 files and V2 index files begin with the empty key.
-    seen: startsWith("0000"),
+    // V1 files and V2 index files begin with the empty key and the length of its record.
+    seen: (start) => start[0] === 0 && start[1] === 0 && start[2] > 0,
     is: () => "is truncated: it begins like a checkpoint and does not end like one",
     advice: "The download was cut off; download it again.",
   },
   {
+    seen: (_, text) => /^\s*(#.*\n\s*)*(node|versions|library|meta_graphs) \{/.test(text),
+    is: () => "is a graph in the form of text",
+    advice: "Convert it to the binary form with google.protobuf.text_format, or name the checkpoint.",
+  },
+  {
+    seen: (_, text) => text.slice(4, 8) === "TFL3",
+    is: () => "is a TensorFlow Lite model",
+    advice: `${otherFormat} Name what the model was converted from.`,
+  },
+  {
     // NodeDef in GraphDef, MetaInfoDef in MetaGraphDef, the version in SavedModel.
     seen: (start) => (start[0] === 0x0a && start.length > 8) || (start[0] === 0x08 && start[1] === 0x01),
-    is: () => "looks like a graph (a frozen .pb, a SavedModel or a .meta file), not a checkpoint",
-    advice: "Name the checkpoint that belongs to it; variables inside graphs are not read.",
+    is: () => "looks like a graph (a frozen .pb, a SavedModel or a .meta file) and cannot be read as one",
+    advice: download,
+  },
+  {
+    // The version of the format, and the name of what wrote the file.
+    seen: (start) => start[0] === 0x08 && start[1] < 0x20 && (start[2] === 0x12 || start[2] === 0x3a),
+    is: () => "is an ONNX model",
+    advice: otherFormat,
+  },
+  {
+    seen: looksLikeFloats,
+    is: () => "holds numbers without names, as the .data file of a V2 checkpoint does",
+    advice: "Put the .index file that belongs to it beside it, and name that.",
   },
 ];
 

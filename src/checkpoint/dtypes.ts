@@ -25,8 +25,8 @@ export interface DType {
   readonly unit: number;
   /** Little-endian bytes, which are the caller's to give away and aligned, to values. Absent where it cannot be read. */
   readonly decode?: (bytes: Uint8Array) => Numbers;
-  /** The field of TensorProto that holds the values in V1 files, and how. */
-  readonly v1?: { readonly field: number; readonly kind: "raw" | "varint" | "half" | "bytes" };
+  /** The field of TensorProto that lists the values, and how. */
+  readonly listed?: { readonly field: number; readonly kind: "raw" | "varint" | "half" | "bytes" };
 }
 
 type Constructor = new (buffer: ArrayBuffer, offset: number, length: number) => Numbers;
@@ -34,8 +34,14 @@ type Constructor = new (buffer: ArrayBuffer, offset: number, length: number) => 
 const view = (array: Constructor, width: number) => (bytes: Uint8Array) =>
   new array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / width);
 
-function plain(name: string, width: number, array: Constructor, v1?: DType["v1"], unit = width): DType {
-  return { name, width, unit, decode: view(array, unit), v1 };
+function plain(
+  name: string,
+  width: number,
+  array: Constructor,
+  listed?: DType["listed"],
+  unit = width,
+): DType {
+  return { name, width, unit, decode: view(array, unit), listed };
 }
 
 function widenHalf(bytes: Uint8Array): Float32Array {
@@ -63,19 +69,19 @@ const byNumber: Readonly<Record<number, DType>> = {
   4: plain("uint8", 1, Uint8Array, int),
   5: plain("int16", 2, Int16Array, int),
   6: plain("int8", 1, Int8Array, int),
-  7: { name: "string", width: 0, unit: 1, v1: { field: 8, kind: "bytes" } },
+  7: { name: "string", width: 0, unit: 1, listed: { field: 8, kind: "bytes" } },
   8: plain("complex64", 8, Float32Array, { field: 9, kind: "raw" }, 4),
   9: plain("int64", 8, BigInt64Array, { field: 10, kind: "varint" }),
   10: plain("bool", 1, Uint8Array, { field: 11, kind: "varint" }),
   11: plain("qint8", 1, Int8Array, int),
   12: plain("quint8", 1, Uint8Array, int),
   13: plain("qint32", 4, Int32Array, int),
-  14: { name: "bfloat16", width: 2, unit: 2, decode: widenBfloat16, v1: { field: 13, kind: "half" } },
+  14: { name: "bfloat16", width: 2, unit: 2, decode: widenBfloat16, listed: { field: 13, kind: "half" } },
   15: plain("qint16", 2, Int16Array, int),
   16: plain("quint16", 2, Uint16Array, int),
   17: plain("uint16", 2, Uint16Array, int),
   18: plain("complex128", 16, Float64Array, { field: 12, kind: "raw" }, 8),
-  19: { name: "float16", width: 2, unit: 2, decode: widenHalf, v1: { field: 13, kind: "half" } },
+  19: { name: "float16", width: 2, unit: 2, decode: widenHalf, listed: { field: 13, kind: "half" } },
   20: { name: "resource", width: 0, unit: 1 },
   21: { name: "variant", width: 0, unit: 1 },
   22: plain("uint32", 4, Uint32Array, { field: 16, kind: "varint" }),

@@ -4,38 +4,58 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream, rmSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join, posix } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { type Location, locate } from "./locate.ts";
+import { byName, choose, type Folder, savedModel, savedModelFiles } from "./choose.ts";
+import { openGraph } from "./graph.ts";
+import { locate, named } from "./locate.ts";
+import { objectGraphKey } from "./object-graph.ts";
+import { type Location, pathOf } from "./prefix.ts";
 import { unpack } from "./tar.ts";
-import type { Checkpoint } from "./tensor.ts";
+import { type Checkpoint, type Opened, sortNames } from "./tensor.ts";
 import { openV1 } from "./v1.ts";
 import { openV2 } from "./v2.ts";
 
 export type { TensorData } from "./dtypes.ts";
-export type { Checkpoint, TensorEntry, TensorValue } from "./tensor.ts";
+export type { Caveat, Checkpoint, TensorEntry, TensorValue } from "./tensor.ts";
 export { type WritableTensor, writeCheckpoint } from "./v2-writer.ts";
 
 /**
- * Opens the checkpoint that `path` names: a V1 file, a prefix, any file of a V2 checkpoint, a folder, or a `.tar.gz`.
+ * Opens the checkpoint that `path` names: a V1 file, a prefix, any file of a V2 checkpoint, a frozen graph, a SavedModel, a
+ * folder, a `.tar.gz`, or what lies in one (`logs.tar.gz/logs/model.ckpt-100`).
  * @throws CheckpointError that says what is wrong with it.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const location = await locate(path);
-  return location.kind === "archive" ? openArchive(location.file, path) : openLocated(location, path);
+  return location.kind === "archive"
+    ? openArchive(location.file, location.inside, path)
+    : openLocated(location, path, pathOf(location));
 }
 
-async function openLocated(
-  location: Exclude<Location, { kind: "archive" }>,
-  shown: string,
-): Promise<Checkpoint> {
-  const [opened, files] =
-    location.kind === "V2"
-      ? [await openV2(location.prefix, location.index, shown), [location.index]]
-      : [await openV1(location.files, shown), location.files];
-  return { ...opened, identify: () => hashOf(files) };
+type Single = Exclude<Location, { kind: "archive" }>;
+
+async function openLocated(location: Single, shown: string, name: string): Promise<Checkpoint> {
+  const [opened, files] = await openers(location, shown);
+  const own = new Set([...opened.aliases.values(), objectGraphKey]);
+  const variables = sortNames([
+    ...opened.names.filter((stored) => !own.has(stored)),
+    ...opened.aliases.keys(),
+  ]);
+  return { ...opened, name, variables, identify: () => hashOf(files) };
+}
+
+/** What is in the files, and those whose hash stands for it. */
+async function openers(location: Single, shown: string): Promise<[Opened, readonly string[]]> {
+  switch (location.kind) {
+    case "V2":
+      return [await openV2(location.prefix, location.index, shown), [location.index]];
+    case "V1":
+      return [await openV1(location.files, shown), location.files];
+    case "graph":
+      return [await openGraph(location.file, shown), [location.file]];
+  }
 }
 
 async function hashOf(files: readonly string[]): Promise<string> {
@@ -44,12 +64,13 @@ async function hashOf(files: readonly string[]): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Members that can belong to a checkpoint: graphs, texts and frozen models stay in the archive. */
+/** Members that are called as files of checkpoints are: graphs of training and texts stay in the archive. */
 const isCheckpointFile = (name: string) =>
-  /\.(index|data-\d{5}-of-\d{5}|ckpt)$|\.ckpt(-\d+)?(-\d{5}-of-\d{5})?$/.test(name);
+  name === "checkpoint" ||
+  /\.(index|data-\d{5}-of-\d{5}|ckpt|pb)$|\.ckpt(-\d+)?(-\d{5}-of-\d{5})?$/.test(name);
 
 /** A table is read from its end, so the archive's checkpoint is unpacked to a private folder until it is closed. */
-async function openArchive(archive: string, shown: string): Promise<Checkpoint> {
+async function openArchive(archive: string, inside: string, shown: string): Promise<Checkpoint> {
   const folder = await mkdtemp(join(tmpdir(), "checkpoint-"));
   const atExit = () => rmSync(folder, { recursive: true, force: true });
   process.once("exit", atExit);
@@ -58,24 +79,26 @@ async function openArchive(archive: string, shown: string): Promise<Checkpoint> 
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await unpack(archive, folder, isCheckpointFile);
-    const files = await readdir(folder);
-    if (files.length === 0) {
-      throw new CheckpointError(
-        `The archive ${shown} holds no checkpoint.`,
-        "It should hold a .ckpt file, or an .index file with its .data files.",
-      );
-    }
-    const inside = await locate(folder).catch((error: unknown) => {
+    const near = posix.dirname(inside);
+    const isWanted = (at: string, name: string) =>
+      inside === "" || near === "." || at === near || at.startsWith(`${near}/`)
+        ? isCheckpointFile(name) || (inside !== "" && posix.join(at, name).startsWith(inside))
+        : false;
+    let folders = await unpack(archive, folder, isWanted);
+    // Where nothing is called so, what it is tells.
+    if (folders.length === 0 && inside === "") folders = await unpack(archive, folder, () => true);
+    const location = await inArchive(folders, inside, archive).catch((error: unknown) => {
       if (!(error instanceof CheckpointError)) throw error;
-      throw new CheckpointError(
-        error.message.replaceAll(`The folder ${folder}`, `The archive ${shown}`).replaceAll(folder, shown),
-        error.hint,
-      );
+      const told = (text: string) =>
+        folders.reduce((words, f) => words.replaceAll(f.path, posix.join(archive, f.name)), text);
+      throw new CheckpointError(told(error.message), error.hint && told(error.hint));
     });
-    if (inside.kind === "archive")
-      throw new CheckpointError(`The archive ${shown} holds another archive; unpack it first.`);
-    const checkpoint = await openLocated(inside, shown);
+    if (location.kind === "archive")
+      throw new CheckpointError(`The archive ${archive} holds another archive; unpack it first.`);
+    const place = pathOf(location);
+    const at = folders.find((f) => f.path === dirname(place));
+    const name = posix.join(archive, at?.name ?? "", basename(place));
+    const checkpoint = await openLocated(location, shown, name);
     return {
       ...checkpoint,
       async close() {
@@ -87,4 +110,21 @@ async function openArchive(archive: string, shown: string): Promise<Checkpoint> 
     await remove();
     throw error;
   }
+}
+
+/** What is meant of an archive's members: what the name `inside` says, or the one checkpoint in it. */
+async function inArchive(unpacked: readonly Folder[], inside: string, archive: string): Promise<Location> {
+  const folders = byName(unpacked);
+  if (inside === "") return choose([unpacked], archive, folders);
+  const below = unpacked.filter((f) => f.name === inside || f.name.startsWith(`${inside}/`));
+  if (below.length > 0) return choose([below], archive, folders);
+  const base = posix.basename(inside);
+  const folder = folders.get(inside.includes("/") ? posix.dirname(inside) : "");
+  if (folder && savedModelFiles.includes(base)) return savedModel(folder, folders, folder.path);
+  const found = folder && (await named(join(folder.path, base), folders));
+  if (found) return found;
+  throw new CheckpointError(
+    `There is no checkpoint ${inside} in the archive ${archive}.`,
+    `See what it holds with: tar tf ${archive}.`,
+  );
 }

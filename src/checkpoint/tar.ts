@@ -1,9 +1,10 @@
 /**
  * Archives as they are published, read as a stream: gzip (several members too) around tar (ustar, GNU and pax names and
- * sizes). Only wanted members are written, flat into one folder; links and devices are passed over.
+ * sizes). Only wanted members are written, those of each folder into one with a number for its name; links and devices are
+ * passed over.
  */
 import { createReadStream } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { CheckpointError } from "../errors.ts";
@@ -17,6 +18,7 @@ import {
   untilZero,
 } from "../tar-header.ts";
 import { damaged } from "./bytes.ts";
+import type { Folder } from "./choose.ts";
 
 /**
  * A published archive holds under a gigabyte, and weights hardly get smaller when they are packed. These stop a bomb
@@ -121,19 +123,21 @@ function parsePax(bytes: Buffer, path: string): Announced {
 }
 
 /**
- * Writes the members that `wanted` takes (asked with the last part of their name) into `folder`; gives their names.
+ * Writes the members that `wanted` takes (asked with their folder and the last part of their name) below `folder`; gives what they are called
+ * in the archive, and where they are.
  * @throws CheckpointError when the archive is damaged, truncated, or has names that lead out of it.
  */
 export async function unpack(
   path: string,
   folder: string,
-  wanted: (name: string) => boolean,
-): Promise<string[]> {
+  wanted: (folder: string, name: string) => boolean,
+): Promise<Folder[]> {
   const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
   const { first, size } = await readStart(path);
   const zipped = first[0] === 0x1f && first[1] === 0x8b;
   const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path, size);
-  const unpacked: string[] = [];
+  const folders = new Map<string, Folder & { readonly files: string[] }>();
+  const taken = new Set<string>();
   try {
     let override: Announced = {};
     for (;;) {
@@ -164,14 +168,24 @@ export async function unpack(
       const base = parts.at(-1) ?? "";
       if (base.includes("\0") || Buffer.byteLength(base) > longestName)
         throw damaged(path, `it holds a name that no file can have (${JSON.stringify(base.slice(0, 40))})`);
-      if ((member.type !== "0" && member.type !== "7") || base === "" || !wanted(base)) {
+      const inside = parts.slice(0, -1).filter((part) => part !== "" && part !== ".");
+      const name = inside.join("/");
+      if ((member.type !== "0" && member.type !== "7") || base === "" || !wanted(name, base)) {
         await feed.pass(member.size + padding);
         continue;
       }
-      if (unpacked.includes(base)) throw damaged(path, `it holds two files called ${base}`);
-      await writeMember(join(folder, base), (take) => feed.pass(member.size, take));
+      let into = folders.get(name);
+      if (!into) {
+        into = { name, path: join(folder, String(folders.size)), files: [] };
+        await mkdir(into.path);
+        folders.set(name, into);
+      }
+      const whole = [...inside, base].join("/");
+      if (taken.has(whole)) throw damaged(path, `it holds two files called ${whole}`);
+      taken.add(whole);
+      await writeMember(join(into.path, base), (take) => feed.pass(member.size, take));
       await feed.pass(padding);
-      unpacked.push(base);
+      into.files.push(base);
     }
     await feed.drain();
   } catch (error) {
@@ -179,7 +193,7 @@ export async function unpack(
   } finally {
     raw.destroy();
   }
-  return unpacked;
+  return [...folders.values()];
 }
 
 async function readStart(path: string): Promise<{ first: Buffer; size: number }> {

@@ -22,24 +22,43 @@ export interface TensorValue {
   readonly data: TensorData;
 }
 
+/** Why a file's tensors are not the variables that their names say. */
+export interface Caveat {
+  /** Sentences for the user: what was done to the file, and what to name instead. */
+  readonly sentence: string;
+  /** Whether that makes them wrong where names and shapes fit, too. */
+  readonly always: boolean;
+}
+
 export interface Checkpoint {
   /** What the user named. */
   readonly path: string;
-  readonly format: "V1" | "V2";
-  /** Sorted by bytes; a partitioned variable once, under its full name. */
+  /** The checkpoint that was found there, by its whole name with the step; a path that opens this one and no other. */
+  readonly name: string;
+  readonly format: "V1" | "V2" | "frozen graph";
+  /** As they are stored, sorted by bytes; a partitioned variable once, under its full name. */
   readonly names: readonly string[];
+  /** The variables by their own names, which are not those of `names` where `aliases` has them. */
+  readonly variables: readonly string[];
+  /** What variables are stored under where that is not their own name, as in object-based checkpoints. */
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly caveat?: Caveat;
+  /** By either name. */
   entry(name: string): TensorEntry | undefined;
   /** @throws CheckpointError when the tensor is missing, damaged, or of a type that cannot be read. */
   read(name: string): Promise<TensorValue>;
   /** As float32. @throws CheckpointError also when the tensor is not of a floating type. */
   readFloat32(name: string): Promise<Float32Array>;
   /**
-   * A hash of the content: of the whole files of V1, of the index of V2, which holds a checksum of every tensor. The same
-   * in an archive and out of it.
+   * A hash of the content: of the whole files of V1 and of graphs, of the index of V2, which holds a checksum of every
+   * tensor. The same in an archive and out of it.
    */
   identify(): Promise<string>;
   close(): Promise<void>;
 }
+
+/** What a reader knows of a checkpoint; where it was found is another's to say. */
+export type Opened = Omit<Checkpoint, "name" | "variables" | "identify">;
 
 /** A tensor's value as float32, for any of the floating types. */
 export function toFloat32(path: string, name: string, { dtype, data }: TensorValue): Float32Array {

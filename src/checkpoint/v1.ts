@@ -4,14 +4,13 @@
  * tensors; a record says neither its type nor its shape.
  */
 import { sameShape, sizeOf } from "../tensor.ts";
-import { Cursor, damaged, openByteFile } from "./bytes.ts";
+import { damaged, openByteFile } from "./bytes.ts";
 import { type DType, dtypeOf, type TensorData } from "./dtypes.ts";
 import { sliceKey } from "./ordered-code.ts";
 import {
   bytesOf,
   checkVersion,
   type Extent,
-  type Field,
   fieldsOf,
   int64,
   tensorShape,
@@ -21,14 +20,15 @@ import {
 import { checkCover, joinSlices, resolveSlice, sliceSize } from "./slices.ts";
 import { openTable, type Table } from "./sstable.ts";
 import {
-  type Checkpoint,
   missingTensor,
+  type Opened,
   sortNames,
   type TensorEntry,
   type TensorValue,
   toFloat32,
   unreadable,
 } from "./tensor.ts";
+import { listedValues } from "./tensor-proto.ts";
 
 /** SavedSliceMeta, with the shard that holds each slice. */
 interface Meta {
@@ -71,64 +71,8 @@ function parseTensorMeta(message: Uint8Array, what: string, table: Table, into: 
   for (const slice of slices) known.slices.push({ slice, table });
 }
 
-/** The values of a TensorProto, which must be exactly `count`. Packed, single and mixed fields are taken alike. */
-function parseValues(message: Uint8Array, dtype: DType, count: number, what: string): TensorData {
-  const { v1, width, decode } = dtype;
-  if (!v1 || (!decode && v1.kind !== "bytes")) throw damaged(what, `a value of type ${dtype.name}`);
-  const fail = (found: number | string) => damaged(what, `${found} values are stored where ${count} belong`);
-  const fields = valuesOf(message, v1.field, what);
-  if (v1.kind === "bytes") {
-    const strings: Uint8Array[] = [];
-    for (const field of fields) strings.push(new Uint8Array(bytesOf(field, what)));
-    if (strings.length !== count) throw fail(strings.length);
-    return strings;
-  }
-  // A value takes a byte at least, as a varint: room is made for what the record can hold, whatever it should hold.
-  const room = Math.min(count, Math.floor(message.length / (v1.kind === "raw" ? width : 1)));
-  const bytes = new Uint8Array(room * width);
-  const view = new DataView(bytes.buffer);
-  let found = 0;
-  const put = (value: bigint) => {
-    if (found < room) writeInteger(view, found * width, width, value);
-    found++;
-  };
-  for (const field of fields) {
-    if (v1.kind === "raw") {
-      if (field.wire === "varint") throw damaged(what, "its values are of the wrong kind");
-      const part = field.wire === "fixed32" ? fixed32Bytes(field.fixed32) : field.bytes;
-      if (found * width + part.length <= bytes.length) bytes.set(part, found * width);
-      found += part.length / width;
-    } else if (field.wire === "varint") {
-      put(field.varint);
-    } else {
-      const c = new Cursor(bytesOf(field, what), what);
-      while (c.left > 0) put(c.varint64());
-    }
-  }
-  if (found !== count || !decode) throw fail(found);
-  return decode(bytes);
-}
-
-function* valuesOf(message: Uint8Array, number: number, what: string): Generator<Field> {
-  for (const field of fieldsOf(message, what)) if (field.number === number) yield field;
-}
-
-function fixed32Bytes(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  return bytes;
-}
-
-/** The low bytes of a number: negative ones came sign-extended to 64 bits. */
-function writeInteger(view: DataView, at: number, width: number, value: bigint): void {
-  if (width === 8) view.setBigUint64(at, value, true);
-  else if (width === 4) view.setUint32(at, Number(value & 0xffffffffn), true);
-  else if (width === 2) view.setUint16(at, Number(value & 0xffffn), true);
-  else view.setUint8(at, Number(value & 0xffn));
-}
-
 /** Opens a V1 checkpoint of one or more files. `shown` is the path that the user named. */
-export async function openV1(paths: readonly string[], shown: string): Promise<Omit<Checkpoint, "identify">> {
+export async function openV1(paths: readonly string[], shown: string): Promise<Opened> {
   const tables: Table[] = [];
   const close = async () => {
     for (const { file } of tables.splice(0)) await file.close();
@@ -174,7 +118,7 @@ export async function openV1(paths: readonly string[], shown: string): Promise<O
       for (const f of fieldsOf(bytesOf(saved, what), what)) {
         if (f.number === 1 && text(bytesOf(f, what), what) !== name)
           throw damaged(what, "its record names another tensor");
-        if (f.number === 3) values = parseValues(bytesOf(f, what), dtype, count, what);
+        if (f.number === 3) values = listedValues(bytesOf(f, what), dtype, count, what);
       }
     }
     if (!values) throw damaged(what, "its record holds no values");
@@ -187,7 +131,7 @@ export async function openV1(paths: readonly string[], shown: string): Promise<O
     const what = `the tensor ${name} in ${shown}`;
     const dtype = dtypeOf(meta.dtype);
     const { shape } = meta;
-    if (!dtype.v1 || (!dtype.decode && dtype.v1.kind !== "bytes"))
+    if (!dtype.listed || (!dtype.decode && dtype.listed.kind !== "bytes"))
       throw unreadable(shown, describe(name, meta));
     if (sizeOf(shape) > mostElements) throw damaged(what, `${sizeOf(shape)} values do not fit its file`);
     const slices = meta.slices.map(({ slice }) => resolveSlice(slice, shape, what));
@@ -202,6 +146,7 @@ export async function openV1(paths: readonly string[], shown: string): Promise<O
     path: shown,
     format: "V1",
     names: sortNames(metas.keys()),
+    aliases: new Map(),
     entry(name) {
       const meta = metas.get(name);
       return meta && describe(name, meta);

@@ -3,16 +3,30 @@ import { readFile } from "node:fs/promises";
 import type { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../nearest.ts";
+import { textIn } from "../text.ts";
+import { takesOne } from "./repeats.ts";
 
 /** `--batch-size` as SLIMFEATURES_BATCH_SIZE. */
 export const environmentName = (option: Option): string =>
   `SLIMFEATURES_${(option.long ?? "").replace(/^--/, "").replaceAll("-", "_").toUpperCase()}`;
 
+/** The keys of the outermost object as they stand there: of two alike, JSON.parse keeps the last. */
+function keysIn(json: string): string[] {
+  const keys: string[] = [];
+  let depth = 0;
+  for (const [token, text, colon] of json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g)) {
+    if (text === undefined) depth += token === "{" || token === "[" ? 1 : -1;
+    else if (depth === 1 && colon !== undefined) keys.push(JSON.parse(text) as string);
+  }
+  return keys;
+}
+
 async function readConfig(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  let config: unknown;
   try {
-    const config: unknown = JSON.parse(await readFile(path, "utf8"));
-    if (typeof config === "object" && config !== null && !Array.isArray(config))
-      return config as Record<string, unknown>;
+    text = textIn(await readFile(path));
+    config = JSON.parse(text);
   } catch (cause) {
     throw new UsageError(
       `The configuration ${path} cannot be read: ${(cause as Error).message}.`,
@@ -20,10 +34,21 @@ async function readConfig(path: string): Promise<Record<string, unknown>> {
       { cause },
     );
   }
-  throw new UsageError(
-    `The configuration ${path} holds no object.`,
-    'It should look like {"model": "inception_v1"}.',
-  );
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    throw new UsageError(
+      `The configuration ${path} holds no object.`,
+      'It should look like {"model": "inception_v1"}.',
+    );
+  }
+  const keys = keysIn(text);
+  const twice = keys.find((key, i) => keys.indexOf(key) < i);
+  if (twice !== undefined) {
+    throw new UsageError(
+      `${twice} stands twice in ${path}.`,
+      'Leave one out; an option of several values has them in brackets, such as {"glob": ["*.jpg", "*.png"]}.',
+    );
+  }
+  return config as Record<string, unknown>;
 }
 
 /** A value of the file as the command line would have parsed it. */
@@ -34,6 +59,7 @@ function parse(option: Option, value: unknown, path: string): unknown {
     throw new UsageError(`${name} in ${path} must be true or false.`);
   }
   const values = Array.isArray(value) ? value : [value];
+  if (values.length !== 1 && takesOne(option)) throw new UsageError(`${name} in ${path} takes one value.`);
   let parsed: unknown;
   for (const each of values) {
     if (typeof each !== "string" && typeof each !== "number") {

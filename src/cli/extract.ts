@@ -8,14 +8,17 @@ import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
 import { pools, precisions } from "../features/numbers.ts";
 import { samplesDirectory } from "../features/package.ts";
 import { jpegMethods } from "../images/jpeg.ts";
+import { listOrders } from "../images/options.ts";
+import { preprocessModes } from "../images/preprocess.ts";
 import { shadowRules } from "../match/shadows.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
-import { threadsOption, wholeNumber } from "./numbers.ts";
+import { pickleProtocolOption, threadsOption, wholeNumber } from "./numbers.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
+import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
 import { jsonOf, pathsOf, summary, whatTheyShow } from "./summary.ts";
 
@@ -40,8 +43,6 @@ const formerNames = [
   { former: "checkpoint_file", now: "checkpoint" },
 ] as const;
 
-const repeated = (value: string, values: readonly string[] = []) => [...values, value];
-
 const formatNames = formats.map((format) => format.name);
 
 /** The options that most runs are content with: they stand first in the help. */
@@ -59,9 +60,15 @@ const options: readonly (Option | string)[] = [
   "What is read:",
   option(
     "--data-dir <dir>",
-    "folder of images, read with all its folders, or a tar archive of them (default: the project's own samples)",
+    "folder of images, read with all its folders, or a tar archive of them; given several times, keys begin with its name (default: the project's own samples)",
+  ).argParser(repeated),
+  option(
+    "--list <file>",
+    "a list of files instead: a name a line, between zero bytes, or in a column of a table; - is stdin",
   ),
-  option("--list <file>", "a list of files instead: a name a line or between zero bytes; - is stdin"),
+  choice("--order <how>", "rows sorted by name, each image once, or as in the list, with its repeats", [
+    ...listOrders,
+  ]).default("name"),
   option(
     "--glob <pattern>",
     'only paths that match, such as "cats/**"; may be given several times',
@@ -84,7 +91,11 @@ const options: readonly (Option | string)[] = [
   "What is computed:",
   option(
     "--checkpoint <path>",
-    "weights: a checkpoint file, prefix, folder or archive (default: from checkpoints/, or the included ones)",
+    "weights: a checkpoint, SavedModel or frozen graph, in a folder or archive too (default: from checkpoints/, or the included ones)",
+  ),
+  option(
+    "--scope <name/>",
+    "what stands in front of the network's names in the checkpoint, where two would fit (default: found)",
   ),
   choice("--weights <kind>", "where the weights come from; seeded ones are untrained", [
     "checkpoint",
@@ -101,7 +112,11 @@ const options: readonly (Option | string)[] = [
     imageSize,
   ),
   option("--global-pool", "average the last map over its area, so that any input size fits"),
-  choice("--preprocess <mode>", "how images become input", ["slim", "resize", "seed"]).default("slim"),
+  choice(
+    "--preprocess <mode>",
+    "how images become input: slim is the network's own (npm run models), inception and vgg are these whatever the network",
+    [...preprocessModes],
+  ).default("slim"),
   choice("--device <device>", "what computes", ["auto", "webgpu", "cpu"]).default("auto"),
   threadsOption(),
   choice("--precision <p>", "how the GPU keeps weights; f16 takes half the memory, and the loss is told", [
@@ -127,7 +142,8 @@ const options: readonly (Option | string)[] = [
   ),
   option("--labels <file>", "names of the classes, one a line, where they are not ImageNet's"),
   option("--out <path>", "the file to write (default: features/<model>_features.<format>)"),
-  choice("--format <format>", "of that file", formatNames).default("pkl"),
+  choice("--format <format>", "of that file (default: by its extension, or else pkl)", formatNames),
+  pickleProtocolOption(),
   option("--commit-every <seconds>", "how much work a kill may lose (default: 2)").argParser(
     wholeNumber(86_400),
   ),
@@ -145,6 +161,10 @@ export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")
     .description("extract the features of images")
+    .argument(
+      "[inputs...]",
+      "folders of images, tar archives of them, images; as --data-dir, and as many as you like",
+    )
     .addHelpText("after", notes);
   let heading = "";
   for (const each of options) {
@@ -158,10 +178,10 @@ export const addExtract: AddCommand = (program, io, exit) => {
   for (const { former, now } of formerNames) {
     command.addOption(new Option(`--${former} <path>`).conflicts(now).hideHelp());
   }
-  command.action(async () => {
+  command.action(async (inputs: readonly string[]) => {
     const flags = await applyConfig<ExtractFlags>(command);
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
-    const request = await requestOf(flags);
+    const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
     const report = await run(request, quiet);
     const { failed, skipped } = report.files[0].metadata.images;
@@ -174,9 +194,10 @@ export const addExtract: AddCommand = (program, io, exit) => {
 const notes = `
 Examples:
   npm run extract
-  npm run extract -- --data-dir photos --topk 5
-  npm run extract -- --model inception_v1 --data-dir photos --format parquet --out photos.parquet
-  npm run extract -- --data-dir photos --checkpoint fine-tuned.ckpt --topk 1 --labels labels.txt
+  npm run extract -- photos --topk 5
+  npm run extract -- photo.jpg more.tar --model inception_v1
+  npm run extract -- photos --model inception_v1 --format parquet --out photos.parquet
+  npm run extract -- photos --checkpoint fine-tuned.ckpt --topk 1 --labels labels.txt
   find photos -name "*.jpg" -print0 | npm run extract -- --model vgg_16 --list -
 
 What is computed is kept in <out>.run as it goes. A run that was stopped or killed goes on when the same command is
@@ -191,9 +212,16 @@ ${formats.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).
 Every option can be set in the environment too: --batch-size as SLIMFEATURES_BATCH_SIZE.
 Nothing is downloaded: see "npm run fetch -- --help".`;
 
-async function requestOf(flags: ExtractFlags): Promise<ExtractRequest> {
+async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promise<ExtractRequest> {
   const { data_dir, checkpoint_file, layer, list, glob, exclude, ...rest } = flags;
   const dtype = dtypeOf(flags.dtype ?? "f32");
+  if (list !== undefined && inputs.length > 0) {
+    throw new UsageError(
+      `${inputs[0]} is named, and a list too.`,
+      "Name images either way; the folder that the names of a list count from goes with --data-dir.",
+    );
+  }
+  const places = [rest.dataDir ?? data_dir ?? [], inputs].flat(2);
   return {
     ...rest,
     layers: layer,
@@ -201,7 +229,7 @@ async function requestOf(flags: ExtractFlags): Promise<ExtractRequest> {
     globs: glob,
     excludes: exclude,
     dtype,
-    dataDir: rest.dataDir ?? data_dir,
+    dataDir: places.length > 0 ? places : undefined,
     checkpoint: rest.checkpoint ?? checkpoint_file,
   };
 }

@@ -1,16 +1,18 @@
 /** `convert`, `merge` and `compare`: what can be done with features files. */
-import { extname } from "node:path";
 import { Option } from "commander";
-import { ExitCode, UsageError } from "../errors.ts";
-import { findFormat, formats } from "../features/formats/index.ts";
+import { ExitCode } from "../errors.ts";
+import { formatFor, formats } from "../features/formats/index.ts";
+import type { PickleProtocol } from "../features/formats/pkl.ts";
 import { dtypeNames, dtypeOf } from "../features/formats/table.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
+import { pickleProtocolOption } from "./numbers.ts";
 
 interface Flags {
   readonly format?: string;
   readonly dtype: string;
+  readonly pickleProtocol?: PickleProtocol;
 }
 
 const formatOption = () =>
@@ -22,29 +24,19 @@ const dtypeOption = () =>
     .choices(dtypeNames)
     .default("f32");
 
-/** Other endings that files of a format go by. */
-const endings: Readonly<Record<string, string>> = {
-  pickle: "pkl",
-  h5: "hdf5",
-  feather: "arrow",
-  json: "jsonl",
-};
-
-function formatFor(path: string, name: string | undefined) {
-  if (name !== undefined) return findFormat(name);
-  const ending = extname(path).slice(1).toLowerCase();
-  try {
-    return findFormat(endings[ending] ?? ending);
-  } catch (cause) {
-    throw new UsageError(`The format of ${path} is not told by its name.`, "Name it with --format.", {
-      cause,
-    });
-  }
-}
-
-async function write(from: readonly string[], to: string, { format, dtype }: Flags, io: Io): Promise<void> {
+async function write(
+  from: readonly string[],
+  to: string,
+  { format, dtype, pickleProtocol }: Flags,
+  io: Io,
+): Promise<void> {
   const { convertFeatures } = await import("../features/convert.ts");
-  const report = await convertFeatures({ from, to, format: formatFor(to, format), dtype: dtypeOf(dtype) });
+  const report = await convertFeatures({
+    from,
+    to,
+    format: formatFor(to, format, pickleProtocol),
+    dtype: dtypeOf(dtype),
+  });
   const loss = report.maxError === undefined ? "" : `, off by at most ${report.maxError.toPrecision(3)}`;
   io.err(`${report.rows} features of shape ${formatShape(report.shape)}${loss}\n`);
   await io.out(`${to}\n`);
@@ -58,6 +50,7 @@ export const addFiles: AddCommand = (program, io, exit) => {
     .argument("<out>", "the file to write")
     .addOption(formatOption())
     .addOption(dtypeOption())
+    .addOption(pickleProtocolOption())
     .addHelpText(
       "after",
       "\nExample:\n  npm run convert -- features/inception_v1_features.pkl photos.parquet",
@@ -71,6 +64,7 @@ export const addFiles: AddCommand = (program, io, exit) => {
     .argument("<in...>", "features files of one network and layer, of any formats")
     .addOption(formatOption())
     .addOption(dtypeOption())
+    .addOption(pickleProtocolOption())
     .addHelpText("after", "\nExample:\n  npm run merge -- all.npy monday.npy tuesday.npy")
     .action((to: string, from: string[], flags: Flags) => write(from, to, flags, io));
 

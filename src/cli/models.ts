@@ -30,6 +30,10 @@ const modelColumns: readonly Column<ModelFacts>[] = [
   { title: "published archive", spare: 5, cell: ({ model }) => model.archive?.url.split("/").at(-1) ?? "" },
 ];
 
+/** Where TF-Slim's own parts disagree; whoever fine-tuned such a network may have followed either. */
+const resnetV2Note =
+  "resnet_v2 was published with inception's preprocessing at 299 pixels; TF-Slim's factory gives it vgg's at 224. A file that was fine-tuned so wants --preprocess vgg --image-size 224.";
+
 /** The table of networks in Markdown, as README repeats it. */
 export const modelsMarkdown = (): string => markdownTable(modelColumns, models.map(describeModel));
 
@@ -44,6 +48,9 @@ export const addModels: AddCommand = (program, io) => {
       `
 Parameters count every float up to the logits, batch norm's statistics included; multiply-adds are those of one
 image up to the logits; accuracy is the published one on ImageNet, in percent.
+
+The preprocessing is the one that the published accuracy was measured with, and what extract takes unless --preprocess says
+otherwise. ${resnetV2Note}
 
 Example:
   npm run models`,
@@ -64,6 +71,7 @@ Example:
         if (left.length > 0) {
           io.err(`the terminal is too narrow for: ${left.map((c) => c.title).join(", ")} (--json has all)\n`);
         }
+        io.err(`${resnetV2Note}\n`);
       }
     });
 };

@@ -8,6 +8,9 @@ const optionsOf = (command: Command): readonly Option[] => [
   ...command.commands.flatMap(optionsOf),
 ];
 
+/** npm has a setting of its own called scope, which may stand in anybody's .npmrc; one of variables has a slash. */
+const isNpms = ({ long }: Option, value: string): boolean => long === "--scope" && !value.includes("/");
+
 /**
  * @throws UsageError where npm took options of the command for its own, which would run it without them. npm tells its
  * scripts of them in the environment.
@@ -17,7 +20,7 @@ export function refuseKeptByNpm(program: Command, args: readonly string[], env: 
   if (!command || command.name() !== args[0] || env.npm_package_name !== toolName) return;
   const kept = optionsOf(command).flatMap((option) => {
     const value = env[`npm_config_${option.long?.slice(2).replaceAll("-", "_")}`];
-    return value ? [{ option, value }] : [];
+    return value && !isNpms(option, value) ? [{ option, value }] : [];
   });
   if (kept.length === 0) return;
   const left = args.slice(1);

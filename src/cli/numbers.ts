@@ -1,5 +1,6 @@
 /** Numbers on the command line. */
 import { InvalidArgumentError, Option } from "commander";
+import { pickleProtocols } from "../features/formats/pkl.ts";
 
 /** The parser of an option that is a whole number from 1 to `most`. */
 export function wholeNumber(most: number): (text: string) => number {
@@ -16,3 +17,13 @@ export const threadsOption = (): Option =>
     "--threads <n>",
     "threads that compute on the CPU (default: one a core); change no result",
   ).argParser(wholeNumber(256));
+
+/** `--pickle-protocol`, of every command that writes features. */
+export const pickleProtocolOption = (): Option =>
+  new Option("--pickle-protocol <n>", "of the format pkl: 3, or 2 for Python 2 (default: 3)").argParser(
+    (text) => {
+      const protocol = pickleProtocols.find((known) => String(known) === text);
+      if (protocol !== undefined) return protocol;
+      throw new InvalidArgumentError(`It must be ${pickleProtocols.join(" or ")}.`);
+    },
+  );

@@ -17,6 +17,7 @@ import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { refuseRepeats } from "./repeats.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 
@@ -56,7 +57,8 @@ export async function main(
   }
 }
 
-function makeProgram(io: Io, exit: (code: number) => void): Command {
+/** The program with all its commands; what it prints goes through `io`, the number it ends with to `exit`. */
+export function makeProgram(io: Io, exit: (code: number) => void): Command {
   const program = new Command(toolName)
     .description("Image features from TF-Slim networks, without Python or TensorFlow.")
     .version(toolVersion)
@@ -74,14 +76,15 @@ function makeProgram(io: Io, exit: (code: number) => void): Command {
         "",
         "Examples:",
         "  npm run extract",
-        "  npm run extract -- --data-dir photos --topk 5",
+        "  npm run extract -- photos --topk 5",
         "  npm run load -- features/mobilenet_v1_features.pkl",
         "  npm run fetch -- inception_v1",
-        "  npm run extract -- --model inception_v1 --data-dir photos",
+        "  npm run extract -- photos --model inception_v1",
         exitCodeHelp(),
       ].join("\n"),
     );
   for (const add of commands) add(program, io, exit);
+  refuseRepeats(program);
   return program;
 }
 

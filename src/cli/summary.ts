@@ -32,9 +32,10 @@ function numbersOf({ name, maxError, saturated }: Metadata["dtype"]): string {
 
 function weightsOf({ model, weights }: Metadata): string {
   if (!weights.trained) return weights.kind;
-  const of = `${model}${weights.ema ? ", moving averages" : ""}`;
+  const scope = weights.scope === undefined ? "" : ` under ${weights.scope}`;
+  const of = `${model}${scope}${weights.ema ? ", moving averages" : ""}`;
   const origin = weights.published ? ", trained on ImageNet, as published" : "";
-  return `${weights.path} (${of})${origin}`;
+  return `${weights.checkpoint} (${of})${origin}`;
 }
 
 /** What one would do next; where the weights are untrained, that they are, and how to come by others. */
@@ -42,7 +43,7 @@ function next(metadata: Metadata, path: string, io: Io): string {
   const line = (command: string) => `next:        ${command}`;
   if (metadata.weights.trained) {
     const samples = metadata.dataDir === samplesDirectory;
-    return line(samples ? "npm run extract -- --data-dir FOLDER" : `npm run load -- ${path}`);
+    return line(samples ? "npm run extract -- FOLDER" : `npm run load -- ${path}`);
   }
   const [red, plain] = io.colour ? ["\x1b[1;31m", "\x1b[0m"] : ["", ""];
   return `${red}UNTRAINED weights: the features mean nothing.${plain} ${trainedInstead(findModel(metadata.model))}`;

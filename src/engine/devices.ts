@@ -2,8 +2,6 @@
 import { DeviceError, UsageError } from "../errors.ts";
 import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
-import { probe } from "./probe.ts";
-import type { Program } from "./program.ts";
 import type { Tuning } from "./tuning.ts";
 import { playsGpu } from "./webgpu/hardware.ts";
 
@@ -11,13 +9,13 @@ export type DeviceName = "auto" | "webgpu" | "cpu";
 export const deviceNames: readonly DeviceName[] = ["auto", "webgpu", "cpu"];
 
 export interface DeviceWishes {
-  /** Is told what was chosen and why. */
+  /** Is told what the user should know of the choice. */
   readonly notice?: (sentence: string) => void;
+  /** Is told why the device was chosen, as a clause for those who read of it later. */
+  readonly chosen?: (why: string) => void;
   /** Threads of the CPU; one a core when left out. */
   readonly threads?: number;
-  /** What will run, for the choice between the CPU and an adapter that is the CPU too. */
-  readonly program?: Program;
-  /** Under "auto": the device, as "backend adapter", that is taken without a trial where it is there. */
+  /** Under "auto": the device, as "backend adapter", that is taken where it is there. */
   readonly keepTo?: string;
   /** Whether weights are kept in half precision, which takes a WebGPU adapter that knows it. */
   readonly halfWeights?: boolean;
@@ -31,10 +29,10 @@ export type KernelKind = "hardware" | "software";
 export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
 
 /**
- * Opens the device called `name`. "auto" is a hardware adapter where there is one. Drivers in software (lavapipe, SwiftShader)
- * compute on the same cores as the CPU path, and are not looked for where that can be had (Linux), unless a run was begun on
- * one. Where one turns up nevertheless, it is taken only when it is faster at the heaviest step of the program, and without
- * a program it is not. `notice` is told the choice.
+ * Opens the device called `name`. "auto" is decided by a rule: a hardware adapter where there is one, and else the CPU path.
+ * Adapters in software (lavapipe, SwiftShader) compute on the same cores; which of the two is faster depends on the driver, the
+ * network and the hour, and bits differ between them. One is taken when WebGPU is asked for, or where it is the one to keep
+ * to, and under "auto" not even looked for where that can be had (Linux). `notice` and `chosen` are told.
  * @throws DeviceError when "webgpu" is asked for and there is no adapter; UsageError when half precision is asked of another
  * device.
  */
@@ -42,8 +40,8 @@ export async function openDevice(
   name: DeviceName,
   {
     notice = () => {},
+    chosen = () => {},
     threads,
-    program,
     keepTo,
     halfWeights = false,
     kernelsOf,
@@ -56,29 +54,32 @@ export async function openDevice(
       "Add --device webgpu, or leave --precision f16 out.",
     );
   }
-  if (name === "cpu" || (name === "auto" && keepTo?.startsWith("cpu "))) return openCpu({ threads });
+  const cpu = (why: string) => {
+    chosen(why);
+    return openCpu({ threads });
+  };
+  const asked = `${name} was asked for`;
+  if (name === "cpu") return cpu(asked);
+  if (name === "auto" && keepTo?.startsWith("cpu ")) return cpu(begun);
   const { openWebGpu } = await import("./webgpu/device.ts");
   const limits = { halfWeights, ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}) };
   const among = name === "webgpu" || (keepTo && playsGpu(keepTo)) ? "all" : "hardware";
   const adapter = await openWebGpu({ limits, among, tuningOf }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
-    return undefined;
+    return error.message;
   });
-  if (!adapter) return openCpu({ threads });
-  if (name === "webgpu" || !adapter.software || keepTo === `webgpu ${adapter.adapter}`) return adapter;
-
-  const cpu = openCpu({ threads });
-  const isSoftware = `The adapter ${adapter.adapter} is software on the same cores`;
-  if (!program?.steps.some((step) => step.cost.macs > 0)) {
-    notice(`${isSoftware}. Using the CPU.`);
-    await adapter.close();
-    return cpu;
+  if (typeof adapter === "string") return cpu(`auto: ${adapter}`);
+  const kept = keepTo === `webgpu ${adapter.adapter}`;
+  if (name === "webgpu" || kept || !adapter.software) {
+    chosen(name === "webgpu" ? asked : kept ? begun : "auto: a GPU comes first");
+    return adapter;
   }
-  const [byAdapter, byCpu] = [await probe(adapter, program), await probe(cpu, program)];
-  const figures = `${byAdapter.toFixed(2)} ms for the heaviest layer, and the CPU path needs ${byCpu.toFixed(2)} ms`;
-  const [chosen, left] = byAdapter < byCpu ? [adapter, cpu] : [cpu, adapter];
-  notice(`${isSoftware}: it needs ${figures}. Using ${chosen === cpu ? "the CPU" : "the adapter"}.`);
-  await left.close();
-  return chosen;
+  await adapter.close();
+  notice(
+    `There is no GPU but ${adapter.adapter}, which is software on the same cores. Using the CPU path; --device webgpu takes the other.`,
+  );
+  return cpu(`auto: there is no GPU but ${adapter.adapter}, which is software on the same cores`);
 }
+
+const begun = "auto: the run was begun on it";

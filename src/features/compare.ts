@@ -33,6 +33,8 @@ function cosineOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
 export async function compareFeatures(first: string, second: string): Promise<Comparison> {
   const waiting = new Map<string, ArrayLike<number>>();
   for await (const { path, data } of readFeatures(first)) waiting.set(path, data);
+  /** Images of the second that the first may have too; one that stands there twice is no other image. */
+  const met = new Set<string>();
   const onlySecond: string[] = [];
   const differentLengths: string[] = [];
   const cosines: number[] = [];
@@ -40,7 +42,7 @@ export async function compareFeatures(first: string, second: string): Promise<Co
   let worst: string | undefined;
   for await (const { path, data } of readFeatures(second)) {
     const other = waiting.get(path);
-    waiting.delete(path);
+    met.add(path);
     if (!other) onlySecond.push(path);
     else if (other.length !== data.length) differentLengths.push(path);
     else {
@@ -59,7 +61,7 @@ export async function compareFeatures(first: string, second: string): Promise<Co
   const quantile = (q: number) => cosines[Math.min(cosines.length - 1, Math.floor(q * cosines.length))];
   return {
     both: cosines.length + differentLengths.length,
-    onlyFirst: [...waiting.keys()],
+    onlyFirst: [...waiting.keys()].filter((path) => !met.has(path)),
     onlySecond,
     differentLengths,
     identical,

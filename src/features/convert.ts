@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { formatShape, type Shape, sameShape } from "../tensor.ts";
+import { textIn } from "../text.ts";
 import { encoderFor } from "./encode.ts";
 import { metadataPath, writeTable } from "./formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
@@ -23,9 +24,9 @@ export interface Converted {
 }
 
 async function metadataOf(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(metadataPath(path), "utf8").catch(() => undefined);
-  if (text === undefined) return {};
-  const { paths, ...metadata } = JSON.parse(text) as Record<string, unknown>;
+  const bytes = await readFile(metadataPath(path)).catch(() => undefined);
+  if (bytes === undefined) return {};
+  const { paths, ...metadata } = JSON.parse(textIn(bytes)) as Record<string, unknown>;
   return metadata;
 }
 
@@ -34,9 +35,10 @@ async function metadataOf(path: string): Promise<Record<string, unknown>> {
  * @throws UserError when they have rows of other shapes, or an image twice.
  */
 export async function convertFeatures({ from, to, format, dtype }: ConvertRequest): Promise<Converted> {
-  const seen = new Map<string, string>();
+  const seen = new Map<string, number>();
+  const paths: string[] = [];
   let shape: Shape | undefined;
-  for (const file of from) {
+  for (const [i, file] of from.entries()) {
     for await (const row of readFeatures(file)) {
       shape ??= row.shape;
       if (!sameShape(shape, row.shape)) {
@@ -46,8 +48,15 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
         );
       }
       const other = seen.get(row.path);
-      if (other !== undefined) throw new UserError(`${row.path} is in ${other} and again in ${file}.`);
-      seen.set(row.path, file);
+      // A file of rows may have an image more than once: the list that it was made of did.
+      if (other !== undefined && (other !== i || format.byKey)) {
+        throw new UserError(
+          `${row.path} is in ${from[other]} and again in ${file}.`,
+          other === i ? `${format.name} has each path once: convert to a format of rows.` : undefined,
+        );
+      }
+      seen.set(row.path, i);
+      paths.push(row.path);
     }
   }
   if (!shape) throw new UserError(`There are no features in ${from.join(", ")}.`);
@@ -67,7 +76,7 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
     format: format.name,
   };
   await writeTable(to, format, {
-    paths: [...seen.keys()],
+    paths,
     shape,
     dtype,
     scale: encoder.scale,
@@ -76,5 +85,5 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
       for await (const feature of values()) yield encoder.encode(feature);
     },
   });
-  return { rows: seen.size, shape, maxError: encoder.cost.maxError };
+  return { rows: paths.length, shape, maxError: encoder.cost.maxError };
 }

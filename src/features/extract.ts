@@ -10,7 +10,7 @@ import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import type { Network } from "./network.ts";
 import { classesOf, type ExtractedFile, type LikelyClass, outputPaths, writeOutputs } from "./output.ts";
-import { batchSizeFor, keptEndPoints, lookedFor, openFor, plan } from "./plan.ts";
+import { batchSizeFor, keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
 import { checkLabels, ownNames, readLabels } from "./predictions.ts";
 import { labelOf } from "./recovery.ts";
 import type { ExtractRequest, KeptEndPoint } from "./request.ts";
@@ -55,6 +55,13 @@ export interface ExtractReport {
 
 const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
+/** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
+const decoding = 2;
+
+/** One file may hold a network several times. */
+const weightsSetting = ({ sha256, scope }: { readonly sha256: string; readonly scope?: string }): string =>
+  `sha256 ${sha256}${scope === undefined ? "" : ` under ${scope}`}`;
+
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
@@ -67,12 +74,13 @@ function settingsOf(
   return {
     model: network.model,
     endPoints: endPoints.map(({ name, shape }) => `${name} ${shape.join("x")}`),
-    weights: weights.kind === "seeded" ? "seeded, untrained" : `sha256 ${weights.sha256}`,
+    weights: weights.kind === "seeded" ? "seeded, untrained" : weightsSetting(weights),
     ema: weights.kind === "checkpoint" && weights.ema,
     imageSize: network.inputShape[0],
     globalPool: request.globalPool ?? false,
     pool: request.pool ?? "none",
     preprocess: description,
+    decoding,
     exif: recipe.decode.exif,
     jpeg: recipe.decode.jpeg,
     icc: recipe.decode.icc ?? false,
@@ -94,10 +102,11 @@ export async function extract(
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
   const planned = await plan(request, rooms);
-  const { model, inputs, out } = planned;
+  const { model, inputs, note, out } = planned;
+  if (note) events.notice?.(note);
   const given = await readLabels(request.labels);
   throwIfStopped(signal);
-  // The bits of a run that goes on must not depend on which device is the faster today.
+  // The bits of a run that goes on must not depend on which adapters are there today.
   const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
   const network = await openFor(request, rooms, planned, events.notice, keepTo);
   let store: Store | undefined;
@@ -130,6 +139,7 @@ export async function extract(
       settings: settingsOf(network, request, recipe, description, endPoints),
       device: labelOf(network),
       anyDevice: request.device === "auto",
+      choice: network.choice,
       notice: events.notice,
       widths: endPoints.map((e) => sizeOf(e.shape)),
       overwrite: request.overwrite ?? false,
@@ -141,6 +151,8 @@ export async function extract(
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
     const rows = run.records.filter((r) => r.status === "ok").length;
+    const doubts = noteOf(run.records);
+    if (doubts !== undefined) events.notice?.(doubts);
     if (rows === 0) throw noRows(planned.from, run.records);
     const report = await writeOutputs({
       ...planned,
@@ -273,13 +285,21 @@ function settled(record: ManifestRecord, store: Store): ManifestRecord {
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };
 }
 
-function noRows(from: string, records: readonly ManifestRecord[]): NothingToDoError {
+/** What is to be known of pixels, told of the first image of which there is something. */
+function noteOf(records: readonly ManifestRecord[]): string | undefined {
+  const [first, ...more] = records.filter((r) => r.note !== undefined);
+  if (!first) return undefined;
+  const others = more.length === 0 ? "" : ` The manifest has a note on ${more.length} more.`;
+  return `${first.path}: ${first.note}.${others}`;
+}
+
+function noRows(from: readonly string[], records: readonly ManifestRecord[]): NothingToDoError {
   const failures = records.filter((r) => r.status === "failed");
   if (failures.length === 0)
-    return new NothingToDoError(`There are no images in ${from} or the folders in it.`, lookedFor);
+    return new NothingToDoError(`There are no images in ${placesIn(from)}.`, lookedFor);
   const all = failures.length === 1 ? "the only image" : `all ${failures.length} images`;
   return new NothingToDoError(
-    `Nothing was written: ${all} in ${from} gave no feature.`,
+    `Nothing was written: ${all} in ${from.join(", ")} gave no feature.`,
     `The first was ${failures[0].path}: ${failures[0].reason}`,
   );
 }

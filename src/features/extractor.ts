@@ -2,6 +2,7 @@
 import type { DeviceName } from "../engine/devices.ts";
 import { ImageError } from "../errors.ts";
 import {
+  checkPreprocess,
   type DecodeOptions,
   decodeImage,
   decodeRules,
@@ -22,7 +23,7 @@ import { chooseModel, chooseWeights } from "./weights.ts";
 export interface ExtractorOptions
   extends Pick<
       NetworkOptions,
-      "layers" | "imageSize" | "globalPool" | "ema" | "threads" | "precision" | "notice"
+      "layers" | "imageSize" | "globalPool" | "ema" | "scope" | "threads" | "precision" | "notice"
     >,
     DecodeOptions {
   /**
@@ -66,6 +67,7 @@ export async function createExtractor(options: ExtractorOptions = {}): Promise<E
   const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
   const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
   const model = await chooseModel(options, identifyCheckpoint);
+  checkPreprocess(mode, model.inputChannels);
   const weights = await chooseWeights(model, { ...options, samplesOnly: false });
   const network = await openNetwork({ ...options, model: model.name, device, ...weights });
   const [size, , channels] = network.inputShape;
@@ -79,17 +81,21 @@ export async function createExtractor(options: ExtractorOptions = {}): Promise<E
     preprocess: describePreprocess(recipe),
     async features(images) {
       if (images.length === 0) return [];
+      const nameOf = (i: number) => (typeof images[i] === "string" ? images[i] : `image ${i}`);
       const inputs = await Promise.all(
-        images.map(async (image) => preprocess(await decodeImage(image, decode), recipe)),
+        images.map(async (image, i) => {
+          const decoded = await decodeImage(image, decode);
+          if (decoded.note) options.notice?.(`${nameOf(i)}: ${decoded.note}.`);
+          return preprocess(decoded, recipe);
+        }),
       );
       const { outputs } = await network.run(inputs);
       for (const [k, { name }] of network.endPoints.entries()) {
         const width = outputs[k].length / images.length;
         const bad = Math.floor(outputs[k].findIndex((v) => !Number.isFinite(v)) / width);
         if (bad < 0) continue;
-        const what = typeof images[bad] === "string" ? images[bad] : `image ${bad}`;
         const why = await network.explain(inputs[bad]);
-        throw new ImageError(`${name} of ${what} is not all numbers: ${why}.`);
+        throw new ImageError(`${name} of ${nameOf(bad)} is not all numbers: ${why}.`);
       }
       return images.map((_, i) =>
         Object.fromEntries(

@@ -4,6 +4,7 @@
  * is taken over, and whoever holds one looks now and then whether it is still the own: two processes that cannot see
  * each other (containers or machines of one name on one disk) end with a message, not with a mixed result.
  */
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { link, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
@@ -29,16 +30,36 @@ export interface Lock {
 /** Locks of this process: its own number says nothing about them. */
 const held = new Set<string>();
 
-/** When the process began, as the kernel counts it, and which kernel: proc(5), field 22 of stat counts from a boot on. */
-function startOf(pid: number): string | undefined {
+/** What the system says of a process. */
+interface Told {
+  /** Whether it has ended, and only its number is still there: a zombie, for whose end nobody has asked. */
+  readonly ended: boolean;
+  /** When it began, as the kernel counts it, and which kernel; absent where the system does not tell. */
+  readonly started?: string;
+}
+
+/** States of proc(5) and ps(1): Z is a zombie, X is dead. */
+const isEnd = (state: string) => /^[ZX]/i.test(state);
+
+/** By proc(5): of stat, field 3 is the state, and field 22 counts the start from a boot on. */
+function toldByProc(pid: number): Told | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")} ${fields[19]}`;
+    return {
+      ended: isEnd(fields[0]),
+      started: `${boot} ${readlinkSync("/proc/self/ns/pid")} ${fields[19]}`,
+    };
   } catch {
     return undefined;
   }
+}
+
+/** Where there is no /proc (macOS, BSD): ps says the state of a process, and nothing of one that is gone. */
+export function toldByPs(pid: number): Told {
+  const ps = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8", timeout: 5000 });
+  return { ended: isEnd((ps.stdout ?? "").trim()) };
 }
 
 function isAlive({ pid, host, started }: Holder): boolean {
@@ -50,8 +71,9 @@ function isAlive({ pid, host, started }: Holder): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  const now = startOf(pid);
-  return started === undefined || now === undefined || now === started;
+  const now = toldByProc(pid) ?? toldByPs(pid);
+  if (now.ended) return false;
+  return started === undefined || now.started === undefined || now.started === started;
 }
 
 const read = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
@@ -119,7 +141,7 @@ export async function takeLock(folder: string): Promise<Lock> {
   const own: Holder = {
     pid: process.pid,
     host: hostname(),
-    started: startOf(process.pid),
+    started: toldByProc(process.pid)?.started,
     token: randomBytes(12).toString("hex"),
   };
   if (held.has(path)) {

@@ -3,14 +3,16 @@ import { notFinite } from "../engine/finite.ts";
 import { needs } from "../engine/needs.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError } from "../errors.ts";
-import { fitOf, type Shapes } from "../match/fit.ts";
+import { fitOf } from "../match/fit.ts";
+import type { Scope, Shapes } from "../match/scopes.ts";
 import { logitsOf } from "../nets/end-points.ts";
 import { buildNetwork, type GraphOptions, type Model } from "../nets/index.ts";
 
 interface LogitsWish {
   readonly source: WeightSource;
-  /** Every tensor of `source`. */
+  /** Every tensor of the file, where the network's are under `scope`. */
   readonly shapes: Shapes;
+  readonly scope: Scope;
   readonly endPoints: readonly string[];
   readonly options: GraphOptions;
 }
@@ -24,14 +26,14 @@ const littleWork = 0.05;
  */
 export async function logitsBeside(
   model: Model,
-  { source, shapes, endPoints, options }: LogitsWish,
+  { source, shapes, scope, endPoints, options }: LogitsWish,
 ): Promise<string | undefined> {
   const graph = buildNetwork(model, 1, options);
   const logits = logitsOf(graph);
   if (!graph.endPoints.has(logits) || endPoints.includes(logits)) return undefined;
   const [asked, both] = [needs(graph, endPoints), needs(graph, [...endPoints, logits])];
   if (both.macs > (1 + littleWork) * asked.macs) return undefined;
-  if (fitOf(model, shapes, [...endPoints, logits], options).misfits.length > 0) return undefined;
+  if (fitOf(model, shapes, [...endPoints, logits], options, scope).misfits.length > 0) return undefined;
   const known = new Set(asked.variables.map((v) => v.name));
   for (const { name } of both.variables.filter((v) => !known.has(v.name))) {
     const values = await source.read(name).catch((error: unknown) => {

@@ -19,6 +19,8 @@ export interface ManifestRecord {
   /** The EXIF orientation found, 1 where there is none, and whether the pixels were turned by it. */
   readonly orientation?: number;
   readonly turned?: boolean;
+  /** What its user should know of its pixels. */
+  readonly note?: string;
   /** Its row in the files of features. */
   readonly row?: number;
   /** The shard of the run's folder that holds it. */

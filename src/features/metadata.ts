@@ -39,9 +39,12 @@ export interface Metadata {
   /** What the run was begun on: webgpu or cpu, and the adapter's or processor's name. */
   readonly backend: string;
   readonly adapter: string;
+  /** Why it was that device: asked for, or by which rule. */
+  readonly deviceChoice?: string;
   /** Other devices that computed some rows, by their number of rows; each such row names its device in the manifest. */
   readonly otherDevices?: Readonly<Record<string, number>>;
-  readonly dataDir: string;
+  /** The folder or archive of the images, several of them, or "the list". */
+  readonly dataDir: string | readonly string[];
   readonly images: {
     readonly found: number;
     readonly written: number;
@@ -74,8 +77,13 @@ export interface PreprocessNote {
 export interface WeightsNote {
   readonly kind: "checkpoint" | "seeded";
   readonly trained: boolean;
+  /** What was named: a file, a folder, an archive. */
   readonly path?: string;
+  /** The checkpoint that was found there, by its whole name with the step. */
+  readonly checkpoint?: string;
   readonly format?: string;
+  /** What stands in front of the network's names in the checkpoint, where something does. */
+  readonly scope?: string;
   /** A hash of the checkpoint's content. */
   readonly sha256?: string;
   /** Whether moving averages of the variables were used instead of the variables. */
@@ -94,13 +102,15 @@ export function describeRun(run: {
   readonly network: Network;
   /** The label of the device that the run was begun on. */
   readonly device: string;
+  /** Why it was begun on it. */
+  readonly choice: string | undefined;
   readonly endPoint: string;
   readonly shape: Shape;
   readonly request: ExtractRequest;
   readonly dtype: DtypeNote;
   readonly pca: PcaNote | undefined;
   readonly format: string;
-  readonly from: string;
+  readonly from: readonly string[];
   readonly preprocess: PreprocessNote;
   readonly records: readonly ManifestRecord[];
 }): Metadata {
@@ -131,8 +141,9 @@ export function describeRun(run: {
     preprocess: run.preprocess,
     backend,
     adapter: adapter.join(" "),
+    deviceChoice: run.choice,
     otherDevices: Object.keys(others).length > 0 ? others : undefined,
-    dataDir: run.from,
+    dataDir: run.from.length === 1 ? run.from[0] : run.from,
     images: {
       found: records.length,
       written: count("ok"),

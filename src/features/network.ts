@@ -5,8 +5,9 @@ import type { DeviceName, openDevice } from "../engine/devices.ts";
 import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
-import { classesIn, explainMisfit, fitOf, type Shapes } from "../match/fit.ts";
-import { complete, recognise } from "../match/recognise.ts";
+import { classesIn, explainMisfit, fitOf } from "../match/fit.ts";
+import { findScope, identify } from "../match/identify.ts";
+import type { Scope, Shapes } from "../match/scopes.ts";
 import { type ShadowRule, useShadows, withShadows } from "../match/shadows.ts";
 import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
@@ -22,8 +23,13 @@ import { openTuned } from "./tuned.ts";
 export type WeightOrigin =
   | {
       readonly kind: "checkpoint";
+      /** What the user named. */
       readonly path: string;
+      /** The checkpoint that was found there, by its whole name. */
+      readonly checkpoint: string;
       readonly format: string;
+      /** What stands in front of the network's names in the file; absent where nothing does. */
+      readonly scope?: string;
       /** A hash of the file's content. */
       readonly sha256: string;
       /** Whether the moving averages of the variables were used instead of the variables. */
@@ -51,6 +57,8 @@ export interface NetworkOptions {
   readonly weights: WeightOrigin["kind"];
   /** The checkpoint (file, prefix, directory or archive) when `weights` is "checkpoint". */
   readonly checkpoint?: string;
+  /** What stands in front of the network's names in the checkpoint, such as "FeatureExtractor/"; found when left out. */
+  readonly scope?: string;
   /** Whether moving averages of the variables are used; `auto` when left out. */
   readonly ema?: ShadowRule;
   /**
@@ -90,6 +98,8 @@ export interface Network {
   readonly adapter: string;
   /** Whether that are processors, as themselves or as an adapter in software. */
   readonly software: boolean;
+  /** Why the first device was chosen, as a clause. */
+  readonly choice: string;
   readonly weights: WeightOrigin;
   /** Where weights are kept in half precision: what it changes in the end points of a picture of noise, see `largestShift`. */
   readonly halfError?: number;
@@ -104,37 +114,42 @@ export interface Network {
   close(): Promise<void>;
 }
 
-/** A checkpoint as the engine's source of weights. */
-function checkpointSource(checkpoint: Checkpoint): WeightSource {
+/** A checkpoint as the engine's source of weights, by TF-Slim's names. */
+function checkpointSource(checkpoint: Checkpoint, { inFile }: Scope): WeightSource {
   return {
     name: checkpoint.path,
-    shapeOf: (name) => checkpoint.entry(name)?.shape,
-    read: (name) => checkpoint.readFloat32(name),
+    shapeOf: (name) => checkpoint.entry(inFile(name))?.shape,
+    read: (name) => checkpoint.readFloat32(inFile(name)),
   };
 }
 
-/** The shapes of all tensors of a checkpoint by name. */
+/** The shapes of all variables of a checkpoint by name. */
 export const shapesOf = (checkpoint: Checkpoint): Shapes =>
-  new Map(checkpoint.names.map((name) => [name, checkpoint.entry(name)?.shape ?? []]));
+  new Map(checkpoint.variables.map((name) => [name, checkpoint.entry(name)?.shape ?? []]));
+
+/** What tells a network from a checkpoint beside the checkpoint. */
+export type IdentifyOptions = Pick<NetworkOptions, "layers" | "scope" | "imageSize" | "globalPool">;
 
 /**
- * The network that a checkpoint holds, told from its variables.
+ * The network that a checkpoint holds, told from its variables: whole up to its feature, or up to the layers.
  * @throws CheckpointError when it cannot be read or is none of ours.
  */
-export async function identifyCheckpoint(path: string): Promise<Model> {
+export async function identifyCheckpoint(path: string, options: IdentifyOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(path);
   try {
-    const found = recognise(shapesOf(checkpoint));
-    if (found && complete(found)) return found.model;
-    throw new CheckpointError(
-      `The network in ${path} was not recognised${found ? `: it is most like ${found.model.name}, of which it holds ${found.found} of ${found.needed} variables` : ""}.`,
-      found
-        ? `See what lacks with: npm run checkpoint -- why ${path} ${found.model.name}.`
-        : `See what it holds with: npm run checkpoint -- ls ${path}.`,
-    );
+    const { layers, scope, imageSize, globalPool } = options;
+    return identify(path, shapesOf(checkpoint), { layers, scope, options: { imageSize, globalPool } }).model;
+  } catch (error) {
+    throw withCaveat(error, checkpoint);
   } finally {
     await checkpoint.close();
   }
+}
+
+/** The error with what the checkpoint's reader knows of the cause. */
+function withCaveat(error: unknown, { caveat }: Checkpoint): unknown {
+  if (!caveat || !(error instanceof CheckpointError)) return error;
+  return new CheckpointError(`${error.message} ${caveat.sentence}`, error.hint);
 }
 
 interface Loaded {
@@ -166,29 +181,36 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
   const checkpoint = await openCheckpoint(wanted.checkpoint);
   try {
     const shapes = shapesOf(checkpoint);
-    const options = { ...plain, classes: classesIn(model, shapes) };
+    const scope = findScope(checkpoint.path, model, shapes, { layers, scope: wanted.scope, options: plain });
+    const options = { ...plain, classes: classesIn(model, shapes, scope) };
     const variables = needsOf(model, options, named).map((v) => v.name);
-    const raw = checkpointSource(checkpoint);
+    const raw = checkpointSource(checkpoint, scope);
     const ema = useShadows(wanted.ema ?? "auto", model, raw, variables);
     const source = ema ? withShadows(raw) : raw;
-    const seen: Shapes = new Map(
-      [...shapes.keys(), ...variables].flatMap((name) => {
+    const seen: Shapes = new Map([
+      ...shapes,
+      ...variables.flatMap((name) => {
         const shape = source.shapeOf(name);
-        return shape ? [[name, shape] as const] : [];
+        return shape ? [[scope.inFile(name), shape] as const] : [];
       }),
-    );
-    const misfit = explainMisfit(checkpoint.path, fitOf(model, seen, named, options), seen, named, options);
-    if (misfit) throw misfit;
+    ]);
+    const fit = fitOf(model, seen, named, options, scope);
+    const misfit = explainMisfit(checkpoint.path, fit, seen, named, options);
+    if (misfit) throw withCaveat(misfit, checkpoint);
+    if (checkpoint.caveat?.always)
+      throw new CheckpointError(`${checkpoint.path} cannot be used. ${checkpoint.caveat.sentence}`);
     const sha256 = await checkpoint.identify();
     const logits = wanted.alsoLogits
-      ? await logitsBeside(model, { source, shapes: seen, endPoints: named, options })
+      ? await logitsBeside(model, { source, shapes: seen, scope, endPoints: named, options })
       : undefined;
     return {
       source,
       origin: {
         kind: "checkpoint",
         path: checkpoint.path,
+        checkpoint: checkpoint.name,
         format: checkpoint.format,
+        ...(scope.name !== "" && { scope: scope.name }),
         sha256,
         ema,
         ...(sha256 === model.included?.sha256 ? { published: true } : {}),
@@ -202,6 +224,14 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
     await checkpoint.close();
     throw error;
   }
+}
+
+/** Says which checkpoint was found where that does not follow from what was named, and under which scope. */
+function tellWeights(origin: WeightOrigin, notice: (sentence: string) => void): void {
+  if (origin.kind !== "checkpoint") return;
+  const { path, checkpoint, scope } = origin;
+  if (!path.startsWith(checkpoint)) notice(`The checkpoint is ${checkpoint}.`);
+  if (scope !== undefined) notice(`The network's variables are under the scope ${scope} in it.`);
 }
 
 const needsOf = (model: Model, options: GraphOptions, endPoints: readonly string[]) =>
@@ -246,6 +276,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), computed);
   try {
     const notice = options.notice ?? (() => {});
+    tellWeights(loaded.origin, notice);
     const halfWeights = options.precision === "f16";
     const open = (half: boolean) =>
       openRunner({
@@ -287,6 +318,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
       get software() {
         return runner.device.software;
       },
+      choice: runner.choice,
       weights: loaded.origin,
       halfError,
       run: runner.run,

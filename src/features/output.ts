@@ -36,7 +36,7 @@ export interface OutputOptions {
   readonly out: string;
   readonly format: FeatureFormat;
   readonly decode: DecodeRules;
-  readonly from: string;
+  readonly from: readonly string[];
   readonly description: string;
   readonly labels: LabelNames;
 }
@@ -111,6 +111,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     const metadata = describeRun({
       network,
       device: store.device,
+      choice: store.choice,
       endPoint: name,
       shape,
       request,

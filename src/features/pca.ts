@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { EigenvalueDecomposition, Matrix, QrDecomposition } from "ml-matrix";
 import { UsageError, UserError } from "../errors.ts";
 import { seededUnits } from "../seeded.ts";
+import { textIn } from "../text.ts";
 import { openAtomic } from "./atomic.ts";
 
 export interface Pca {
@@ -112,7 +113,7 @@ export async function loadPca(path: string, width: number): Promise<Pca> {
     new UsageError(`${path} ${what}.`, "Name a file that --pca K wrote: <out>.pca.json.", { cause });
   let pca: Pca;
   try {
-    pca = JSON.parse(await readFile(path, "utf8")) as Pca;
+    pca = JSON.parse(textIn(await readFile(path))) as Pca;
   } catch (cause) {
     throw refuse(`cannot be read: ${(cause as Error).message}`, cause);
   }

@@ -1,10 +1,16 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
-import { stat } from "node:fs/promises";
 import { NothingToDoError, UsageError } from "../errors.ts";
-import { type DecodeRules, decodeRules, type ImageInput, imageExtensions } from "../images/index.ts";
+import {
+  checkPreprocess,
+  type DecodeRules,
+  decodeRules,
+  type ImageInput,
+  imageExtensions,
+  type Source,
+} from "../images/index.ts";
 import type { Model } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
-import { findFormat } from "./formats/index.ts";
+import { formatFor, formats } from "./formats/index.ts";
 import type { FeatureFormat } from "./formats/table.ts";
 import type { Network } from "./network.ts";
 import { type Pool, pooledShape } from "./numbers.ts";
@@ -20,33 +26,72 @@ export interface Plan {
   readonly format: FeatureFormat;
   readonly out: string;
   readonly inputs: readonly ImageInput[];
+  /** How the list was read, where that is to be told. */
+  readonly note: string | undefined;
   readonly decode: DecodeRules;
-  readonly from: string;
+  /** What was read: folders and archives, or "the list". */
+  readonly from: readonly string[];
 }
 
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
 export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await chooseModel(request, rooms.identifyCheckpoint);
-  const format = findFormat(request.format);
+  checkPreprocess(request.preprocess, model.inputChannels);
+  const format = formatFor(request.out, request.format, request.pickleProtocol);
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
+  checkOrder(request, format);
   const { exif, jpeg, icc, background, maxPixels } = request;
   const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels });
-  const dataDir = request.dataDir ?? (request.list ? undefined : samplesDirectory);
-  const from = request.list ? "the list" : (dataDir as string);
-  const patterns = { globs: request.globs, excludes: request.excludes };
-  const list =
-    (dataDir !== undefined && (await isFolder(dataDir))) || request.list
-      ? rooms.listFolder
-      : rooms.listArchive;
-  const inputs = request.list
-    ? rooms.listNamed(request.list, dataDir, patterns)
-    : await list(dataDir as string, patterns);
+  const { sources, from } = sourcesOf(request);
+  const { inputs, note } = await rooms.listSources(sources, {
+    globs: request.globs,
+    excludes: request.excludes,
+  });
   if (inputs.length === 0) {
     const left = request.globs || request.excludes ? " that the patterns leave" : "";
-    const where = request.list ? "the list" : `${from} or the folders in it`;
-    throw new NothingToDoError(`There are no images in ${where}${left}.`, lookedFor);
+    throw new NothingToDoError(`There are no images in ${placesIn(from)}${left}.`, lookedFor);
   }
-  return { model, format, out, inputs, decode, from };
+  return { model, format, out, inputs, note, decode, from };
+}
+
+/** What a request reads. @throws UsageError where names of a list would count from several folders. */
+function sourcesOf({ dataDir, list, order }: ExtractRequest): Pick<Plan, "from"> & { sources: Source[] } {
+  const folders = [dataDir ?? []].flat();
+  if (!list) {
+    const from = folders.length > 0 ? folders : [samplesDirectory];
+    return { from, sources: from.map((path) => ({ kind: "path", path })) };
+  }
+  if (folders.length > 1) {
+    throw new UsageError(
+      `Names in a list count from one folder, and ${folders.length} are named.`,
+      "Name one with --data-dir DIR, or none where the names count from the working folder.",
+    );
+  }
+  return { from: [fromList], sources: [{ kind: "list", list, dir: folders[0], order }] };
+}
+
+const fromList = "the list";
+
+/** What was read, as it stands in a sentence. */
+export const placesIn = (from: readonly string[]): string =>
+  from[0] === fromList
+    ? fromList
+    : `${from.join(", ")} or the folders in ${from.length === 1 ? "it" : "them"}`;
+
+/** @throws UsageError when the order of a list is asked for, and there is none, or the format has no place for it. */
+function checkOrder({ order, list }: ExtractRequest, format: FeatureFormat): void {
+  if (order !== "list") return;
+  if (!list)
+    throw new UsageError(
+      "--order list keeps the order of a list, and there is none.",
+      "Name it with --list FILE.",
+    );
+  if (!format.byKey) return;
+  const others = formats.flatMap(({ name, byKey }) => (byKey ? [] : [name]));
+  throw new UsageError(
+    `--order list does not go with ${format.name}: it is a map that has each path once, and no order.`,
+    `Name a format of rows with --format: ${others.join(", ")}.`,
+  );
 }
 
 /**
@@ -63,6 +108,7 @@ export async function openFor(
   const weights = await chooseWeights(model, {
     checkpoint: request.checkpoint,
     weights: request.weights,
+    scope: request.scope,
     samplesOnly: request.dataDir === undefined && request.list === undefined,
     directory: rooms.checkpointDirectory,
   });
@@ -74,6 +120,7 @@ export async function openFor(
     imageSize: request.imageSize,
     globalPool: request.globalPool,
     ema: request.ema,
+    scope: request.scope,
     device: request.device,
     threads: request.threads,
     precision: request.precision,
@@ -100,13 +147,6 @@ export const batchSizeFor = (
 ): number =>
   batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
-/** Whether images are in a folder, or in an archive. @throws UsageError when there is neither. */
-async function isFolder(path: string): Promise<boolean> {
-  const there = await stat(path).catch(() => undefined);
-  if (there) return there.isDirectory();
-  throw new UsageError(`There is no folder ${path}.`, "Name a folder of images with --data-dir DIR.");
-}
-
 /** Which files are taken for images. */
 export const lookedFor = `Images are told by their content; names that end in ${imageExtensions.map((e) => `.${e}`).join(", ")} are always tried, and those that begin with a dot never.`;
 
@@ -126,7 +166,8 @@ export async function dryRun(
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
   const planned = await plan(request, rooms);
-  const { inputs } = planned;
+  const { inputs, note } = planned;
+  if (note) notice?.(note);
   const network = await openFor(request, rooms, planned, notice);
   try {
     const batch = Math.min(batchSizeFor(request, network), inputs.length);

@@ -3,21 +3,71 @@ import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel } from "../nets/index.ts";
+import { asUtf8 } from "../text.ts";
 import type { Network } from "./network.ts";
 
 export type LabelNames = readonly string[] | undefined;
 
-/** The name of a class on each line, the first of class 0. @throws UsageError */
+const advice = "Name a text file in UTF-8 with a class on each line, the first for class 0.";
+
+/**
+ * The names in a file of labels: one a line, the first of class 0; or, as TF-Slim writes them (`0:daisy`), behind the number
+ * of their class. However lines end, with a byte order mark or without, in UTF-8 or, where it says so, UTF-16.
+ * @throws UsageError
+ */
 export async function readLabels(path: string | undefined): Promise<LabelNames> {
   if (path === undefined) return undefined;
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new UsageError(
-      `The labels ${path} cannot be read.`,
-      "Name a text file with a class on each line.",
-      { cause },
-    );
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new UsageError(`The labels ${path} cannot be read.`, advice, { cause });
   });
-  return text.replace(/\n$/, "").split(/\r?\n/);
+  const lines = textOf(bytes, path)
+    .trimEnd()
+    .split(/\r\n|\n|\r/);
+  return byNumbers(lines, path) ?? lines;
+}
+
+function textOf(bytes: Buffer, path: string): string {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(asUtf8(bytes) ?? bytes);
+    if (!text.includes("\0")) return text;
+  } catch {
+    // It is told below.
+  }
+  throw new UsageError(`The labels ${path} are no text in UTF-8.`, advice);
+}
+
+/** A number and a name; a colon between them is TF-Slim's way, the others are usual too. */
+const numbered = /^\s*(\d+)(?:\s*([:,;=\t])\s*|\s+)(.*)$/;
+
+/**
+ * The names by the numbers before them; undefined where there are none. Colons behind most numbers mean them for sure; behind
+ * other signs they are numbers of classes only where they count these from 0 without a gap, since names may begin with a number.
+ */
+function byNumbers(lines: readonly string[], path: string): string[] | undefined {
+  const there = lines.filter((line) => line.trim() !== "");
+  const read = there.map((line) => numbered.exec(line));
+  const sure = 2 * read.filter((match) => match?.[2] === ":").length > there.length;
+  const names: string[] = [];
+  for (const [i, match] of read.entries()) {
+    if (!match) {
+      if (!sure) return undefined;
+      throw new UsageError(
+        `The labels ${path} have numbers on their lines, but not on this: ${there[i]}`,
+        advice,
+      );
+    }
+    const index = Number(match[1]);
+    if (names[index] !== undefined || index >= there.length) {
+      if (!sure) return undefined;
+      const what =
+        names[index] !== undefined
+          ? `name class ${index} twice`
+          : `number ${there.length} classes, and one of them ${index}`;
+      throw new UsageError(`The labels ${path} ${what}.`, "Number the classes from 0 on, without a gap.");
+    }
+    names[index] = match[3].trimEnd();
+  }
+  return names;
 }
 
 /** Names that are one too few would each stand at another class. @throws UsageError */

@@ -24,6 +24,8 @@ export const labelOf = ({ backend, adapter }: Pick<Device, "backend" | "adapter"
 export interface Runner {
   /** The network compiled for one image. */
   readonly program: Program;
+  /** Why the first device was chosen, as a clause. */
+  readonly choice: string;
   /** The device that computes now. */
   readonly device: Pick<Device, "backend" | "adapter" | "software" | "caps">;
   /** Runs images as one batch, as far as the device allows. @throws DeviceError when nothing more can be tried. */
@@ -76,7 +78,11 @@ export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingByte
 export async function openRunner(options: RunnerOptions): Promise<Runner> {
   const { openDevice, programOf, source, notice, threads, keepTo, halfWeights, batchFor } = options;
   const single = programOf(1);
-  const wishes = { notice, threads, program: single, keepTo, halfWeights };
+  let choice = "";
+  const chosen = (why: string) => {
+    choice = why;
+  };
+  const wishes = { notice, threads, keepTo, halfWeights };
   /** Faults since the last success. */
   let faults = 0;
   /** Images at once; it only falls. */
@@ -84,7 +90,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
   /** Set when nothing more can be tried. */
   let given: DeviceError | undefined;
   let climbing: Promise<void> | undefined;
-  let place: Place = { device: await openDevice(options.device, wishes), sessions: new Map() };
+  let place: Place = { device: await openDevice(options.device, { ...wishes, chosen }), sessions: new Map() };
 
   async function sessionOf({ device, sessions }: Place, batch: number): Promise<Session> {
     let session = sessions.get(batch);
@@ -223,6 +229,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
 
   return {
     program: single,
+    choice,
     get device() {
       return place.device;
     },

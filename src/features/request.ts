@@ -1,6 +1,7 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
+import type { ExifRule, JpegMethod, ListOrder, PreprocessMode } from "../images/index.ts";
 import type { Shape } from "../tensor.ts";
+import type { PickleProtocol } from "./formats/pkl.ts";
 import type { FeatureDtype } from "./formats/table.ts";
 import type { NetworkOptions } from "./network.ts";
 import type { Pool } from "./numbers.ts";
@@ -9,10 +10,15 @@ import type { WeightWishes } from "./weights.ts";
 export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
   /** A network's name, or "auto" to have it told from the checkpoint; see `chooseModel` for when it is left out. */
   readonly model?: string;
-  /** The folder of images; the project's own samples when left out and there is no list. */
-  readonly dataDir?: string;
+  /**
+   * A folder or a tar archive of images, or several of them, whose names then stand before the keys; the project's own
+   * samples when left out and there is no list.
+   */
+  readonly dataDir?: string | readonly string[];
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
   readonly list?: Uint8Array;
+  /** Whether rows are sorted by name, each image once (the default), or stand as in the list, with its repeats. */
+  readonly order?: ListOrder;
   readonly globs?: readonly string[];
   readonly excludes?: readonly string[];
   /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */
@@ -20,6 +26,7 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly imageSize?: number;
   readonly globalPool?: boolean;
   readonly ema?: NetworkOptions["ema"];
+  readonly scope?: NetworkOptions["scope"];
   readonly preprocess: PreprocessMode;
   /** The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
   readonly exif: ExifRule;
@@ -50,7 +57,10 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** A file with the name of a class on each line. */
   readonly labels?: string;
   readonly out?: string;
-  readonly format: string;
+  /** Of the file, by name; told by the extension of `out` when left out, and `pkl` where there is none either. */
+  readonly format?: string;
+  /** Of the format pkl; 3 when left out, 2 for Python 2. */
+  readonly pickleProtocol?: PickleProtocol;
   /** Forget what an earlier run into the same output computed. */
   readonly overwrite?: boolean;
   readonly retryFailed?: boolean;

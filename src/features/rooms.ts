@@ -1,13 +1,11 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
-import { describePreprocess, listArchive, listFolder, listNamed, openDecodePool } from "../images/index.ts";
+import { describePreprocess, listSources, openDecodePool } from "../images/index.ts";
 import { identifyCheckpoint, openNetwork } from "./network.ts";
 
 export interface ExtractRooms {
   readonly openNetwork: typeof openNetwork;
   readonly identifyCheckpoint: typeof identifyCheckpoint;
-  readonly listFolder: typeof listFolder;
-  readonly listArchive: typeof listArchive;
-  readonly listNamed: typeof listNamed;
+  readonly listSources: typeof listSources;
   readonly openDecodePool: typeof openDecodePool;
   readonly describePreprocess: typeof describePreprocess;
   /** Where checkpoints are looked for; `checkpoints` in the working folder when left out. */
@@ -17,9 +15,7 @@ export interface ExtractRooms {
 export const ownRooms: ExtractRooms = {
   openNetwork,
   identifyCheckpoint,
-  listFolder,
-  listArchive,
-  listNamed,
+  listSources,
   openDecodePool,
   describePreprocess,
 };

@@ -38,6 +38,8 @@ export interface Store {
   readonly folder: string;
   /** The device that the run was begun on, by its label. */
   readonly device: string;
+  /** Why it was begun on that device, where that is known. */
+  readonly choice: string | undefined;
   /** Contents that an earlier run computed. */
   readonly resumed: number;
   find(hash: string): Known | undefined;
@@ -67,6 +69,8 @@ export interface StoreOptions {
    * Otherwise a run that was begun on another device is refused, and rows of other devices are computed again.
    */
   readonly anyDevice: boolean;
+  /** Why that device computes, as a clause; kept with a run that begins. */
+  readonly choice: string;
   readonly notice?: (sentence: string) => void;
   /** Floats of a row, by end point. */
   readonly widths: readonly number[];
@@ -117,22 +121,26 @@ export async function begunOn(folder: string): Promise<string | undefined> {
   }
 }
 
+/** What a run was begun on, and why. */
+type Begun = Pick<Store, "device" | "choice">;
+
 /**
  * Compares the settings of an earlier run with this one's, the device among them where a certain one was asked for.
- * Gives the device that the run was begun on. @throws UsageError that names the differences.
+ * Gives what the run was begun on. @throws UsageError that names the differences.
  */
 async function checkSettings({
   folder,
   settings: wanted,
   device,
   anyDevice,
+  choice,
   notice,
-}: StoreOptions): Promise<string> {
+}: StoreOptions): Promise<Begun> {
   const text = await readFile(join(folder, "run.json"), "utf8").catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw outputError(folder, error);
   });
-  if (text === undefined) return device;
+  if (text === undefined) return { device, choice };
   let earlier: Settings;
   try {
     earlier = JSON.parse(text) as Settings;
@@ -140,8 +148,10 @@ async function checkSettings({
     throw new UsageError(`${folder}/run.json is damaged.`, "Start again with --overwrite.", { cause });
   }
   const begunOn = String(earlier.device);
-  const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device };
-  const show = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  const { deviceChoice } = earlier;
+  const settings: Settings = { ...wanted, device: anyDevice ? earlier.device : device, deviceChoice };
+  const show = (value: unknown) =>
+    typeof value === "string" ? value : (JSON.stringify(value) ?? "not told");
   const differences = [...new Set([...Object.keys(earlier), ...Object.keys(settings)])]
     .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(settings[name]))
     .map((name) => `\n  ${name}: it was ${show(earlier[name])}, now it is ${show(settings[name])}`);
@@ -151,7 +161,7 @@ async function checkSettings({
         `The run in ${folder} was begun on ${begunOn} and goes on on ${device}: their numbers differ in the last bits, and the manifest tells which rows are whose.`,
       );
     }
-    return begunOn;
+    return { device: begunOn, choice: typeof deviceChoice === "string" ? deviceChoice : undefined };
   }
   throw new UsageError(
     `The run in ${folder} was made with other settings, and its features cannot be mixed with these:${differences.join("")}`,
@@ -244,8 +254,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       ? /^(\.partial-.*\.tmp|lock\..*|run\.json|\d{5,}\..*)$/
       : /^(\.partial-.*\.tmp|lock\..*)$/;
     for (const name of await readdir(folder)) if (forgotten.test(name)) await rm(join(folder, name));
-    const begunOn = await checkSettings(options);
-    const run = { ...settings, device: begunOn };
+    const begun = await checkSettings(options);
+    const run = { ...settings, device: begun.device, deviceChoice: begun.choice };
     await writeWhole(join(folder, "run.json"), [Buffer.from(`${JSON.stringify(run, null, 2)}\n`)]);
     const rowBytes = 4 * widths.reduce((a, b) => a + b, 0);
     const perShard = Math.max(1, Math.min(1024, Math.floor(shardBytes / rowBytes)));
@@ -303,7 +313,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
     return {
       folder,
-      device: begunOn,
+      ...begun,
       resumed,
       find: (hash) => known.get(hash),
       async add(hash, facts, features, device, likeliest) {
@@ -311,7 +321,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           row: count,
           hash,
           facts,
-          ...(device === begunOn ? {} : { device }),
+          ...(device === begun.device ? {} : { device }),
           ...(likeliest && { likeliest }),
         };
         known.set(hash, rowOf(shard, record));

@@ -14,6 +14,8 @@ export interface WeightWishes {
   readonly checkpoint?: string;
   /** The kind of weights the user asked for. */
   readonly weights?: WeightOrigin["kind"];
+  /** What stands in front of the network's names in that checkpoint. */
+  readonly scope?: string;
   /** Whether only the project's own samples are read, where untrained weights do no harm. */
   readonly samplesOnly: boolean;
   /** Where to look; `checkpoints` when left out. */
@@ -29,12 +31,13 @@ export type WeightChoice =
  * it is the one whose trained weights are included.
  * @throws UsageError; CheckpointError where the checkpoint's network is not recognised.
  */
-export async function chooseModel(
-  { model, checkpoint }: { readonly model?: string; readonly checkpoint?: string },
-  identify: (checkpoint: string) => Promise<Model>,
+export async function chooseModel<T extends { readonly model?: string; readonly checkpoint?: string }>(
+  wishes: T,
+  identify: (checkpoint: string, wishes: T) => Promise<Model>,
 ): Promise<Model> {
+  const { model, checkpoint } = wishes;
   if (model !== undefined && model !== "auto") return findModel(model);
-  if (checkpoint !== undefined) return identify(checkpoint);
+  if (checkpoint !== undefined) return identify(checkpoint, wishes);
   if (model === undefined) return findModel(usualModel);
   throw new UsageError(
     "--model auto tells the network from a checkpoint, and there is none.",
@@ -48,7 +51,7 @@ export async function chooseModel(
  * @throws UsageError for contradictory wishes, CheckpointError when there are no weights to be had.
  */
 export async function chooseWeights(model: Model, wishes: WeightWishes): Promise<WeightChoice> {
-  const { checkpoint, weights, samplesOnly, directory = checkpointDirectory } = wishes;
+  const { checkpoint, weights, scope, samplesOnly, directory = checkpointDirectory } = wishes;
   if (checkpoint !== undefined && weights === "seeded") {
     throw new UsageError(
       "--weights seeded and --checkpoint contradict each other.",
@@ -56,6 +59,12 @@ export async function chooseWeights(model: Model, wishes: WeightWishes): Promise
     );
   }
   if (checkpoint !== undefined) return { weights: "checkpoint", checkpoint };
+  if (scope !== undefined) {
+    throw new UsageError(
+      "--scope says where the network stands in a checkpoint, and none is named.",
+      "Name it with --checkpoint FILE, or leave --scope out.",
+    );
+  }
   if (weights === "seeded") return { weights: "seeded" };
   const places = checkpointPlaces(model, directory);
   for (const { file, checkpoint } of places) {

@@ -8,12 +8,13 @@ import { readFile } from "node:fs/promises";
 import { ImageError, UsageError } from "../errors.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { decodeFastJpeg, hasFastJpeg, type JpegMethod, readJpegHeader } from "./jpeg.ts";
+import { isImage, isTiff, whyNotRead } from "./kinds.ts";
 import { checkByLibvips, decodeByLibvips } from "./libvips.ts";
 import { ownRoom, type Room } from "./machine.ts";
-import { isImage } from "./magic.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
-import { turnUpright } from "./turn.ts";
+import { whyNoPicture } from "./tiff.ts";
+import { upright } from "./turn.ts";
 
 /**
  * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
@@ -30,21 +31,13 @@ export function jpegMethodFor({ jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">
 
 const defaultMaxPixels = 2 ** 28;
 
-/** Beginnings of files that are often named like images. */
-const impostors: readonly (readonly [RegExp, string])[] = [
-  [/^\s*(<!doctype html|<html)/i, "it is a web page"],
-  [/^version https:\/\/git-lfs/, "it is a git-lfs pointer; run git lfs pull"],
-  [/^%PDF/, "it is a PDF document"],
-  [/^[\t\n\r\x20-\x7e]{8,}$/, "it is a text file"],
-];
-
 function diagnose(bytes: Buffer, error: unknown): string {
   if (bytes.length === 0) return "the file is empty";
-  const start = bytes.toString("latin1", 0, 64);
-  const impostor = impostors.find(([pattern]) => pattern.test(start));
-  if (impostor) return impostor[1];
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
-  if (/unsupported image format/.test(message)) return "its content is of no image format that can be read";
+  if (/unsupported image format/.test(message)) {
+    const text = /^[\t\n\r\x20-\x7e]{8,}$/.test(bytes.toString("latin1", 0, 64));
+    return text ? "it is a text file" : "its content is of no image format that can be read";
+  }
   if (/exceeds pixel limit/.test(message)) return "it has more pixels than the limit allows";
   return `it is damaged (${message})`;
 }
@@ -69,8 +62,12 @@ export async function decodeImage(
     throw new ImageError(`${name} cannot be read (${code ?? cause}).`, undefined, { cause });
   }
   try {
+    const why = whyNotRead(bytes, typeof source === "string" ? source : "");
+    if (why !== undefined) throw new ImageError(why);
     // libvips would read more: SVG, which can name other files, and formats that nobody here asked for.
     if (!isImage(bytes)) throw new Error("unsupported image format");
+    const what = isTiff(bytes) ? whyNoPicture(bytes) : undefined;
+    if (what !== undefined) throw new ImageError(what);
     if (isBmp(bytes)) return decodeBmp(bytes, maxPixels);
     const fast = method === "fast" && (await decodeFast(bytes, exif, maxPixels, room));
     return fast || (await decodeByLibvips(bytes, exif, maxPixels, options));
@@ -97,8 +94,5 @@ async function decodeFast(
   if (decoded.doubtful) await checkByLibvips(bytes, maxPixels);
   const { data } = decoded;
   const { width, height, orientation } = header;
-  const turned = exif === "auto" && orientation > 1;
-  const stored = { width, height, data };
-  const pixels = turned ? turnUpright(stored, orientation) : stored;
-  return { ...pixels, format: "jpeg", orientation, turned, jpeg: "fast" };
+  return { ...upright({ width, height, data }, orientation, exif), format: "jpeg", jpeg: "fast" };
 }

@@ -2,12 +2,15 @@
 
 export { listArchive } from "./archive.ts";
 export { decodeImage } from "./decode.ts";
-export { type ImageInput, type ListOptions, listFolder, listNamed, nameOf } from "./inputs.ts";
+export { type ImageInput, type ListOptions, listFolder, nameOf } from "./inputs.ts";
 export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
-export type { DecodeOptions, ExifRule } from "./options.ts";
+export { imageExtensions } from "./kinds.ts";
+export { listNamed, type NamedFiles } from "./list.ts";
+export type { DecodeOptions, ExifRule, ListOrder } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
 export {
+  checkPreprocess,
   type DecodeRules,
   decodeRules,
   describePreprocess,
@@ -19,9 +22,9 @@ export {
 } from "./preprocess.ts";
 export {
   decodeContent,
-  imageExtensions,
   inputBytes,
   type Outcome,
   type ReadRecipe,
   readContent,
 } from "./read.ts";
+export { listSources, type Source } from "./sources.ts";

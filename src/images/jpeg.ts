@@ -4,6 +4,7 @@
  * another kind comes to the native decoder.
  */
 import { requireOwn } from "../bundle.mjs";
+import { orientationOf } from "./exif.ts";
 import type { Room } from "./machine.ts";
 
 /** fast: as TensorFlow decodes by default. accurate: as Pillow does, and TensorFlow's INTEGER_ACCURATE. */
@@ -13,7 +14,7 @@ export type JpegMethod = (typeof jpegMethods)[number];
 export interface JpegHeader {
   readonly width: number;
   readonly height: number;
-  /** EXIF's, 1 where there is none that can be read. */
+  /** By `orientationOf`. */
   readonly orientation: number;
 }
 
@@ -50,7 +51,6 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
   let size: { width: number; height: number } | undefined;
   let kind = 0;
-  let orientation = 1;
   for (let at = 2; at + 4 <= bytes.length; ) {
     if (bytes[at] !== 0xff) return undefined;
     const marker = bytes[at + 1];
@@ -63,7 +63,7 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
     if (length < 2 || segment.length !== length - 2) return undefined;
     if (marker === 0xda) {
       return size && (kind !== progressive || countScans(bytes, at) <= mostScans)
-        ? { ...size, orientation }
+        ? { ...size, orientation: orientationOf(bytes) }
         : undefined;
     }
     if (frames.includes(marker)) {
@@ -71,8 +71,6 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
       kind = marker;
       size = readFrame(segment);
       if (!size) return undefined;
-    } else if (marker === 0xe1 && segment.toString("latin1", 0, 6) === "Exif\0\0") {
-      orientation = readOrientation(segment.subarray(6)) ?? orientation;
     } else if (!isPlain(marker)) return undefined;
     at += 2 + length;
   }
@@ -101,27 +99,6 @@ function readFrame(segment: Buffer): { width: number; height: number } | undefin
   const [first, second, third] = [segment[7], segment[10], segment[13]];
   const usual = components === 3 && samplings.includes(first) && second === 0x11 && third === 0x11;
   return usual ? { width, height } : undefined;
-}
-
-/** The orientation in the first directory of an EXIF block; undefined where it has none that makes sense. */
-function readOrientation(exif: Buffer): number | undefined {
-  const order = exif.toString("latin1", 0, 4);
-  if (order !== "II*\0" && order !== "MM\0*") return undefined;
-  const little = order === "II*\0";
-  const u16 = (at: number) => (little ? exif.readUInt16LE(at) : exif.readUInt16BE(at));
-  if (exif.length < 8) return undefined;
-  const directory = little ? exif.readUInt32LE(4) : exif.readUInt32BE(4);
-  if (directory + 2 > exif.length) return undefined;
-  const count = u16(directory);
-  for (let i = 0; i < count; i++) {
-    const entry = directory + 2 + 12 * i;
-    if (entry + 12 > exif.length) return undefined;
-    // A tag of two bytes, its type (3: a number of two bytes), how many, and the value itself.
-    if (u16(entry) !== 0x0112) continue;
-    const value = u16(entry + 2) === 3 ? u16(entry + 8) : 0;
-    return value >= 1 && value <= 8 ? value : undefined;
-  }
-  return undefined;
 }
 
 export interface FastPixels {

@@ -1,8 +1,11 @@
 /** All formats but bitmaps by libvips, and JPEG by its accurate method. */
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
+import { orientationOf } from "./exif.ts";
+import { asTensorFlow, largestFrame } from "./gif.ts";
 import type { DecodeOptions, ExifRule } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
+import { upright } from "./turn.ts";
 
 /** sharp is loaded when it is first needed: a worker that reads nothing but JPEG starts in half the time without it. */
 async function loadSharp(): Promise<typeof sharp> {
@@ -35,9 +38,7 @@ export async function decodeByLibvips(
   { icc = false, background }: DecodeOptions,
 ): Promise<Pixels> {
   const open = await opener(bytes, icc, maxPixels);
-  const { format, space, orientation = 1 } = await open().metadata();
-  const turned = exif === "auto" && orientation > 1 && orientation <= 8;
-  const upright = turned ? open().autoOrient() : open();
+  const { format, space, depth } = await open().metadata();
   const inks = space === "cmyk" && !icc;
   const opaque = (image: Sharp) => {
     if (!background) return image.removeAlpha();
@@ -45,21 +46,31 @@ export async function decodeByLibvips(
     return image.flatten({ background: { r, g, b } });
   };
   const { data, info } = await (inks
-    ? upright.pipelineColourspace("cmyk").toColourspace("cmyk")
-    : opaque(upright).toColourspace("srgb")
+    ? open().pipelineColourspace("cmyk").toColourspace("cmyk")
+    : opaque(open()).toColourspace("srgb")
   )
     .raw({ depth: "uchar" })
     .toBuffer({ resolveWithObject: true });
   const pixels = info.width * info.height;
+  const rgb = inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels);
+  const stored = { width: info.width, height: info.height, data: rgb };
+  const frame = format === "gif" ? largestFrame(bytes) : undefined;
+  if (frame && frame.width * frame.height > maxPixels) throw new Error("a later frame exceeds pixel limit");
+  const note = depth === "ushort" ? darknessOf(rgb) : undefined;
   return {
-    width: info.width,
-    height: info.height,
-    data: inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels),
+    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes), exif),
     format: format ?? "unknown",
-    orientation,
-    turned,
+    ...(note === undefined ? {} : { note }),
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
   };
+}
+
+/** What is to be said of 16 bits whose upper bytes are small: cameras and scanners write 10, 12 or 14 bits so. */
+function darknessOf(rgb: Uint8Array): string | undefined {
+  let most = 0;
+  for (let i = 0; i < rgb.length && most < 64; i++) most = Math.max(most, rgb[i]);
+  if (most >= 64) return undefined;
+  return `its 16-bit samples reach no further than ${256 * most + 255} of 65535, so that it is ${most < 16 ? "nearly black" : "dark"}; where they hold fewer bits, scale them to the full range first`;
 }
 
 /** A plain array: walking over a Buffer takes nearly twice the time. */

@@ -3,6 +3,10 @@ import type { JpegMethod } from "./jpeg.ts";
 
 export type ExifRule = "auto" | "ignore";
 
+/** How the images of a list are ordered: sorted by name, each once, or as the list has them. */
+export const listOrders = ["name", "list"] as const;
+export type ListOrder = (typeof listOrders)[number];
+
 export interface DecodeOptions {
   /** Turn the pixels upright by EXIF (auto) or leave them as stored (ignore, as TensorFlow does). */
   readonly exif?: ExifRule;

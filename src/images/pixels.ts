@@ -13,6 +13,8 @@ export interface ImageFacts {
   readonly orientation: number;
   /** Whether the pixels were turned by it. */
   readonly turned: boolean;
+  /** What its user should know of its pixels, as a clause. */
+  readonly note?: string;
 }
 
 /** A decoded image, as every room sees it. */

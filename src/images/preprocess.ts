@@ -2,15 +2,18 @@
  * Pixels to network input, as TF-Slim's evaluation does it for each family (research/slim/preprocessing). Every step is
  * rounded to float32 where TensorFlow rounds it.
  */
-import { ImageError } from "../errors.ts";
+import { ImageError, UsageError } from "../errors.ts";
 import { resizeLegacyBilinear, type Scaling, unscaled } from "./bilinear.ts";
 import { jpegMethodFor } from "./decode.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { Pixels } from "./pixels.ts";
 import { type Plane, type Region, resizePillowBilinear, wholeOf } from "./resize.ts";
 
-/** slim: as TF-Slim evaluates. resize: the whole image, no crop. seed: as Compute-Features fed its networks. */
-export const preprocessModes = ["slim", "resize", "seed"] as const;
+/**
+ * slim: as TF-Slim evaluates the network. inception, vgg: as it evaluates these, whatever the network. resize: the whole image,
+ * no crop. seed: as Compute-Features fed its networks.
+ */
+export const preprocessModes = ["slim", "inception", "vgg", "resize", "seed"] as const;
 export type PreprocessMode = (typeof preprocessModes)[number];
 
 export type PreprocessFamily = "inception" | "vgg" | "cifarnet" | "lenet";
@@ -37,7 +40,7 @@ interface Family {
   readonly frame: (image: Bytes, size: number, family: Family, out: Float32Array) => void;
   /** What is done to the whole image after that. */
   readonly finish?: (data: Float32Array) => void;
-  readonly frameText: string;
+  readonly frameText: (size: number) => string;
   readonly scaleText: string;
 }
 
@@ -118,14 +121,14 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
       const square = { height: size, width: size };
       resizeLegacyBilinear(image, square, levels, scaling, centralPart(image), wholeOf(square), out);
     },
-    frameText: "central crop 0.875, TensorFlow 1 bilinear",
+    frameText: () => "central crop 0.875, TensorFlow 1 bilinear",
     scaleText: "(x/255 - 0.5) * 2",
   },
   vgg: {
     levels: plain,
     scaling: { means: vggMeans, factor: 1 },
     frame: shortSideThenCrop,
-    frameText: "short side 256 by TensorFlow 1 bilinear, central crop",
+    frameText: (size) => `short side ${vggShortSide(size)} by TensorFlow 1 bilinear, central crop`,
     scaleText: "x - [123.68, 116.78, 103.94]",
   },
   cifarnet: {
@@ -133,14 +136,14 @@ const families: Readonly<Record<PreprocessFamily, Family>> = {
     scaling: unscaled,
     frame: cropOrPad,
     finish: standardize,
-    frameText: "central crop or zero padding",
+    frameText: () => "central crop or zero padding",
     scaleText: "(x - mean) / max(deviation, 1/sqrt(values))",
   },
   lenet: {
     levels: plain,
     scaling: { means: [128, 128, 128], factor: 1 / 128 },
     frame: cropOrPad,
-    frameText: "central crop or zero padding",
+    frameText: () => "central crop or zero padding",
     scaleText: "(x - 128) / 128",
   },
 };
@@ -166,6 +169,22 @@ function withChannels({ width, height, data }: Pixels, channels: number): Bytes 
   return { width, height, channels: 1, data: grey };
 }
 
+/** The family whose rules a mode takes. */
+const familyFor = ({ family, mode }: Pick<PreprocessOptions, "family" | "mode">): PreprocessFamily =>
+  mode === "inception" || mode === "vgg" ? mode : family;
+
+/**
+ * What a mode needs of a network's input.
+ * @throws UsageError for a mode of colours where the input is grey.
+ */
+export function checkPreprocess(mode: PreprocessMode, channels: number): void {
+  if (channels === 3 || (mode !== "inception" && mode !== "vgg")) return;
+  throw new UsageError(
+    `--preprocess ${mode} is for colours, and the network's input is grey.`,
+    "Use --preprocess slim, the network's own, or resize.",
+  );
+}
+
 /**
  * The input of one image: float32 values [size, size, channels], in `out` where that is there.
  * @throws ImageError when the image is too small for the family's crop.
@@ -176,11 +195,12 @@ export function preprocess(
   out: Float32Array = new Float32Array(size * size * channels),
 ): Float32Array {
   const image = withChannels(pixels, channels);
-  const it = families[family];
+  const it = families[familyFor({ family, mode })];
   const square = { height: size, width: size };
   if (mode === "seed") out.set(resizePillowBilinear(image, size, size).data);
-  else if (mode === "slim") it.frame(image, size, it, out);
-  else resizeLegacyBilinear(image, square, it.levels, it.scaling, wholeOf(image), wholeOf(square), out);
+  else if (mode === "resize")
+    resizeLegacyBilinear(image, square, it.levels, it.scaling, wholeOf(image), wholeOf(square), out);
+  else it.frame(image, size, it, out);
   if (mode !== "seed") it.finish?.(out);
   return out;
 }
@@ -200,7 +220,8 @@ export function decodeRules(mode: PreprocessMode, wishes: DecodeOptions): Decode
 /** The preprocessing in words, for the output's metadata. */
 export function describePreprocess({ family, mode, size }: PreprocessOptions): string {
   if (mode === "seed") return `seed: Pillow bilinear to ${size}x${size}, raw 0..255`;
-  const { frameText, scaleText } = families[family];
-  const frame = mode === "slim" ? frameText : "whole image by TensorFlow 1 bilinear";
-  return `${family}: ${frame} to ${size}x${size}, ${scaleText}`;
+  const rules = familyFor({ family, mode });
+  const { frameText, scaleText } = families[rules];
+  const frame = mode === "resize" ? "whole image by TensorFlow 1 bilinear" : frameText(size);
+  return `${rules}: ${frame} to ${size}x${size}, ${scaleText}`;
 }

@@ -1,11 +1,20 @@
 /** One file to one outcome: what a decoding worker does. */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { ImageError } from "../errors.ts";
 import { decodeImage } from "./decode.ts";
-import type { ImageInput } from "./inputs.ts";
+import { type ImageInput, nameOf } from "./inputs.ts";
+import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
 import { withRoom } from "./machine.ts";
-import { isImage } from "./magic.ts";
 import type { DecodeOptions } from "./options.ts";
 import type { ImageFacts } from "./pixels.ts";
 import { type PreprocessOptions, preprocess } from "./preprocess.ts";
@@ -26,16 +35,37 @@ export interface ReadRecipe {
 export const inputBytes = ({ preprocess: { size, channels } }: ReadRecipe): number =>
   4 * size * size * channels;
 
-/** Endings of files whose owners take them for images: what cannot be read among them is an error, not another file. */
-export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "tif", "tiff"];
-
-const isImageName = (name: string) =>
-  imageExtensions.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
-
 /** Larger files are no images that a network is fed; reading them whole would fill the memory. */
 const mostBytes = 2 ** 30;
 
 const unread = (error: unknown) => `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`;
+
+/** What may stand under a name instead of a file. */
+const others: readonly (readonly [is: (stats: Stats) => boolean, what: string])[] = [
+  [(s) => s.isFIFO(), "it is a pipe (FIFO), not a file"],
+  [(s) => s.isSocket(), "it is a socket, not a file"],
+  [(s) => s.isCharacterDevice() || s.isBlockDevice(), "it is a device, not a file"],
+];
+
+/** Where a link leads that ends nowhere; undefined for a name under which there is no link. */
+function deadEnd(path: Uint8Array, error: unknown): string | undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ELOOP") return "it is a link that leads in a circle";
+  if (code !== "ENOENT" && code !== "ENOTDIR") return undefined;
+  try {
+    const target = nameOf(readlinkSync(path as Buffer, "buffer"));
+    const annex = target.includes(".git/annex/objects/") ? "; fetch it with: git annex get" : "";
+    return `it is a link to ${target}, which is not there${annex}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without an image's name, what is no file is none that is missed. A key with a slash at its end is a folder, which is. */
+const unusable = (key: string, reason: string): Outcome => ({
+  status: hasImageName(key) || key.endsWith("/") ? "failed" : "skipped",
+  reason,
+});
 
 /** Buffers for files that nobody uses now; a larger one is not kept, and no more than a worker has images in hand. */
 const spare: Buffer[] = [];
@@ -56,21 +86,30 @@ export function giveBackContent({ bytes }: Content): void {
 }
 
 /** The bytes of a file that is an image by content or by name. A worker waits for nothing else, so it reads at once. */
-function readBytes({ path, key, part }: ImageInput): Buffer | Outcome {
+function readBytes({ path, key, part, fault }: ImageInput): Buffer | Outcome {
+  if (fault !== undefined) return unusable(key, fault);
   let file: number;
   try {
-    file = openSync(path as Buffer, "r");
+    const there = statSync(path as Buffer);
+    if (there.isDirectory()) return { status: "failed", reason: "it is a folder, not a file" };
+    const other = others.find(([is]) => is(there));
+    if (other) return unusable(key, other[1]);
+    // A pipe that came in its place meanwhile would be waited for.
+    file = openSync(path as Buffer, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
-    return { status: "failed", reason: unread(error) };
+    const dead = deadEnd(path, error);
+    return dead === undefined ? { status: "failed", reason: unread(error) } : unusable(key, dead);
   }
   try {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };
-    if (!isImageName(key)) {
-      const start = Buffer.alloc(Math.min(size, 64));
-      readSync(file, start, 0, start.length, offset);
-      if (!isImage(start))
-        return { status: "skipped", reason: "neither its name nor its content is an image's" };
+    const start = Buffer.alloc(Math.min(size, startBytes));
+    readSync(file, start, 0, start.length, offset);
+    if (!isTakenForImage(start, key)) {
+      return { status: "skipped", reason: "neither its name nor its content is an image's" };
     }
+    // What is not decoded need not be read, however large: a camera's files are.
+    const why = whyNotRead(start, key);
+    if (why !== undefined) return { status: "failed", reason: `cannot be decoded: ${why}` };
     if (size > mostBytes) return { status: "failed", reason: "it is larger than 1 GiB" };
     const bytes = takeBuffer(size);
     let read = 0;

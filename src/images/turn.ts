@@ -1,4 +1,5 @@
 /** Pixels turned upright, as EXIF says. */
+import type { ExifRule } from "./options.ts";
 
 /** Interleaved RGB bytes with their size. */
 export interface Rgb {
@@ -41,4 +42,14 @@ export function turnUpright({ width, height, data }: Rgb, orientation: number): 
     }
   }
   return { width: wide, height: high, data: out };
+}
+
+/** The image as it goes on, turned by its orientation unless that is ignored, with what was done. */
+export function upright(
+  stored: Rgb,
+  orientation: number,
+  exif: ExifRule,
+): Rgb & { readonly orientation: number; readonly turned: boolean } {
+  const turned = exif === "auto" && orientation > 1;
+  return { ...(turned ? turnUpright(stored, orientation) : stored), orientation, turned };
 }

@@ -1,48 +1,51 @@
 /** Which network a checkpoint holds, told from the names and shapes of its variables and never from its file name. */
-import { needs } from "../engine/needs.ts";
-import { buildNetwork, type Model, models } from "../nets/index.ts";
-import type { Shape } from "../tensor.ts";
-import { sameShape } from "../tensor.ts";
-import { shadowSuffix } from "./shadows.ts";
+import { models } from "../nets/index.ts";
+import { bodyOf, holds, type Place, placeByHand, placesIn, type Shapes } from "./scopes.ts";
 
-export interface Recognition {
-  readonly model: Model;
-  /** How many of the variables that the network's feature needs are there, with their shapes. */
-  readonly found: number;
-  readonly needed: number;
+/** The network that fits best, with how many of the variables that its feature needs are there. */
+export interface Recognition extends Place {
+  /** Others of which all is there, too, in variables of their own. */
+  readonly rivals: readonly Place[];
 }
 
-/** A network's variables up to its pooled feature: what every checkpoint of it holds, whatever its classes are. */
-const bodies = new Map<string, readonly { name: string; shape: Shape }[]>();
+/** Whether everything that the network's feature needs was found. */
+export const complete = ({ found, needed }: Place): boolean => found === needed;
 
-function bodyOf(model: Model): readonly { name: string; shape: Shape }[] {
-  const known = bodies.get(model.name);
-  if (known) return known;
-  const body = needs(buildNetwork(model, 1), [model.featureEndPoint]).variables;
-  bodies.set(model.name, body);
-  return body;
+const share = ({ found, needed }: Place): number => found / needed;
+
+/** All networks of which something is there, best first: whole ones, those without a scope, larger shares, larger ones. */
+export function ranked(shapes: Shapes, scope?: string): Place[] {
+  const places =
+    scope === undefined ? placesIn(shapes) : models.map((model) => placeByHand(model, shapes, scope));
+  const bare = (p: Place) => Number(complete(p) && p.scope.name === "");
+  const order = (p: Place) => models.indexOf(p.model);
+  return places
+    .filter((p) => p.found > 0)
+    .sort((a, b) => bare(b) - bare(a) || share(b) - share(a) || b.found - a.found || order(a) - order(b));
 }
 
 /**
  * The network that fits `shapes` (every tensor of a checkpoint, by name) best, or undefined where less than half of any
- * network is there. Networks of one name and several sizes differ in shapes.
+ * network is there. Networks of one name and several sizes differ in shapes. `scope` is one given by hand.
  */
-export function recognise(shapes: ReadonlyMap<string, Shape>): Recognition | undefined {
-  const holds = (name: string, shape: Shape) => {
-    const found = shapes.get(name) ?? shapes.get(name + shadowSuffix);
-    return found !== undefined && sameShape(found, shape);
-  };
-  let best: Recognition | undefined;
-  for (const model of models) {
-    const body = bodyOf(model);
-    const found = body.filter(({ name, shape }) => holds(name, shape)).length;
-    const share = found / body.length;
-    if (share >= 0.5 && share > (best ? best.found / best.needed : 0)) {
-      best = { model, found, needed: body.length };
-    }
-  }
-  return best;
+export function recognise(shapes: Shapes, scope?: string): Recognition | undefined {
+  const places = ranked(shapes, scope);
+  const best = places.at(0);
+  if (!best || share(best) < 0.5) return undefined;
+  const isRival = (p: Place) =>
+    complete(best) &&
+    complete(p) &&
+    (best.scope.name !== "" || p.scope.name === "") &&
+    !shares(shapes, best, p);
+  return { ...best, rivals: places.slice(1).filter(isRival) };
 }
 
-/** Whether everything that the network's feature needs was found. */
-export const complete = ({ found, needed }: Recognition): boolean => found === needed;
+/** Whether the second's variables are all among the first's: a small network may be a part of a large one. */
+function shares(shapes: Shapes, first: Place, second: Place): boolean {
+  const own = new Set(
+    bodyOf(first.model)
+      .variables.filter((v) => holds(shapes, first.scope, v))
+      .map((v) => first.scope.inFile(v.name)),
+  );
+  return bodyOf(second.model).variables.every((v) => own.has(second.scope.inFile(v.name)));
+}

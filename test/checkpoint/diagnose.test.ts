@@ -52,6 +52,22 @@ describe("a file that is", () => {
       Buffer.concat([Buffer.from("0a2a0a05696e707574", "hex"), Buffer.alloc(100)]),
       /looks like a graph/,
     ],
+    [
+      "ONNX",
+      Buffer.concat([Buffer.from("08071207", "hex"), Buffer.from("pytorch"), Buffer.alloc(100)]),
+      /ONNX model/,
+    ],
+    [
+      "TensorFlow Lite",
+      Buffer.concat([Buffer.from("1c000000", "hex"), Buffer.from("TFL3"), Buffer.alloc(100)]),
+      /TensorFlow Lite model/,
+    ],
+    ["a graph in text", readFileSync(join(ownReference, "graphs/frozen.pbtxt")), /graph in the form of text/],
+    [
+      "numbers alone",
+      Buffer.from(Float32Array.from({ length: 500 }, (_, i) => Math.sin(i)).buffer),
+      /numbers without names/,
+    ],
     ["anything else", "x".repeat(500), /is not a TensorFlow checkpoint/],
   ])("%s is called that", async (name, content, words) => {
     const path = join(folder, name.replaceAll(" ", "_"));

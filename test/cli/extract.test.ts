@@ -50,6 +50,22 @@ describe("extract", () => {
     expect(run.err).not.toContain("\x1b");
   });
 
+  it("reads several --data-dir, their names before the keys, none of them left out", async () => {
+    const { args, out, folder } = setting({ "a.png": "1" });
+    writeFiles(join(folder, "more"), { "a.png": "2", "b.png": "3" });
+    const run = await runMain(...args, "--data-dir", join(folder, "more"), "--weights", "seeded");
+    expect(run.code, run.err).toBe(0);
+    const { paths, dataDir } = JSON.parse(readFileSync(`${out}.json`, "utf8"));
+    expect(paths).toEqual(["in/a.png", "more/a.png", "more/b.png"]);
+    expect(dataDir).toEqual([join(folder, "in"), join(folder, "more")]);
+
+    const list = join(folder, "list.txt");
+    writeFiles(folder, { "list.txt": "a.png" });
+    const listed = await runMain(...args, "--data-dir", join(folder, "more"), "--list", list);
+    expect(listed).toMatchObject({ code: 2, out: "" });
+    expect(listed.err).toMatch(/Names in a list count from one folder, and 2 are named/);
+  });
+
   it("names skipped images with their reasons and ends with a code of its own", async () => {
     const { args, out } = setting({ "a.png": "1", "b.png": "broken" });
     const run = await runMain(...args, "--weights", "seeded");
@@ -86,10 +102,12 @@ describe("extract", () => {
     ["only broken images", { "a.png": "x" }, ["--weights", "seeded"], 4],
     ["no checkpoint", { "a.png": "1" }, [], 5],
     ["contradictory weights", { "a.png": "1" }, ["--weights", "seeded", "--checkpoint", "x"], 2],
-    ["an output that cannot be", { "a.png": "1" }, ["--weights", "seeded", "--out", "/dev/null/x"], 7],
+    ["a scope of no checkpoint", { "a.png": "1" }, ["--weights", "seeded", "--scope", "x/"], 2],
+    ["an output that cannot be", { "a.png": "1" }, ["--weights", "seeded", "--out=/dev/null/x.npy"], 7],
   ])("ends with the right code for %s, and prints nothing on stdout", async (_name, files, options, code) => {
     const { args } = setting(files);
-    const run = await runMain(...args, ...options);
+    const own = options.some((option) => option.startsWith("--out=")) ? args.slice(0, -2) : args;
+    const run = await runMain(...own, ...options);
     expect(run).toMatchObject({ code, out: "" });
     expect(run.err).toMatch(/^error: .*\nhint: /m);
     expect(run.err).not.toMatch(/^ +at /m);

@@ -1,6 +1,6 @@
 /** The commands on features files, and extract's ways of being told and of telling. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { findFormat, formats, writeTable } from "../../src/features/formats/index.ts";
@@ -14,6 +14,18 @@ let folder = "";
 beforeAll(() => {
   folder = temporaryFolder();
 });
+
+/** What an extraction that costs little is told. */
+const common = [
+  "--model",
+  "mobilenet_v1_025",
+  "--image-size",
+  "32",
+  "--device",
+  "cpu",
+  "--weights",
+  "seeded",
+];
 
 type Rows = Readonly<Record<string, readonly number[]>>;
 const rows: Rows = { "a.jpg": [1, 2, 3], "b.jpg": [0.1, -5, 0] };
@@ -81,6 +93,26 @@ describe("merge", () => {
     ]);
   });
 
+  it("keeps the repeats of one file, but for a map", async () => {
+    const twice = join(folder, "twice.npy");
+    await writeTable(twice, findFormat("npy"), {
+      paths: ["b.jpg", "a.jpg", "b.jpg"],
+      shape: [1],
+      dtype: "float32",
+      metadata: {},
+      async *rows() {
+        for (const x of [1, 2, 1]) yield bytesOf(Float32Array.of(x));
+      },
+    });
+    const parquet = join(folder, "twice.parquet");
+    expect((await runMain("convert", twice, parquet)).code).toBe(0);
+    expect((await read(parquet)).map((row) => row.path)).toEqual(["b.jpg", "a.jpg", "b.jpg"]);
+    expect((await runMain("convert", twice, join(folder, "twice.pkl"))).err).toMatch(
+      /b\.jpg is in .* and again .*\nhint: pkl has each path once/,
+    );
+    expect(await runMain("compare", twice, parquet)).toMatchObject({ code: 0 });
+  });
+
   it("refuses an image that stands twice, and other shapes", async () => {
     const one = await write("m1.npy", { "a.jpg": [1, 2] });
     const longer = await write("m2.npy", { "b.jpg": [1, 2, 3] });
@@ -111,17 +143,6 @@ describe("compare", () => {
 });
 
 describe("extract", () => {
-  const common = [
-    "--model",
-    "mobilenet_v1_025",
-    "--image-size",
-    "32",
-    "--device",
-    "cpu",
-    "--weights",
-    "seeded",
-  ];
-
   it("says what it would do, and writes nothing", async () => {
     const out = join(folder, "dry.npy");
     const run = await runMain("extract", ...common, "--out", out, "--dry-run", "--glob", "hills*");
@@ -191,6 +212,17 @@ describe("extract", () => {
     );
   });
 
+  it.each<[string, (text: string) => Buffer]>([
+    ["a byte order mark", (text) => Buffer.from(`\ufeff${text}`)],
+    ["UTF-16, as Windows' editors write it", (text) => Buffer.from(`\ufeff${text}`, "utf16le")],
+  ])("takes options from a file with %s", async (_, encode) => {
+    const config = join(folder, "marked.json");
+    writeFileSync(config, encode(JSON.stringify({ modle: "lenet" })));
+    expect((await runMain("extract", "--config", config)).err).toMatch(/no option modle/);
+    writeFileSync(config, encode("{"));
+    expect((await runMain("extract", "--config", config)).err).toMatch(/marked\.json cannot be read/);
+  });
+
   it("reads a list from stdin, and a tar archive", async () => {
     const out = join(folder, "list.npy");
     const args = ["extract", ...common, "--out", out, "--format", "npy"];
@@ -207,6 +239,57 @@ describe("extract", () => {
       (await runMain("extract", ...common, "--out", other, "--format", "npy", "--data-dir", tar)).code,
     ).toBe(0);
     expect((await runMain("compare", out, other)).out).toContain("identical: 2");
+  });
+});
+
+describe("inputs as arguments", () => {
+  const samples = join(root, "samples");
+  const keysIn = async (name: string, ...args: string[]) => {
+    const out = join(folder, `${name}.npy`);
+    const run = await runMain("extract", ...args, ...common, "--out", out, "--format", "npy");
+    expect(run, run.err).toMatchObject({ code: 0, out: `${out}\n` });
+    return (await read(out)).map((row) => row.path);
+  };
+
+  it("are folders, images and archives, as many as one likes, and go together with --data-dir", async () => {
+    const all = await keysIn("folder", samples);
+    expect(all).toContain("more/hills_04.JPG");
+    const image = join(samples, "hills_01.jpg");
+    expect(await keysIn("image", image)).toEqual([image]);
+    const tar = join(folder, "arguments.tar");
+    execFileSync("tar", ["-cf", tar, "-C", samples, "weave_01.jpg"]);
+    expect(await keysIn("several", image, tar, "--data-dir", join(samples, "more"))).toEqual([
+      image,
+      "arguments.tar/weave_01.jpg",
+      "more/hills_04.JPG",
+      "more/towers_05.jpeg",
+    ]);
+  });
+
+  it("of nothing but HEIC are not told to be no images", async () => {
+    const dir = join(folder, "phone");
+    mkdirSync(dir);
+    writeFileSync(join(dir, "IMG_0001.HEIC"), "\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    const run = await runMain(
+      "extract",
+      dir,
+      ...common,
+      "--out",
+      join(folder, "phone.npy"),
+      "--format",
+      "npy",
+    );
+    expect(run.code).toBe(4);
+    expect(run.err).toMatch(/failed: IMG_0001\.HEIC: cannot be decoded: it is a HEIC image/);
+    expect(run.err).toMatch(/Nothing was written: the only image in .* gave no feature/);
+  });
+
+  it("that are not there, or stand beside a list, are refused", async () => {
+    expect(await runMain("extract", "phots", ...common)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/There is no folder or file phots/),
+    });
+    expect((await runMain("extract", samples, ...common, "--list", "x.txt")).code).toBe(2);
   });
 });
 

@@ -32,7 +32,7 @@ describe("the command line", () => {
   it("shows the commands, examples and every exit code in its help, and succeeds", async () => {
     const { code, out } = await runMain("--help");
     expect(code).toBe(0);
-    for (const word of ["extract", "load", "fetch", "Examples:", "slimfeatures extract --data-dir photos"]) {
+    for (const word of ["extract", "load", "fetch", "Examples:", "slimfeatures extract photos"]) {
       expect(out).toContain(word);
     }
     for (const exitCode of Object.values(ExitCode))
@@ -47,7 +47,8 @@ describe("the command line", () => {
 
   it("shows the ten usual options of extract first, and all the others below them in groups", async () => {
     const { out } = await runMain("extract", "--help");
-    const [, usual, ...others] = out.split(/^(?=[A-Z].*:$)/m);
+    const [, inputs, usual, ...others] = out.split(/^(?=[A-Z].*:$)/m);
+    expect(inputs).toMatch(/^Arguments:\n {2}inputs /);
     const optionsOf = (text: string) => text.match(/^ {2}(-h, )?--[\w-]+/gm) ?? [];
     expect(usual).toMatch(/^The usual ones:\n {2}--model /);
     expect(optionsOf(usual)).toHaveLength(10);
@@ -107,6 +108,7 @@ describe("options that npm keeps", () => {
     ["extract", [], { model: "vgg_16" }, "--model vgg_16"],
     ["extract", ["photos", "5"], { data_dir: "true", topk: "true" }, "--data-dir <dir> --topk <n>"],
     ["extract", [], { dry_run: "true" }, "--dry-run"],
+    ["extract", [], { scope: "tower_0/" }, "--scope tower_0/"],
     ["checkpoint", ["ls", "x.ckpt"], { json: "true" }, "--json"],
   ])("are noticed, not left out in silence: %s %o %o", async (command, args, config, typed) => {
     const { code, err } = await runByNpm(command, args, config as Record<string, string>);
@@ -118,6 +120,8 @@ describe("options that npm keeps", () => {
   it("are not missed where npm's own settings are all that is set, or another script was started", async () => {
     const own = { loglevel: "warn", json: "", yes: "", prefix: "/usr" };
     expect((await runByNpm("models", [], own)).code).toBe(ExitCode.ok);
+    const { err } = await runByNpm("extract", ["no such folder"], { ...own, scope: "@mine" });
+    expect(err).toContain("no such folder");
     const { io } = capture();
     const env = { npm_lifecycle_event: "build", npm_package_name: "mine", npm_config_json: "true" };
     expect(await main(["models"], io, env)).toBe(ExitCode.ok);

@@ -112,39 +112,58 @@ describeOnDevices("a device", (device) => {
 });
 
 describe("the choice of a device", () => {
-  it("is a hardware adapter where there is one, and else the CPU, and is said", async () => {
-    const said: string[] = [];
+  it("is a rule, not a race: a hardware adapter, or else the CPU, again and again, and is said", async () => {
     const gpu = await openWebGpu({ among: "hardware" }).catch((error: DeviceError) => error.message);
-    const device = await openDevice("auto", { notice: (s) => void said.push(s), program: small(1) });
-    if (typeof gpu === "string") expect([device.backend, ...said]).toEqual(["cpu", `${gpu} Using the CPU.`]);
-    else expect([device.adapter, ...said]).toEqual([gpu.adapter]);
-    await device.close();
     if (typeof gpu !== "string") await gpu.close();
+    const choices = new Set<string>();
+    for (let i = 0; i < 4; i++) {
+      const said: string[] = [];
+      const why: string[] = [];
+      const device = await openDevice("auto", {
+        notice: (s) => void said.push(s),
+        chosen: (s) => void why.push(s),
+        threads: 1 + (i % 2),
+      });
+      choices.add(JSON.stringify([device.backend, ...said, ...why]));
+      await device.close();
+    }
+    const other = (name: string) =>
+      `There is no GPU but ${name}, which is software on the same cores. Using the CPU path; --device webgpu takes the other.`;
+    expect([...choices].map((c) => JSON.parse(c))).toEqual([
+      typeof gpu === "string"
+        ? ["cpu", `${gpu} Using the CPU.`, `auto: ${gpu}`]
+        : gpu.software
+          ? ["cpu", other(gpu.adapter), expect.stringContaining(`no GPU but ${gpu.adapter}`)]
+          : ["webgpu", "auto: a GPU comes first"],
+    ]);
   });
 
-  it("keeps to the device that is named, without a trial", async () => {
+  it("keeps to the device that is named", async () => {
     const adapter = await openWebGpu();
     const label = `webgpu ${adapter.adapter}`;
     await adapter.close();
     for (const keepTo of [label, "cpu some processor"]) {
       const said: string[] = [];
+      const why: string[] = [];
       const device = await openDevice("auto", {
         notice: (s) => void said.push(s),
-        program: small(1),
+        chosen: (s) => void why.push(s),
         keepTo,
       });
-      expect([device.backend, ...said]).toEqual([keepTo.split(" ")[0]]);
+      expect([device.backend, ...said, ...why]).toEqual([
+        keepTo.split(" ")[0],
+        "auto: the run was begun on it",
+      ]);
       await device.close();
     }
   });
 
-  it("between the CPU and an adapter in software is the CPU, when nothing is known of the program", async () => {
-    const adapter = await openWebGpu();
-    const { software } = adapter;
-    await adapter.close();
-    const device = await openDevice("auto", { threads: 1 });
-    expect(device.backend).toBe(software ? "cpu" : "webgpu");
-    await device.close();
+  it("is said where it was asked for, too", async () => {
+    for (const name of ["cpu", "webgpu"] as const) {
+      const why: string[] = [];
+      await (await openDevice(name, { chosen: (s) => void why.push(s) })).close();
+      expect(why).toEqual([`${name} was asked for`]);
+    }
   });
 });
 

@@ -38,7 +38,8 @@ describe("extract", () => {
   it.each(["pkl", "npy", "jsonl"])(
     "writes every image's own feature under its sorted path, as %s",
     async (format) => {
-      const { folder, dataDir, out } = setting();
+      const { folder, dataDir } = setting();
+      const out = join(folder, "new", "folder", `f.${format}`);
       const report = await extract(requestFor(dataDir, { out, format }), fakeRooms(folder));
       expect(report.files.map((f) => f.path)).toEqual([out]);
       expect(await firsts(out)).toEqual(sorted.map((path, i) => [path, i + 1]));
@@ -188,12 +189,52 @@ describe("extract", () => {
     });
   });
 
+  it("tells what is to be known of pixels, in the manifest and in a sentence, of known images too", async () => {
+    const { folder, dataDir, out } = setting();
+    const fake = fakeRooms(folder);
+    const openDecodePool: typeof fake.openDecodePool = (workers, recipe) => {
+      const pool = fake.openDecodePool(workers, recipe);
+      const read: typeof pool.read = async (input, wanted) => {
+        const outcome = await pool.read(input, wanted);
+        const dark = outcome.status === "ok" && input.key > "b";
+        return dark ? { ...outcome, facts: { ...outcome.facts, note: "it is nearly black" } } : outcome;
+      };
+      return { ...pool, read };
+    };
+    for (let run = 0; run < 2; run++) {
+      const said: string[] = [];
+      const notice = (sentence: string) => void said.push(sentence);
+      const report = await extract(requestFor(dataDir, { out }), { ...fake, openDecodePool }, { notice });
+      expect(report.computed).toBe(run === 0 ? 5 : 0);
+      expect(said).toEqual(["b.png: it is nearly black. The manifest has a note on 3 more."]);
+      const lines = readFileSync(report.manifest, "utf8").trim().split("\n");
+      expect(lines.map((line) => JSON.parse(line).note === undefined)).toEqual([
+        true,
+        false,
+        false,
+        false,
+        false,
+      ]);
+    }
+  });
+
+  it("says in the metadata why the device computes, by the run that was begun on it", async () => {
+    const { folder, dataDir } = setting();
+    const out = join(folder, "f.npz");
+    const request = requestFor(dataDir, { out, format: undefined });
+    const first = await extract(request, fakeRooms(folder));
+    expect(first.files[0].metadata.deviceChoice).toBe("a fake rule");
+    const bytes = readFileSync(out);
+    await extract(request, fakeRooms(folder, { choice: "auto: the run was begun on it" }));
+    expect(readFileSync(out).equals(bytes)).toBe(true);
+  });
+
   it("refuses a folder that is not there, a network and a format that do not exist", async () => {
     const { folder, dataDir } = setting();
     const rooms = fakeRooms(folder);
     for (const request of [
       requestFor(join(folder, "missing")),
-      requestFor(join(dataDir, "b.png")),
+      requestFor(join(dataDir, "note.txt")),
       requestFor(dataDir, { model: "inception_v9" }),
       requestFor(dataDir, { format: "doc" }),
     ]) {
@@ -320,7 +361,8 @@ describe("the weights", () => {
     const fake = fakeRooms(folder);
     const key = "x.png";
     writeFiles(folder, { [key]: "1" });
-    const rooms = { ...fake, listFolder: async () => [{ key, path: Buffer.from(join(folder, key)) }] };
+    const inputs = [{ key, path: Buffer.from(join(folder, key)) }];
+    const rooms = { ...fake, listSources: async () => ({ inputs }) };
     const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
     expect(report.files[0].metadata.weights.trained).toBe(false);
 

@@ -1,6 +1,6 @@
 /** Stand-ins for the other rooms, and a Python with numpy to read what we write. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { afterAll, it } from "vitest";
 import type { ExtractRequest } from "../../src/features/extract.ts";
 import type { Network } from "../../src/features/network.ts";
 import type { ExtractRooms } from "../../src/features/rooms.ts";
-import { listArchive, listNamed, type ReadRecipe } from "../../src/images/index.ts";
+import { listSources, type ReadRecipe } from "../../src/images/index.ts";
 import { findModel } from "../../src/nets/index.ts";
 import type { Shape } from "../../src/tensor.ts";
 
@@ -79,10 +79,18 @@ export function fakeRooms(
         backend: "cpu",
         adapter: "a fake processor",
         software: true,
+        choice: "a fake rule",
         weights:
           options.weights === "seeded"
             ? { kind: "seeded" }
-            : { kind: "checkpoint", path: options.checkpoint ?? "", format: "V1", sha256: "0", ema: false },
+            : {
+                kind: "checkpoint",
+                path: options.checkpoint ?? "",
+                checkpoint: options.checkpoint ?? "",
+                format: "V1",
+                sha256: "0",
+                ema: false,
+              },
         run: async (images) => {
           batches.push(images.length);
           const feature = Float32Array.from({ length: images.length * width }, (_, i) => {
@@ -98,13 +106,11 @@ export function fakeRooms(
       };
     },
     identifyCheckpoint: async () => findModel("inception_v2"),
-    listFolder: async (dir) =>
-      readdirSync(dir, { recursive: true, encoding: "utf8" })
-        .filter((path) => path.endsWith(".png"))
-        .sort()
-        .map((key) => ({ key, path: Buffer.from(join(dir, key)) })),
-    listNamed,
-    listArchive,
+    listSources: async (sources, options) => {
+      const { inputs, note } = await listSources(sources, options);
+      const named = sources.some(({ kind }) => kind === "list");
+      return { inputs: inputs.filter(({ key }) => named || key.endsWith(".png")), note };
+    },
     openDecodePool: (workers, recipe) => {
       recipes.push(recipe);
       return {
@@ -154,6 +160,11 @@ export const python = [process.env.PYTHON, "python3", "/usr/bin/python3"].find(
   (command) => command && imports(command, "numpy"),
 );
 
+/** The first Python 2 that has numpy. */
+export const python2 = [process.env.PYTHON2, "python2", "python2.7"].find(
+  (command) => command && imports(command, "numpy"),
+);
+
 /** A test that needs Python with a library: skipped where it is not there, except in CI, where that is a failure. */
 export function itWithPython(promise: string, body: () => void | Promise<void>, library = "numpy"): void {
   const there = python !== undefined && (library === "numpy" || imports(python, library));
@@ -162,9 +173,11 @@ export function itWithPython(promise: string, body: () => void | Promise<void>, 
 }
 
 /** Runs a Python program with warnings as errors and gives the JSON that it prints. */
-export function runPython(program: string, ...args: string[]): unknown {
-  if (!python) throw new Error("There is no Python with numpy here: set PYTHON.");
-  const run = spawnSync(python, ["-W", "error", "-c", program, ...args], { encoding: "utf8" });
+export const runPython = (program: string, ...args: string[]): unknown => runBy(python, program, ...args);
+
+export function runBy(command: string | undefined, program: string, ...args: string[]): unknown {
+  if (!command) throw new Error("There is no Python with numpy here: set PYTHON.");
+  const run = spawnSync(command, ["-W", "error", "-c", program, ...args], { encoding: "utf8" });
   if (run.status !== 0) throw new Error(run.stderr);
   return JSON.parse(run.stdout);
 }

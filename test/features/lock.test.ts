@@ -1,13 +1,13 @@
 /** One run at a time writes into an output, whatever became of the one before. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { OutputError, UsageError } from "../../src/errors.ts";
 import { extract } from "../../src/features/extract.ts";
-import { takeLock } from "../../src/features/lock.ts";
+import { takeLock, toldByPs } from "../../src/features/lock.ts";
 import { contentOf, drawFolder, root, startExtract } from "../support/runs.ts";
 import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "./helpers.ts";
 
@@ -72,6 +72,59 @@ describe("the lock of a folder", () => {
     const lock = await takeLock(folder);
     expect(held().pid).toBe(process.pid);
     await lock.release();
+  });
+
+  /** A process that was killed and for whose end its parent does not ask, as in a container without an init. */
+  async function zombie(): Promise<{ readonly pid: number; readonly parent: ReturnType<typeof spawn> }> {
+    const parent = spawn("sh", ["-c", "sh -c 'echo $$; exec sleep 1000' & exec sleep 1000"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [said] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(String(said));
+    return { pid, parent };
+  }
+  const begun = (pid: number) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1].split(" ");
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+    return `${boot} ${readlinkSync("/proc/self/ns/pid")} ${fields[19]}`;
+  };
+  const gone = async (pid: number) => {
+    while (!toldByPs(pid).ended) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+
+  it.runIf(existsSync("/proc/self/stat"))(
+    "is taken over from a zombie, and from no process that lives",
+    async () => {
+      const { pid, parent } = await zombie();
+      const holder = { pid, host: hostname(), started: begun(pid), token: "t" };
+      for (const content of [holder, { ...holder, started: undefined }]) {
+        writeFileSync(path(), JSON.stringify(content));
+        await expect(takeLock(folder)).rejects.toThrow(`process ${pid} on ${hostname()}`);
+      }
+      process.kill(pid, "SIGKILL");
+      await gone(pid);
+      // It has its number still, and its start.
+      expect(() => process.kill(pid, 0)).not.toThrow();
+      expect(begun(pid)).toBe(holder.started);
+      for (const content of [holder, { ...holder, started: undefined }]) {
+        writeFileSync(path(), JSON.stringify(content));
+        const lock = await takeLock(folder);
+        expect(held().pid).toBe(process.pid);
+        await lock.release();
+      }
+      parent.kill("SIGKILL");
+    },
+  );
+
+  it("knows a zombie where there is no /proc, too", async () => {
+    const { pid, parent } = await zombie();
+    expect(toldByPs(pid)).toEqual({ ended: false });
+    process.kill(pid, "SIGKILL");
+    await gone(pid);
+    expect(toldByPs(pid)).toEqual({ ended: true });
+    expect(toldByPs(process.pid)).toEqual({ ended: false });
+    expect(toldByPs(2 ** 22 + 1)).toEqual({ ended: false });
+    parent.kill("SIGKILL");
   });
 
   it("is refused when its process may live on another machine", async () => {

@@ -1,10 +1,13 @@
 /** Networks opened on real checkpoints: classes, averages, sizes, several end points. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { identifyCheckpoint, type NetworkOptions, openNetwork } from "../../src/features/network.ts";
 import { shadowSuffix } from "../../src/match/shadows.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
+import { message } from "../checkpoint/support.ts";
+import { needsCases, ownReference, sharedCases } from "../support/reference.ts";
 import { seededVariables, writeVariables } from "../support/small-checkpoint.ts";
 import { temporaryFolder } from "./helpers.ts";
 
@@ -99,6 +102,116 @@ describe("a network on a checkpoint", () => {
     for (const wrong of [0, -3, 2.5, 5000]) {
       await expect(featuresOf({ weights: "seeded", imageSize: wrong })).rejects.toThrow(/is not possible/);
     }
+  });
+});
+
+describe("weights as people have them", () => {
+  it.each(["FeatureExtractor/", "tower_0/", "MobilenetV1/"])(
+    "under %s give the same features",
+    async (scope) => {
+      const plain = await seededVariables(model, { classes: 5 });
+      const checkpoint = await writeVariables(
+        join(folder, scope.replace("/", "")),
+        plain.map((v) => ({ ...v, name: scope + v.name })),
+      );
+      const layers = ["features", "logits"];
+      const reference = await writeVariables(join(folder, "plain"), plain);
+      expect(await featuresOf({ checkpoint, layers })).toEqual(
+        await featuresOf({ checkpoint: reference, layers }),
+      );
+      const told: string[] = [];
+      const network = await openNetwork({
+        ...{ model, imageSize, device: "cpu", weights: "checkpoint", checkpoint },
+        notice: (sentence) => told.push(sentence),
+      });
+      expect(network.weights).toMatchObject({ checkpoint, scope });
+      expect(told.join(" ")).toContain(`under the scope ${scope}`);
+      await network.close();
+    },
+  );
+
+  it("twice in one file are told apart by hand alone", async () => {
+    const plain = (await seededVariables(model)).filter((v) => !v.name.includes("Logits"));
+    const doubled = plain.map((v) => ({ ...v, data: v.data.map((x) => 1.5 * x) }));
+    const checkpoint = await writeVariables(
+      join(folder, "twice"),
+      [plain, doubled].flatMap((all, i) => all.map((v) => ({ ...v, name: `tower_${i}/${v.name}` }))),
+    );
+    const layers = ["Conv2d_0"];
+    await expect(featuresOf({ checkpoint, layers })).rejects.toThrow(/2 times: under tower_0\/, tower_1\//);
+    const one = await featuresOf({ checkpoint, layers, scope: "tower_1/" });
+    const other = await featuresOf({ checkpoint, layers, scope: "tower_0/" });
+    expect(one).not.toEqual(other);
+    expect(await featuresOf({ weights: "seeded", layers })).toEqual(other);
+  });
+
+  const graphs = join(ownReference, "graphs");
+  const run = JSON.parse(readFileSync(join(graphs, "graphs.json"), "utf8")).run as {
+    input: number[];
+    output: number[];
+  };
+
+  it.each([
+    "frozen.pb",
+    "frozen_resource.pb",
+    "frozen_scoped.pb",
+    "saved_v1",
+    "saved_v2",
+    "saved_frozen",
+    "saved_frozen_v2",
+    "objects.ckpt",
+  ])("in %s give what TensorFlow gives, and the network is known by auto", async (name) => {
+    const checkpoint = join(graphs, name);
+    const layers = ["Conv2d_1_pointwise"];
+    expect((await identifyCheckpoint(checkpoint, { layers })).name).toBe(model);
+    const input = Float32Array.from(run.input);
+    const found = await featuresOf({ checkpoint, layers, imageSize: 16 }, input);
+    const largest = Math.max(...run.output.map(Math.abs));
+    const worst = Math.max(...found.Conv2d_1_pointwise.map((v, i) => Math.abs(v - run.output[i])));
+    expect(worst / largest).toBeLessThan(2e-6);
+    await expect(featuresOf({ checkpoint })).rejects.toThrow(/does not fit mobilenet_v1_025/);
+    await expect(identifyCheckpoint(checkpoint)).rejects.toThrow(/was not recognised/);
+  });
+
+  it.each([
+    ["folded", "Batch norms were folded"],
+    ["unfrozen", "The graph is not frozen"],
+    ["frozen_v2", "named after the operations that read them"],
+  ])("in a graph that is %s are refused with what lacks", async (name, words) => {
+    const checkpoint = join(graphs, `${name}.pb`);
+    const layers = ["Conv2d_1_pointwise"];
+    await expect(identifyCheckpoint(checkpoint, { layers })).rejects.toThrow(words);
+    await expect(featuresOf({ checkpoint, layers })).rejects.toThrow(
+      new RegExp(`15 of the 15 variables that Conv2d_1_pointwise needs[\\s\\S]*${words}`),
+    );
+  });
+
+  it("in a graph that is quantized are refused though all of them are there", async () => {
+    const checkpoint = join(folder, "quantized.pb");
+    const node = message([1, Buffer.from("a/quant")], [2, Buffer.from("FakeQuantWithMinMaxVars")]);
+    writeFileSync(checkpoint, Buffer.concat([readFileSync(join(graphs, "frozen.pb")), message([1, node])]));
+    await expect(featuresOf({ checkpoint, layers: ["Conv2d_1_pointwise"] })).rejects.toThrow(/is quantized/);
+  });
+});
+
+const cases = sharedCases ?? "";
+
+describe.skipIf(!sharedCases)(`files that users brought${needsCases}`, () => {
+  it.each<[string, string, string | undefined]>([
+    ["scope-prefix", "model.ckpt", "FeatureExtractor/"],
+    ["tf2-object", "m.ckpt", undefined],
+  ])("%s: the features are those of the plain file", async (name, checkpoint, scope) => {
+    const path = join(cases, name);
+    expect((await identifyCheckpoint(path)).name).toBe(model);
+    const plain = join(ownReference, "checkpoints/mobilenet_v1_025_v2.ckpt");
+    expect(await featuresOf({ checkpoint: path })).toEqual(await featuresOf({ checkpoint: plain }));
+    const network = await openNetwork({ model, device: "cpu", weights: "checkpoint", checkpoint: path });
+    expect(network.weights).toMatchObject({
+      checkpoint: join(path, checkpoint),
+      path,
+      ...(scope && { scope }),
+    });
+    await network.close();
   });
 });
 

@@ -115,3 +115,71 @@ describe("a file that is none of ours is refused", async () => {
     await expect(read(path)).rejects.toThrow(/1 rows, but .* 2 paths/);
   });
 });
+
+describe("CSV that went through a spreadsheet", () => {
+  const bom = "\ufeff";
+  it.each<[string, string]>([
+    ["with a byte order mark", `${bom}path,f0,f1\r\nmore/a.jpg,0.5,-2\r\n"b, c.jpg",1E-05,3\r\n`],
+    ["with semicolons", `${bom}path;f0;f1\r\nmore/a.jpg;0.5;-2\r\n"b, c.jpg";1E-05;3\r\n`],
+    ["with semicolons and decimal commas", `path;f0;f1\r\nmore/a.jpg;0,5;-2\r\nb, c.jpg;1,0E-05;3\r\n`],
+    ["with tabs", `path\tf0\tf1\nmore/a.jpg\t0.5\t-2\nb, c.jpg\t1E-05\t3\n`],
+    [
+      "with its separator in a line before",
+      `${bom}sep=;\r\npath;f0;f1\r\nmore/a.jpg;0.5;-2\r\nb, c.jpg;1E-05;3\r\n`,
+    ],
+    [
+      "with quotes around every name, as R writes it",
+      `"path","f0","f1"\n"more/a.jpg",0.5,-2\n"b, c.jpg",1e-05,3\n`,
+    ],
+  ])("%s is read", async (name, text) => {
+    expect(await read(fileOf(`${name}.csv`, text))).toEqual([
+      ["more/a.jpg", [2], [0.5, -2]],
+      ["b, c.jpg", [2], [Math.fround(1e-5), 3]],
+    ]);
+  });
+
+  it.each<[string, string | Uint8Array, RegExp]>([
+    ["in UTF-16", Buffer.from(`${bom}path\tf0\r\na.jpg\t1\r\n`, "utf16le"), /text in UTF-16.*/],
+    ["in another code page", Buffer.from("path,f0\r\ncaf\xe9.jpg,1\r\n", "latin1"), /a line is not UTF-8/],
+    [
+      "with points and commas",
+      "path;f0;f1\r\na.jpg;1.234;0,5\r\n",
+      /a decimal point and others with a comma/,
+    ],
+    [
+      "with points in one line, commas in another",
+      "path;f0\r\na.jpg;1.234\r\nb.jpg;0,5\r\n",
+      /a decimal point/,
+    ],
+    ["with a date for a number", "path;f0\r\na.jpg;01.Feb\r\n", /a line has not 1 numbers/],
+    ["with decimal commas between commas", "path,f0,f1\r\na.jpg,0,5,1,5\r\n", /a line has not 2 numbers/],
+    ["with an index before it", ",path,f0\n0,a.jpg,1\n", /first column is not called path/],
+    ["cut off", `${bom}path;f0\r\na.jpg;1\r\nb.jpg;0.12`, /was cut off/],
+  ])("%s is refused", async (name, content, reason) => {
+    await expect(read(fileOf(`${name}.csv`, content))).rejects.toThrow(reason);
+  });
+});
+
+it("JSON lines, and the metadata beside a file, may begin with a byte order mark", async () => {
+  const line = JSON.stringify({ path: "a.jpg", feature: [1, 2] });
+  expect(await read(fileOf("marked.jsonl", `\ufeff${line}\n${line}\n`))).toEqual([
+    ["a.jpg", [2], [1, 2]],
+    ["a.jpg", [2], [1, 2]],
+  ]);
+  const array = Buffer.concat([npyHeader("<f4", [1, 1]), Buffer.from(Float32Array.of(3).buffer)]);
+  for (const encoding of ["utf8", "utf16le"] as const) {
+    fileOf("marked.npy.json", Buffer.from(`\ufeff${JSON.stringify({ paths: ["b.jpg"] })}`, encoding));
+    expect(await read(fileOf("marked.npy", array))).toEqual([["b.jpg", [1], [3]]]);
+  }
+});
+
+describe("a file that is no features file", () => {
+  it.each<[string, string, RegExp]>([
+    ["of a pickle in text", "(dp0\nS'a.jpg'\n", /old text protocol/],
+    ["of MATLAB", "MATLAB 5.0 MAT-file, Platform", /MATLAB/],
+    ["that is empty", "", /is empty/],
+    ["of noise", "\x01\x02\x03", /of no format that extract writes/],
+  ])("%s is told what it is", async (name, content, reason) => {
+    await expect(read(fileOf(name, content))).rejects.toThrow(reason);
+  });
+});

@@ -14,7 +14,7 @@ const rowOf = (i: number) => [Float32Array.of(i, i + 0.5, -i), Float32Array.of(1
 const open = (folder: string, patience = 1e9): Promise<Store> =>
   openStore({
     ...{ folder, settings: {}, device, anyDevice: false, widths, overwrite: false, retryFailed: false },
-    patience,
+    ...{ choice: "a rule", patience },
   });
 
 const add = (store: Store, i: number) => store.add(`hash ${i}`, facts, rowOf(i), device);

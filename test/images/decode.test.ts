@@ -147,11 +147,6 @@ describe("a file", () => {
     await expect(decodeImage(write("drawing.png", svg))).rejects.toThrow(ImageError);
   });
 
-  it("of AVIF is refused: what is read is what is promised", async () => {
-    const avif = await image().avif().toBuffer();
-    await expect(decodeImage(avif)).rejects.toThrow(/of no image format that can be read/);
-  });
-
   it.each(["jpeg", "png"] as const)("of %s cut off is refused, wherever", async (format) => {
     const noise = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * 7919) & 255));
     const bytes = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
@@ -202,6 +197,7 @@ describe("the list of a folder", () => {
         "Z.bmp",
         "a.png",
         "b.JPG",
+        "dangling.png",
         "linked/x.webp",
         "notes.txt",
         "sub.jpeg",

@@ -12,6 +12,7 @@ import {
   nameOf,
   openDecodePool,
   type ReadRecipe,
+  readContent,
 } from "../../src/images/index.ts";
 
 let folder = "";
@@ -106,20 +107,78 @@ describe("an archive", () => {
   });
 });
 
-describe("a list", () => {
-  it("names files by lines or by zero bytes, each once, sorted", () => {
-    const lines = listNamed(Buffer.from("b.jpg\r\na.jpg\n\nb.jpg\nc d.jpg"), "photos");
-    expect(keys(lines)).toEqual(["a.jpg", "b.jpg", "c d.jpg"]);
-    expect(Buffer.from(lines[0].path).toString()).toBe("photos/a.jpg");
-    const zeros = listNamed(Buffer.from("b\n.jpg\0/x/a.jpg\0"), undefined);
-    expect(keys(zeros)).toEqual(["/x/a.jpg", "b\n.jpg"]);
-    expect(Buffer.from(zeros[1].path).toString()).toBe("b\n.jpg");
+/** The bytes that a key stands for, by the rule that README gives. */
+const bytesOfKey = (key: string) =>
+  Buffer.concat(
+    key
+      .split(/(\\x[0-9a-f]{2})/)
+      .map((part, i) =>
+        i % 2 === 1 ? Buffer.from([Number.parseInt(part.slice(2), 16)]) : Buffer.from(part),
+      ),
+  );
+
+describe("two names", () => {
+  /** Each a name of its own, byte by byte. */
+  const alike: readonly Buffer[] = [
+    ...["\xff.jpg", "\\xff.jpg", "\\x5cxff.jpg", "\\x5c\xff.jpg", "\\\xff.jpg", "\\\\xff.jpg", "\\xFF.jpg"],
+    ...["\xc3.jpg", "\\xc3.jpg", "\xc3\xa9.jpg", "\\xc3\\xa9.jpg", "\xc3\\xa9.jpg", "\xed\xa0\x80.jpg"],
+    ...["\\x.jpg", "\\xf.jpg", "\\u00ff.jpg", "\\n.jpg", "\n.jpg", "\\.jpg", "%ff.jpg", "\xef\xbf\xbd.jpg"],
+  ].map((name) => Buffer.from(name, "latin1"));
+
+  it("never become one key, in a folder, an archive or a list, and keys give them back", async () => {
+    const dir = join(folder, "alike");
+    mkdirSync(dir);
+    for (const name of alike) writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), name);
+    const tar = join(folder, "alike.tar");
+    execFileSync("tar", ["-cf", tar, "--format=pax", "-C", dir, "."]);
+    const list = Buffer.concat(alike.flatMap((name) => [name, Buffer.of(0)]));
+    const ways = [await listFolder(dir), await listArchive(tar), listNamed(list, dir).inputs];
+    const sorted = [...alike].sort(Buffer.compare).map((name) => name.toString("hex"));
+    for (const inputs of ways) {
+      expect(keys(inputs)).toEqual(keys(ways[0]));
+      expect(new Set(keys(inputs)).size).toBe(alike.length);
+      expect(inputs.map(({ key }) => bytesOfKey(key).toString("hex")).sort()).toEqual(sorted.sort());
+      for (const input of inputs) {
+        const content = readContent(input);
+        expect("bytes" in content && content.bytes.equals(bytesOfKey(input.key)), input.key).toBe(true);
+      }
+    }
+  });
+
+  it("of any bytes never become one", () => {
+    const pieces = [
+      "\\",
+      "x",
+      "X",
+      "5",
+      "c",
+      "f",
+      "F",
+      "\0",
+      "\xff",
+      "\xc3",
+      "\xa9",
+      "\xe2\x82\xac",
+      "\xf0\x9f",
+    ];
+    const seen = new Map<string, string>();
+    for (let i = 0; i < 4000; i++) {
+      const digits = (i * 104_729).toString(pieces.length);
+      const parts = Array.from(digits, (digit) => pieces[Number.parseInt(digit, pieces.length)]);
+      const name = Buffer.from(parts.join(""), "latin1");
+      const key = nameOf(name);
+      expect(bytesOfKey(key).equals(name), JSON.stringify(key)).toBe(true);
+      expect(seen.get(key) ?? name.toString("hex")).toBe(name.toString("hex"));
+      seen.set(key, name.toString("hex"));
+    }
+    expect(seen.size).toBeGreaterThan(2000);
   });
 });
 
 describe("a name", () => {
   it("keeps its text, and shows bytes that are none", () => {
-    expect(nameOf(Buffer.from("漢 😀.png"))).toBe("漢 😀.png");
+    for (const ordinary of ["漢 😀.png", "a\\b.png", "C:\\photos\\x.png", "\\xylophone.png", "50%.png"])
+      expect(nameOf(Buffer.from(ordinary))).toBe(ordinary);
     expect(nameOf(Uint8Array.of(0xff, 0x41, 0xc3, 0xa9, 0xc3))).toBe("\\xffAé\\xc3");
   });
 });

@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { resizeLegacyBilinear, unscaled } from "../../src/images/bilinear.ts";
 import {
+  checkPreprocess,
   decodeImage,
   describePreprocess,
   type JpegMethod,
   type Pixels,
   type PreprocessOptions,
   preprocess,
+  preprocessModes,
 } from "../../src/images/index.ts";
 import { resizePillowBilinear } from "../../src/images/resize.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
@@ -57,6 +59,41 @@ async function errors(reference: Reference, jpeg: JpegMethod): Promise<{ mean: n
   });
   return { mean: differences.reduce((a, b) => a + b, 0) / differences.length, max: Math.max(...differences) };
 }
+
+describe("the mode", () => {
+  const pixels = (side: number): Pixels => ({
+    ...{ width: side + 30, height: side, format: "png", orientation: 1, turned: false },
+    data: Uint8Array.from({ length: 3 * side * (side + 30) }, (_, i) => (i * 7919) % 256),
+  });
+
+  it.each(["inception", "vgg"] as const)(
+    "%s is that family's own preparation, whatever the network",
+    (mode) => {
+      const own = { family: mode, mode: "slim", size: 64, channels: 3 } as const;
+      for (const family of ["inception", "vgg", "cifarnet"] as const) {
+        const taken = { ...own, family, mode };
+        expect(preprocess(pixels(90), taken)).toEqual(preprocess(pixels(90), own));
+        expect(describePreprocess(taken)).toBe(describePreprocess(own));
+      }
+      expect(preprocess(pixels(90), { ...own, family: mode === "vgg" ? "inception" : "vgg" })).not.toEqual(
+        preprocess(pixels(90), own),
+      );
+    },
+  );
+
+  it("says the short side that vgg's rules take at a size", () => {
+    const at = (size: number) => describePreprocess({ family: "inception", mode: "vgg", size, channels: 3 });
+    expect(at(224)).toMatch(/^vgg: short side 256 .* to 224x224/);
+    expect(at(299)).toMatch(/^vgg: short side 342 .* to 299x299/);
+  });
+
+  it("of colours is refused for a grey input", () => {
+    for (const mode of ["inception", "vgg"] as const)
+      expect(() => checkPreprocess(mode, 1)).toThrow(/is for colours/);
+    for (const mode of preprocessModes) expect(() => checkPreprocess(mode, 3)).not.toThrow();
+    expect(() => checkPreprocess("slim", 1)).not.toThrow();
+  });
+});
 
 describe("TensorFlow's own values", () => {
   it.skipIf(!sharedReference)(

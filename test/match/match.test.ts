@@ -125,7 +125,7 @@ describe("a file that does not fit", () => {
     expect(explained.sentences.join(" ")).toMatch(
       /holds resnet_v1_50\..*can be extracted.*logits have 5 classes/,
     );
-    const wrong = explain("x.ckpt", shapesFor("resnet_v1_50"), "vgg_16");
+    const wrong = explain("x.ckpt", shapesFor("resnet_v1_50"), { model: "vgg_16" });
     expect(wrong.usable).toBe(false);
     expect(wrong.sentences.join(" ")).toMatch(
       /holds resnet_v1_50\..*vgg_16\/fc7 of vgg_16 cannot be extracted/,

@@ -14,3 +14,11 @@ export const sharedReference: string | undefined = existsSync(join(beside, "ops.
 export const needsShared = sharedReference
   ? ""
   : " [skipped: the larger reference set is not beside this checkout]";
+
+const casesBeside = resolve(import.meta.dirname, "../../../shared/cases");
+
+/** Files that went wrong in the hands of users, where they are at hand. */
+export const sharedCases: string | undefined = existsSync(casesBeside) ? casesBeside : undefined;
+
+/** For titles, as above. */
+export const needsCases = sharedCases ? "" : " [skipped: the files of users are not beside this checkout]";

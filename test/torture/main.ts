@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { refuseRepeats } from "../../src/cli/repeats.ts";
 import { prepareFaults } from "./gpu.ts";
 import { prepareProcesses } from "./processes.ts";
 import { type Figures, randomFrom, type Scenario } from "./scenario.ts";
@@ -81,4 +82,5 @@ const program = new Command("torture")
   .action(async (options: Options) => {
     process.exitCode = await torture(options);
   });
+refuseRepeats(program);
 await program.parseAsync();

@@ -34,7 +34,7 @@ const entries = new Map<string, GPU>();
 const noAdapter = (among: Among) =>
   new DeviceError(
     among === "hardware"
-      ? "No GPU was found on this machine."
+      ? "No GPU was found on this machine; adapters in software are taken by --device webgpu alone."
       : "No WebGPU adapter was found on this machine.",
     "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
   );

@@ -1,4 +1,5 @@
 /** The table of output formats, and writing one of them with its metadata beside it. */
+import { extname } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { didYouMean } from "../../nearest.ts";
 import { openAtomic } from "../atomic.ts";
@@ -9,7 +10,7 @@ import { jsonl } from "./jsonl.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
 import { parquet } from "./parquet.ts";
-import { pkl } from "./pkl.ts";
+import { type PickleProtocol, pickleOf, pkl } from "./pkl.ts";
 import { safetensors } from "./safetensors.ts";
 import type { FeatureFormat, FeatureTable } from "./table.ts";
 
@@ -25,14 +26,60 @@ export const formats: readonly FeatureFormat[] = [
   csv,
 ];
 
-/** The format called `name`. @throws UsageError that lists the formats there are. */
-export function findFormat(name: string): FeatureFormat {
+/**
+ * The format called `name`, in a pickle's protocol where one is asked for.
+ * @throws UsageError that lists the formats there are; or where a protocol is asked of another format.
+ */
+export function findFormat(name: string, protocol?: PickleProtocol): FeatureFormat {
   const format = formats.find((f) => f.name === name);
-  if (format) return format;
+  if (format && protocol === undefined) return format;
+  if (format === pkl && protocol !== undefined) return pickleOf(protocol);
+  if (format)
+    throw new UsageError(
+      `--pickle-protocol is of pickles, and the format is ${name}.`,
+      "Leave it out, or name --format pkl.",
+    );
   const names = formats.map((f) => f.name);
   throw new UsageError(
     `There is no output format called "${name}".`,
     `${didYouMean(name, names) ?? ""} The formats are: ${names.join(", ")}.`.trim(),
+  );
+}
+
+/** Other endings that files of a format go by. */
+const endings: Readonly<Record<string, string>> = {
+  pickle: "pkl",
+  h5: "hdf5",
+  feather: "arrow",
+  json: "jsonl",
+  ndjson: "jsonl",
+};
+
+/**
+ * The format of the file `path` that will be written: by its extension, which must not say another than `name`. Where
+ * neither is given it is Compute-Features' own, a pickle. `protocol` as for `findFormat`.
+ * @throws UsageError
+ */
+export function formatFor(
+  path: string | undefined,
+  name: string | undefined,
+  protocol?: PickleProtocol,
+): FeatureFormat {
+  if (path === undefined) return findFormat(name ?? pkl.name, protocol);
+  const named = name === undefined ? undefined : findFormat(name).name;
+  const ending = extname(path).slice(1).toLowerCase();
+  const told = formats.find((format) => format.name === (endings[ending] ?? ending))?.name;
+  if (named && told && named !== told) {
+    throw new UsageError(
+      `${path} is ${told} by its extension, and ${named} is asked for.`,
+      `Leave --format out, or let the name end in .${named}.`,
+    );
+  }
+  const format = named ?? told;
+  if (format) return findFormat(format, protocol);
+  throw new UsageError(
+    `The format of ${path} is not told by its name.`,
+    `Let it end in ${formats.map((f) => `.${f.name}`).join(", ")}, or name the format with --format.`,
   );
 }
 

@@ -1,24 +1,32 @@
 /**
- * A pickle of `{path: numpy array}`, as Compute-Features wrote it, in protocol 3 (the first with Python 3's bytes).
+ * A pickle of `{path: numpy array}`, as Compute-Features wrote it, in protocol 3 (the first with Python 3's bytes), or in
+ * protocol 2 for Python 2, where numbers are text that `_codecs.encode` makes bytes of: every Python reads that alike.
  * The arrays are rebuilt through `numpy.core.multiarray._reconstruct`: the one spelling that numpy 1 and numpy 2 both
  * know and load without a warning. What every row shares is put into the memo once, by the head.
  */
 import type { Shape } from "../../tensor.ts";
 import type { FeatureDtype, FeatureFormat } from "./table.ts";
 
-const memo = { dict: 0, reconstruct: 1, reconstructArguments: 2, dtype: 3, shape: 4 };
+const memo = { dict: 0, reconstruct: 1, reconstructArguments: 2, dtype: 3, shape: 4, encode: 5, latin1: 6 };
 
-export const pkl: FeatureFormat = {
+export const pickleProtocols = [2, 3] as const;
+export type PickleProtocol = (typeof pickleProtocols)[number];
+
+/** The format in a protocol. */
+export const pickleOf = (protocol: PickleProtocol): FeatureFormat => ({
   name: "pkl",
   description: "a Python pickle of {path: numpy array}, as Compute-Features wrote it",
   pathsBeside: false,
+  byKey: true,
   async write({ paths, shape, dtype, rows }, file) {
-    await file.append(head(shape, dtype));
+    await file.append(head(protocol, shape, dtype));
     let i = 0;
-    for await (const bytes of rows()) await file.append(row(paths[i++], bytes));
+    for await (const bytes of rows()) await file.append(row(protocol, paths[i++], bytes));
     await file.append(op("."));
   },
-};
+});
+
+export const pkl = pickleOf(3);
 
 /** numpy's names of the types: kind and width, and the order of bytes. */
 const dtypeNames: Readonly<Record<FeatureDtype, readonly [name: string, order: string]>> = {
@@ -27,17 +35,25 @@ const dtypeNames: Readonly<Record<FeatureDtype, readonly [name: string, order: s
   int8: ["i1", "|"],
 };
 
-const head = (shape: Shape, dtype: FeatureDtype): Uint8Array =>
+const head = (protocol: PickleProtocol, shape: Shape, dtype: FeatureDtype): Uint8Array =>
   Buffer.concat([
-    Buffer.from([0x80, 3]),
+    Buffer.from([0x80, protocol]),
     op("}", put(memo.dict)),
     op(global("numpy.core.multiarray", "_reconstruct"), put(memo.reconstruct), "0"),
-    op(global("numpy", "ndarray"), int(0), "\x85", "C\x01b", "\x87", put(memo.reconstructArguments), "0"),
-    op(global("numpy", "dtype"), unicode(dtypeNames[dtype][0]), "\x89\x88\x87R"),
+    op(
+      global("numpy", "ndarray"),
+      int(0),
+      "\x85",
+      native("b", protocol),
+      "\x87",
+      put(memo.reconstructArguments),
+      "0",
+    ),
+    op(global("numpy", "dtype"), text(dtypeNames[dtype][0], protocol), "\x89\x88\x87R"),
     op(
       "(",
       int(3),
-      unicode(dtypeNames[dtype][1]),
+      text(dtypeNames[dtype][1], protocol),
       "NNN",
       int(-1),
       int(-1),
@@ -47,14 +63,19 @@ const head = (shape: Shape, dtype: FeatureDtype): Uint8Array =>
       "0",
     ),
     op(tuple(shape), put(memo.shape), "0"),
+    protocol === 2
+      ? op(global("_codecs", "encode"), put(memo.encode), "0", native("latin1", 2), put(memo.latin1), "0")
+      : op(),
   ]);
 
-const row = (path: string, bytes: Uint8Array): Uint8Array =>
+const row = (protocol: PickleProtocol, path: string, bytes: Uint8Array): Uint8Array =>
   Buffer.concat([
     unicode(path),
     op(get(memo.reconstruct), get(memo.reconstructArguments), "R"),
     op("(", int(1), get(memo.shape), get(memo.dtype), "\x89"),
-    counted("B", bytes),
+    protocol === 2
+      ? op(get(memo.encode), unicode(Buffer.from(bytes).toString("latin1")), get(memo.latin1), "\x86R")
+      : counted("B", bytes),
     op("tbs"),
   ]);
 
@@ -67,6 +88,14 @@ const get = (slot: number) => `h${String.fromCharCode(slot)}`;
 const global = (module: string, name: string) => `c${module}\n${name}\n`;
 const tuple = (values: Shape) => op("(", ...values.map(int), "t");
 const unicode = (text: string) => counted("X", Buffer.from(text));
+
+/** A short text of ASCII as the protocol's own Python takes it for granted: its `str`. */
+const text = (ascii: string, protocol: PickleProtocol) =>
+  protocol === 2 ? native(ascii, 2) : unicode(ascii);
+
+/** ASCII as Python 2's `str`, which Python 3 reads as text, or as Python 3's bytes. */
+const native = (ascii: string, protocol: PickleProtocol) =>
+  op(protocol === 2 ? "U" : "C", String.fromCharCode(ascii.length), ascii);
 
 /** An opcode whose argument is preceded by its length in 32 bits. */
 function counted(opcode: string, bytes: Uint8Array): Uint8Array {

@@ -28,6 +28,8 @@ export interface FeatureFormat {
   readonly description: string;
   /** Whether the paths of the rows have no place in the file and go into the metadata beside it. */
   readonly pathsBeside: boolean;
+  /** Whether it is a map from paths to features, which has each path once, and no rows in an order. */
+  readonly byKey?: true;
   /** Writes the whole table into `file`, row by row where the format allows, and neither seals nor commits it. */
   write(table: FeatureTable, file: AtomicFile): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** What the metadata beside a file says that its reader needs. */
 import { readFileSync } from "node:fs";
 import { UserError } from "../../errors.ts";
+import { textIn } from "../../text.ts";
 import { metadataPath } from "../formats/index.ts";
 
 export interface Beside {
@@ -16,7 +17,7 @@ export function readBeside(path: string): Beside {
     new UserError(`${metadataPath(path)} cannot be read: ${why}`, undefined, { cause });
   let found: { paths?: unknown; dtype?: { scale?: unknown } } | null;
   try {
-    found = JSON.parse(readFileSync(metadataPath(path), "utf8"));
+    found = JSON.parse(textIn(readFileSync(metadataPath(path))));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw damaged((error as Error).message, error);

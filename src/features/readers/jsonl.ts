@@ -1,6 +1,7 @@
 /** Reads JSON lines of features. */
 import { UserError } from "../../errors.ts";
 import { isShape, sizeOf } from "../../tensor.ts";
+import { textIn } from "../../text.ts";
 import type { FeatureRow } from "./array.ts";
 import type { ByteReader } from "./bytes.ts";
 
@@ -16,7 +17,7 @@ export function* readJsonl(path: string, bytes: ByteReader): Generator<FeatureRo
     const line = bytes.line();
     if (line === undefined) return;
     if (line.length === 0) continue;
-    const row = parse(line.toString());
+    const row = parse(number === 1 ? textIn(line) : line.toString());
     if (!row) {
       throw new UserError(
         `${path} is no features file: line ${number} is no object {"path": ..., "feature": [...]}.`,
