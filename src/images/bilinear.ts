@@ -58,7 +58,8 @@ export function resizeLegacyBilinear(
   const values = width * channels;
   const rows = axisOf(size.height, source.height, wanted.top, height);
   const cols = axisOf(size.width, source.width, wanted.left, width);
-  const { memory, resizeRow, blendRows } = machine();
+  const { memory, blendRows, resizeRow } = machine();
+  const resizeOne = resizeRow(channels);
   const rowBytes = image.width * channels;
   // Pixels that a decoder put elsewhere are copied, in strips: a copy takes longer to begin than a row takes. Where most rows
   // are passed over, each on its own.
@@ -99,14 +100,7 @@ export function resizeLegacyBilinear(
       bytes.set(strip, atCopied);
     }
     const atRow = there ? data.byteOffset + row * rowBytes : atCopied + (row - copied) * rowBytes;
-    resizeRow(
-      atRow + source.left * channels,
-      atPlaces,
-      atPlaces + placeBytes * width,
-      atLevels,
-      at,
-      channels,
-    );
+    resizeOne(atRow + source.left * channels, atPlaces, atPlaces + placeBytes * width, atLevels, at);
   };
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { y: -1, at: first };
