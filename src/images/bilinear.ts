@@ -1,6 +1,7 @@
 /**
  * TensorFlow 1's bilinear resize, bit for bit. An image library's own resize is never the same.
  */
+import { copyFloats } from "../tensor.ts";
 import { placeBytes } from "./bilinear-code.ts";
 import { machine, place } from "./machine.ts";
 import { type Plane, type Region, wholeOf } from "./resize.ts";
@@ -121,7 +122,8 @@ export function resizeLegacyBilinear(
     blendRows(above.at, same ? above.at : below.at, atScale, atMeans, to, to + 4 * values);
     if (y % outStrip === outStrip - 1 || y === height - 1) {
       const done = values * ((y % outStrip) + 1);
-      out.set(floats.subarray(atResult / 4, atResult / 4 + done), (y + 1) * values - done);
+      const strip = floats.subarray(atResult / 4, atResult / 4 + done);
+      copyFloats(strip, out.subarray((y + 1) * values - done));
     }
   }
   return out;
