@@ -159,6 +159,7 @@ interface Options {
   readonly computed: number;
   readonly rounds: number;
   readonly model: string;
+  readonly workers?: number;
   readonly contest: readonly ("decoding" | "webgpu" | "cpu")[];
   readonly save?: string;
 }
@@ -190,6 +191,7 @@ async function bench(options: Options): Promise<readonly Contest[]> {
       weights: "seeded",
       overwrite: true,
       out: join(folder, "out.npy"),
+      workers: options.workers,
     });
     const inputShape = [model.inputSize, model.inputSize, model.inputChannels];
 
@@ -262,6 +264,7 @@ const program = new Command("bench:extract")
   .option("--computed <n>", "how many of them to compute", count, 96)
   .option("--rounds <n>", "rounds to take the best and the median of", count, 3)
   .option("--model <name>", "the network", "mobilenet_v1")
+  .option("--workers <n>", "decoding workers (default: one for each core)", count)
   .addOption(
     new Option("--contest <contest...>", "what dominates: decoding, or computing on a device")
       .choices(["decoding", "webgpu", "cpu"])
@@ -270,7 +273,7 @@ const program = new Command("bench:extract")
   .option("--save <file>", "write the result as JSON, such as bench/results/extract.json")
   .addHelpText(
     "after",
-    "\nWhether a fast GPU is fed, in half a minute:\n  npm run bench:extract -- --contest decoding webgpu --model inception_v1 --images 3000 --computed 3000",
+    "\nWhether a fast GPU is fed, in half a minute:\n  npm run bench:extract -- --contest decoding webgpu --model inception_v1 --images 3000 --computed 3000\nEach worker takes some 30 ms to start: with many cores, several hundred images a worker show what a long run does.",
   );
 
 refuseRepeats(program);

@@ -1,5 +1,5 @@
 /** What a program is given to compute from. */
-import { sizeOf } from "../tensor.ts";
+import { copyFloats, sizeOf } from "../tensor.ts";
 import type { Program } from "./program.ts";
 
 /** A value's floats, back to back: in one piece, or in several, such as the images of a batch. */
@@ -19,7 +19,7 @@ export function checkInputs(program: Program, inputs: readonly Values[]): void {
 export function copyValues(values: Values, to: Float32Array): void {
   let at = 0;
   for (const piece of piecesOf(values)) {
-    to.set(piece, at);
+    copyFloats(piece, to.subarray(at));
     at += piece.length;
   }
 }

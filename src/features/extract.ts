@@ -197,7 +197,7 @@ interface Pumped {
 async function pump(run: Pump): Promise<Pumped> {
   const { inputs, network, store, request, rooms, events, signal } = run;
   const workers = Math.min(request.workers ?? availableParallelism(), inputs.length);
-  const pool = rooms.openDecodePool(workers, run.recipe);
+  const pool = rooms.openDecodePool(workers, run.recipe, store.hashes());
   const batchSize = batchSizeFor(request, network);
   const began = performance.now();
   const batcher = createBatcher({

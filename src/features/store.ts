@@ -43,6 +43,8 @@ export interface Store {
   /** Contents that an earlier run computed. */
   readonly resumed: number;
   find(hash: string): Known | undefined;
+  /** Of all contents that are known. */
+  hashes(): Iterable<string>;
   /** Adds a content's features, one array an end point. They are committed with their shard. */
   add(
     hash: string,
@@ -316,6 +318,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       ...begun,
       resumed,
       find: (hash) => known.get(hash),
+      hashes: () => known.keys(),
       async add(hash, facts, features, device, likeliest) {
         const record: RowRecord = {
           row: count,

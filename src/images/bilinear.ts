@@ -1,6 +1,7 @@
 /**
  * TensorFlow 1's bilinear resize, bit for bit. An image library's own resize is never the same.
  */
+import { copyFloats } from "../tensor.ts";
 import { placeBytes } from "./bilinear-code.ts";
 import { machine, place } from "./machine.ts";
 import { type Plane, type Region, wholeOf } from "./resize.ts";
@@ -58,7 +59,8 @@ export function resizeLegacyBilinear(
   const values = width * channels;
   const rows = axisOf(size.height, source.height, wanted.top, height);
   const cols = axisOf(size.width, source.width, wanted.left, width);
-  const { memory, resizeRow, blendRows } = machine();
+  const { memory, blendRows, resizeRow } = machine();
+  const resizeOne = resizeRow(channels);
   const rowBytes = image.width * channels;
   // Pixels that a decoder put elsewhere are copied, in strips: a copy takes longer to begin than a row takes. Where most rows
   // are passed over, each on its own.
@@ -99,14 +101,7 @@ export function resizeLegacyBilinear(
       bytes.set(strip, atCopied);
     }
     const atRow = there ? data.byteOffset + row * rowBytes : atCopied + (row - copied) * rowBytes;
-    resizeRow(
-      atRow + source.left * channels,
-      atPlaces,
-      atPlaces + placeBytes * width,
-      atLevels,
-      at,
-      channels,
-    );
+    resizeOne(atRow + source.left * channels, atPlaces, atPlaces + placeBytes * width, atLevels, at);
   };
   // Each row of the image that is needed is resized along its width once, and kept while the next outputs use it too.
   let above = { y: -1, at: first };
@@ -127,7 +122,8 @@ export function resizeLegacyBilinear(
     blendRows(above.at, same ? above.at : below.at, atScale, atMeans, to, to + 4 * values);
     if (y % outStrip === outStrip - 1 || y === height - 1) {
       const done = values * ((y % outStrip) + 1);
-      out.set(floats.subarray(atResult / 4, atResult / 4 + done), (y + 1) * values - done);
+      const strip = floats.subarray(atResult / 4, atResult / 4 + done);
+      copyFloats(strip, out.subarray((y + 1) * values - done));
     }
   }
   return out;

@@ -2,14 +2,17 @@
  * This thread's machine for resizing. A decoder may put an image's pixels into its memory, where the machine reads them in
  * place: memory that is had anew for each image, and given back to the system, would stop all threads each time.
  */
+import type { Fn } from "../wasm/code.ts";
 import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
-import { blendRows, resizeRow } from "./bilinear-code.ts";
+import { blendRows, resizeRow, turnBytes } from "./bilinear-code.ts";
 
+type Five = (a: number, b: number, c: number, d: number, e: number) => void;
 type Six = (a: number, b: number, c: number, d: number, e: number, f: number) => void;
 
 interface Machine {
   readonly memory: WebAssembly.Memory;
-  readonly resizeRow: Six;
+  /** For so many channels. */
+  readonly resizeRow: (channels: number) => Five;
   readonly blendRows: Six;
 }
 
@@ -24,9 +27,20 @@ let lent = 0;
 export function machine(): Machine {
   if (opened) return opened;
   const memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared: true });
-  const code = new WebAssembly.Module(encodeModule([resizeRow, blendRows]));
-  const { exports } = new WebAssembly.Instance(code, { env: { memory } });
-  opened = { memory, resizeRow: exports.resize_row as Six, blendRows: exports.blend_rows as Six };
+  const made = (fn: Fn) => {
+    const module = new WebAssembly.Module(encodeModule([fn]));
+    return new WebAssembly.Instance(module, { env: { memory } }).exports[fn.name];
+  };
+  const rows = new Map<number, Five>();
+  opened = {
+    memory,
+    blendRows: made(blendRows) as Six,
+    resizeRow(channels) {
+      const known = rows.get(channels) ?? (made(resizeRow(channels)) as Five);
+      rows.set(channels, known);
+      return known;
+    },
+  };
   return opened;
 }
 
@@ -35,13 +49,13 @@ function reach(memory: WebAssembly.Memory, end: number): void {
   if (lacking > 0) memory.grow(lacking);
 }
 
-/** Where pieces of so many bytes begin in the machine's memory, behind the pixels, one behind the other. */
+/** Where pieces of so many bytes begin in the machine's memory, behind the pixels; each has room for whole turns. */
 export function place(sizes: readonly number[]): number[] {
   const starts: number[] = [];
   let end = lent;
   for (const size of sizes) {
     starts.push(end);
-    end += 8 * Math.ceil(size / 8);
+    end += turnBytes * Math.ceil(size / turnBytes);
   }
   reach(machine().memory, end);
   return starts;
@@ -63,7 +77,7 @@ export async function withRoom<T>(work: (room: Room) => Promise<T>): Promise<T> 
     return await work((bytes) => {
       if (lent > 0 || bytes > mostKept) return ownRoom(bytes);
       mine = true;
-      lent = 8 * Math.ceil(bytes / 8);
+      lent = turnBytes * Math.ceil(bytes / turnBytes);
       const { memory } = machine();
       reach(memory, lent);
       return new Uint8Array(memory.buffer, 0, bytes);

@@ -151,10 +151,10 @@ export const load = <T extends Type>(type: T, address: Expr<"i32">, offset = 0):
   code: [address.code, loads[type], alignment(type), unsigned(offset)],
 });
 
-/** The byte at `address` as an unsigned integer. */
-export const loadByte = (address: Expr<"i32">): Expr<"i32"> => ({
+/** The byte at `address` + `offset` as an unsigned integer. */
+export const loadByte = (address: Expr<"i32">, offset = 0): Expr<"i32"> => ({
   type: "i32",
-  code: [address.code, 0x2d, 0, 0],
+  code: [address.code, 0x2d, 0, unsigned(offset)],
 });
 
 export const store = (address: Expr<"i32">, value: Expr, offset = 0): Stmt => ({

@@ -1,5 +1,6 @@
 /** What is read, by which name, and what becomes of files that are no images. */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -243,6 +244,38 @@ describe("the decoding workers", () => {
       facts: { format: "jpeg", width: 40, height: 30, turned: false },
     });
     expect(again.status === "ok" && again.input.length).toBe(8 * 8 * 3);
+    await pool.close();
+  });
+
+  it("ask only about contents that were told of or read before, and use every input's memory again", async () => {
+    const paths = await Promise.all(
+      ["red", "lime", "blue"].map(async (background, i) => {
+        const path = join(folder, `asked ${i}.png`);
+        const create = { width: 9, height: 9, channels: 3, background } as const;
+        writeFileSync(path, await sharp({ create }).png().toBuffer());
+        return path;
+      }),
+    );
+    const input = (path: string) => ({ key: path, path: Buffer.from(path) });
+    const hashes = paths.map((path) => createHash("sha256").update(readFileSync(path)).digest("hex"));
+    const pool = openDecodePool(1, recipe, [hashes[1]]);
+    const asked: string[] = [];
+    const memory = new Set<ArrayBufferLike>();
+    const kinds: string[] = [];
+    for (const i of [0, 1, 2, 0, 1, 1]) {
+      const outcome = await pool.read(input(paths[i]), (hash) => {
+        asked.push(hash);
+        return hash === hashes[0];
+      });
+      kinds.push(outcome.status);
+      if (outcome.status !== "ok") continue;
+      expect([...outcome.input.subarray(0, 3)]).toEqual([0, 1, 2].map((c) => (c === i ? 1 : -1)));
+      memory.add(outcome.input.buffer);
+      pool.giveBack(outcome.input);
+    }
+    expect(asked).toEqual([hashes[1], hashes[0], hashes[1], hashes[1]]);
+    expect(kinds).toEqual(["ok", "known", "ok", "ok", "known", "known"]);
+    expect(memory.size).toBe(1);
     await pool.close();
   });
 

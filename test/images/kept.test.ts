@@ -90,9 +90,9 @@ describe("memory that is kept", () => {
   it("is lent to one at a time, and gives way to what is too large", async () => {
     const lent = (room: Room, bytes: number) => room(bytes).buffer === machine().memory.buffer;
     await withRoom(async (room) => {
-      expect(lent(room, 1000)).toBe(true);
-      await withRoom(async (other) => expect(lent(other, 1000)).toBe(false));
-      expect(place([8])).toEqual([1000]);
+      expect(lent(room, 1024)).toBe(true);
+      await withRoom(async (other) => expect(lent(other, 1024)).toBe(false));
+      expect(place([8])).toEqual([1024]);
     });
     await withRoom(async (room) => expect(lent(room, 2 ** 26 + 1)).toBe(false));
     expect(place([8])).toEqual([0]);
