@@ -1,6 +1,6 @@
 /**
  * This thread's machine for resizing. A decoder may put an image's pixels into its memory, where the machine reads them in
- * place: memory that is had anew for each image, and given back to the system, would stop all threads each time.
+ * place: they need neither a copy nor memory of their own for each image.
  */
 import type { Fn } from "../wasm/code.ts";
 import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";

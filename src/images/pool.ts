@@ -97,7 +97,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe, known?: Iterab
   const hands = new Map<Worker, Hand>();
   /** Those that are free. */
   const rooms: Room[] = [];
-  const lent = new Map<ArrayBufferLike, Room>();
+  const lent = new WeakMap<ArrayBufferLike, Room>();
   const seen = known && newSeen();
   if (seen) for (const hash of known) addSeen(seen, hash);
   const milliseconds = { read: 0, decode: 0 };
