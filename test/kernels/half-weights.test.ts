@@ -47,21 +47,25 @@ describe("weights in half precision", async () => {
     if (error instanceof DeviceError && /shader-f16|No WebGPU/.test(error.message)) return undefined;
     throw error;
   });
+  // The kernels of chips, too.
+  const chip = known && (await openWebGpu({ limits: { halfWeights: true, hardware: true } }));
   if (!known) console.warn("This adapter does not know half precision: its kernels are not tried.");
   const cpu = openCpu();
   beforeAll(() => expect(known?.adapter ?? "half precision").toMatch(/half precision/));
   afterAll(async () => {
     await known?.close();
+    await chip?.close();
     await cpu.close();
   });
 
   for (const c of cases) {
-    for (const variant of ["lanes", "rows", "tiled", undefined]) {
+    for (const variant of ["shared", "lanes", "rows", "tiled", undefined]) {
       it.skipIf(!known)(`${c.name}, ${variant ?? "the kernel of least work"}`, async () => {
         const weights = seededTensor(c.name, c.filter, 1);
         const rounded = weights.map((w) => fromHalf(toHalf(w)));
         const truth = await run(c, cpu, rounded, "reference");
-        const ours = await run(c, known as Device, weights, variant);
+        const device = (variant === "shared" ? chip : known) as Device;
+        const ours = await run(c, device, weights, variant);
         expect(relativeError(ours, truth, maxAbs(truth))).toBeLessThanOrEqual(2e-6);
         expect(relativeError(ours, await run(c, cpu, weights), maxAbs(truth))).toBeGreaterThan(2e-6);
       });
