@@ -25,12 +25,12 @@ export function algorithmKey({ op, geometry }: Step): string {
   return `${op} ${JSON.stringify(out.length === 2 ? columns : rest)} to ${out.slice(1).join("x")}`;
 }
 
-/** What of a tuning decides bits, in a few signs for a device's name. */
-export const tuningMark = ({ variants }: Tuning): string =>
-  createHash("sha256")
-    .update(JSON.stringify(Object.entries(variants).sort()))
-    .digest("hex")
-    .slice(0, 8);
+/** What of a tuning decides bits, as the end of a device's name; nothing where it has only tiles. */
+export function tuningMark({ variants }: Tuning): string {
+  const entries = Object.entries(variants).sort();
+  if (entries.length === 0) return "";
+  return `, tuned ${createHash("sha256").update(JSON.stringify(entries)).digest("hex").slice(0, 8)}`;
+}
 
 /** What was measured to be best for a step. */
 export const tunedFor = (

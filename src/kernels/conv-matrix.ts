@@ -6,24 +6,15 @@
  *
  * The splits of the depth change bits here (the units sum in an order of their own), so they follow the layer alone.
  */
-import { fetchInput, rowsOf } from "./conv-shared.ts";
+import { fetchInput } from "./conv-shared.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
 import { type MatrixTile, matrixWork } from "./hardware.ts";
-import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
-import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
+import type { Caps, Epilogue, GpuKernel } from "./op.ts";
+import { panelProduct, rowsOf } from "./panel-product.ts";
+import { panelSize } from "./panels.ts";
 import { panelChannels, pixelsOf } from "./shared-plan.ts";
-import {
-  cornerWgsl,
-  each,
-  encodeParams,
-  flatDispatch,
-  flatIndex,
-  flatWorkgroup,
-  type ModuleParts,
-  wgslModule,
-  windowParams,
-} from "./wgsl.ts";
+import { cornerWgsl, each, type ModuleParts, wgslModule, windowParams } from "./wgsl.ts";
 
 /** The side of the small matrices. */
 const side = 16;
@@ -263,30 +254,6 @@ ${each(
   });
 }
 
-/** Adds the groups' sums in their order, and finishes. */
-function addStage({ g, groups, epilogue, caps }: Stage): GpuStage {
-  const params = {
-    count: (pixelsOf(g) * g.outC) / 4,
-    channels: g.outC / 4,
-    groups,
-    ...rowOf(epilogue, g.outC, 4),
-  };
-  const extra = epilogueInputs(epilogue, "vec4f");
-  const code = wgslModule({
-    params,
-    inputs: [{ name: "sums", type: "vec4f" }, ...extra],
-    output: "vec4f",
-    workgroup: [flatWorkgroup, 1, 1],
-    head: epilogueWgsl(epilogue, "vec4f"),
-    body: `${flatIndex}
-  var total = sums[i];
-  for (var s = 1u; s < p.groups; s++) { total += sums[s * p.count + i]; }
-  y[(i / p.channels) * p.row + p.first + i % p.channels] = finish(total, i % p.channels, i);`,
-  });
-  const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
-  return { code, dispatches: [{ ...flatDispatch(params, caps), reads }] };
-}
-
 /** `asked` names one of `matrixTiles`; the one of least estimated time is taken when left out. */
 export function matrixConvolution(
   label: string,
@@ -299,33 +266,17 @@ export function matrixConvolution(
   const tile =
     tiles.find((t) => fits(t, g, caps) && nameOf(t, groups) === asked) ?? bestTile(g, groups, caps);
   const stage: Stage = { g, tile, groups, epilogue, caps };
-  const rows = rowStepsOf(g) * step;
-  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
-  const divided = groups > 1;
-  const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
-  const product: GpuStage = {
-    code: stageCode(stage),
-    dispatches: panelDispatches(
-      packing,
-      panelSize(rowsOf(g), panelChannels, rows),
-      (first, panels, chunk) => ({
-        params: encodeParams(stageParams(stage, first, panels)),
-        grid: [
-          Math.ceil((panels * panelChannels) / (tile.across * tile.channels)),
-          Math.ceil(pixelsOf(g) / (tile.down * tile.pixels)),
-          groups,
-        ] as const,
-        reads: divided ? [0, 1] : [0, 1, ...extra],
-        writes: divided ? { scratch: 0 } : undefined,
-        chunk,
-      }),
-    ),
-  };
-  return {
+  return panelProduct({
     label,
-    tile: nameOf(tile, groups),
-    stages: divided ? [product, addStage(stage)] : [product],
-    scratch: divided ? [groups * pixelsOf(g) * g.outC] : [],
-    packing: { 1: packing },
-  };
+    name: nameOf(tile, groups),
+    g,
+    epilogue,
+    caps,
+    code: stageCode(stage),
+    params: (firstPanel, panels) => stageParams(stage, firstPanel, panels),
+    rows: rowStepsOf(g) * step,
+    tile: { pixels: tile.down * tile.pixels, channels: tile.across * tile.channels },
+    groups,
+    parts: groups,
+  });
 }

@@ -14,7 +14,8 @@ import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, type SharedTile } from "./hardware.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
-import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
+import { panelProduct, rowsOf } from "./panel-product.ts";
+import { panelSize } from "./panels.ts";
 import {
   best,
   bestOfPlaces,
@@ -29,17 +30,11 @@ import {
   cornerWgsl,
   each,
   encodeParams,
-  flatDispatch,
-  flatIndex,
-  flatWorkgroup,
   type ModuleParts,
   weightElement,
   wgslModule,
   windowParams,
 } from "./wgsl.ts";
-
-/** The filter as its windows' rows: what `panelPacking` takes for one tap is a row. */
-export const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
 
 /** What a product writes: its outputs, the sums of its parts, or a product for each of several places. */
 type Writes = "outputs" | "parts" | "places";
@@ -285,38 +280,6 @@ ${writes === "parts" ? "" : storeLines(stage, (i, j) => `${levels[levels.length 
   });
 }
 
-/** Adds the sums of the parts, in their order, and finishes: a lane an output, or a vector of four. */
-function addStage(g: WindowGeometry, epilogue: Epilogue, caps: Caps): GpuStage {
-  const output = g.outC % 4 === 0 ? "vec4f" : "f32";
-  const width = output === "vec4f" ? 4 : 1;
-  const stored = 4 * Math.ceil(g.outC / 4);
-  const params = {
-    count: (pixelsOf(g) * g.outC) / width,
-    outC: g.outC / width,
-    stored: stored / width,
-    part: (pixelsOf(g) * stored) / width,
-    parts: depthOf(g, caps).parts,
-    ...rowOf(epilogue, g.outC, width),
-  };
-  const extra = epilogueInputs(epilogue, output);
-  const code = wgslModule({
-    params,
-    inputs: [{ name: "sums", type: output }, ...extra],
-    output,
-    workgroup: [flatWorkgroup, 1, 1],
-    head: epilogueWgsl(epilogue, output),
-    body: `${flatIndex}
-  let channel = i % p.outC;
-  let pixel = i / p.outC;
-  var at = pixel * p.stored + channel;
-  var total = ${output}();
-  for (var s = 0u; s < p.parts; s++) { total += sums[at]; at += p.part; }
-  y[pixel * p.row + p.first + channel] = finish(total, channel, i);`,
-  });
-  const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
-  return { code, dispatches: [{ ...flatDispatch(params, caps), reads }] };
-}
-
 /** `asked` names one of `sharedTiles`; the one of least estimated time is taken when left out. */
 export function sharedConvolution(
   label: string,
@@ -327,35 +290,21 @@ export function sharedConvolution(
 ): GpuKernel {
   const plans = plansOf(g, caps);
   const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans, caps);
-  const { tile: t } = plan;
   const { rowBlocks, parts } = depthOf(g, caps);
-  const divided = plan.groups > 1;
-  const stage: Stage = { g, ...plan, writes: divided ? "parts" : "outputs", epilogue, caps };
-  const rows = rowBlocks * block;
-  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
-  const panel = panelSize(rowsOf(g), panelChannels, rows);
-  const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
-  const product: GpuStage = {
-    code: stageCode(stage),
-    dispatches: panelDispatches(packing, panel, (firstPanel, panels, chunk) => ({
-      params: encodeParams(stageParams(stage, firstPanel, panels)),
-      grid: [
-        Math.ceil((panels * panelChannels) / t.channels),
-        Math.ceil(pixelsOf(g) / t.pixels),
-        plan.groups,
-      ] as const,
-      reads: divided ? [0, 1] : [0, 1, ...extra],
-      writes: divided ? { scratch: 0 } : undefined,
-      chunk,
-    })),
-  };
-  return {
+  const stage: Stage = { g, ...plan, writes: plan.groups > 1 ? "parts" : "outputs", epilogue, caps };
+  return panelProduct({
     label,
-    tile: nameOf(plan),
-    stages: divided ? [product, addStage(g, epilogue, caps)] : [product],
-    scratch: divided ? [4 * parts * pixelsOf(g) * Math.ceil(g.outC / 4)] : [],
-    packing: { 1: packing },
-  };
+    name: nameOf(plan),
+    g,
+    epilogue,
+    caps,
+    code: stageCode(stage),
+    params: (firstPanel, panels) => stageParams(stage, firstPanel, panels),
+    rows: rowBlocks * block,
+    tile: plan.tile,
+    groups: plan.groups,
+    parts,
+  });
 }
 
 /**

@@ -2,11 +2,10 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape, sizeOf } from "../tensor.ts";
+import { chipVariants } from "./conv-chips.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
-import { matrixConvolution, matrixConvolutionWork, matrixFits, matrixTiles } from "./conv-matrix.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
-import { sharedConvolution } from "./conv-shared.ts";
 import { type GpuTile, winogradConvolution, winogradFits, winogradWork } from "./conv-winograd.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
@@ -14,7 +13,6 @@ import { winograd } from "./cpu/winograd.ts";
 import { fitsWinograd } from "./cpu/winograd-tiles.ts";
 import { ofTypicalBatch, type WindowAttrs, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { type Caps, type Epilogue, float32Bytes, type Op } from "./op.ts";
-import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 import { type Minimal, placesOf } from "./winograd.ts";
 
 export type Conv2dAttrs = WindowAttrs;
@@ -116,22 +114,7 @@ export const conv2d: Op<Conv2dAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
-    {
-      name: "matrices",
-      idea: "Small matrices of half precision, multiplied by a chip's units for them.",
-      fits: matrixFits,
-      work: (g, caps) => matrixConvolutionWork(ofTypicalBatch(g, caps), caps),
-      tiles: matrixTiles,
-      build: (g, epilogue, caps, tile) => matrixConvolution("conv2d/matrices", g, epilogue, caps, tile),
-    },
-    {
-      name: "shared",
-      idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
-      fits: sharedFits,
-      work: (g, caps) => sharedWork(ofTypicalBatch(g, caps), caps),
-      tiles: sharedTiles,
-      build: (g, epilogue, caps, tile) => sharedConvolution("conv2d/shared", g, epilogue, caps, tile),
-    },
+    ...chipVariants("conv2d"),
     {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",

@@ -2,16 +2,14 @@
 
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape } from "../tensor.ts";
+import { chipVariants } from "./conv-chips.ts";
 import { directConvolution, tiledConvolution } from "./conv-gpu.ts";
 import { laneConvolution, lanesFit, laneWork } from "./conv-lanes.ts";
-import { matrixConvolution, matrixConvolutionWork, matrixFits, matrixTiles } from "./conv-matrix.ts";
 import { rowsFit, rowsProduct, rowsWork } from "./conv-rows.ts";
-import { sharedConvolution } from "./conv-shared.ts";
 import { convolution } from "./cpu/convolution.ts";
 import { fitsVectorProduct, vectorProduct } from "./cpu/vector-product.ts";
 import { ofTypicalBatch, type WindowGeometry, windowGeometry } from "./geometry.ts";
 import { float32Bytes, type Op } from "./op.ts";
-import { sharedFits, sharedTiles, sharedWork } from "./shared-plan.ts";
 
 export type MatmulAttrs = Record<string, never>;
 
@@ -59,22 +57,7 @@ export const matmul: Op<MatmulAttrs, WindowGeometry> = {
     },
   ],
   gpu: [
-    {
-      name: "matrices",
-      idea: "Small matrices of half precision, multiplied by a chip's units for them.",
-      fits: matrixFits,
-      work: (g, caps) => matrixConvolutionWork(ofTypicalBatch(g, caps), caps),
-      tiles: matrixTiles,
-      build: (g, epilogue, caps, tile) => matrixConvolution("matmul/matrices", g, epilogue, caps, tile),
-    },
-    {
-      name: "shared",
-      idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
-      fits: sharedFits,
-      work: (g, caps) => sharedWork(ofTypicalBatch(g, caps), caps),
-      tiles: sharedTiles,
-      build: (g, epilogue, caps, tile) => sharedConvolution("matmul/shared", g, epilogue, caps, tile),
-    },
+    ...chipVariants("matmul"),
     {
       name: "lanes",
       idea: "A large tile of sums a lane, weights handed round in the subgroup: for adapters whose loads are dear.",

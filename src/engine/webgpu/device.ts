@@ -141,7 +141,7 @@ export async function openWebGpu({
   return {
     backend: "webgpu",
     // A device's name stands for the bits that it gives.
-    adapter: tuning ? `${own}, tuned ${tuningMark(tuning)}` : own,
+    adapter: tuning ? `${own}${tuningMark(tuning)}` : own,
     identity,
     tuning,
     software: opened.software,
