@@ -29,8 +29,10 @@ export function refuseKeptByNpm(program: Command, args: readonly string[], env: 
     if (value !== "true") return `${option.long} ${value}`;
     return kept.length === 1 && left.length === 1 ? `${option.long} ${left[0]}` : option.flags;
   });
+  // What npm left are the inputs, unless the value of an option is among them.
+  const inputs = kept.some(({ option, value }) => option.required && value === "true") ? [] : left;
   throw new UsageError(
     `npm kept ${kept.map(({ option }) => option.long).join(", ")} for itself: options before -- are npm's.`,
-    `Put -- before them: npm run ${command.name()} -- ${typed.join(" ")}`,
+    `Put -- before them: npm run ${command.name()} -- ${[...inputs, ...typed].join(" ")}`,
   );
 }

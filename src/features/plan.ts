@@ -8,7 +8,7 @@ import {
   imageExtensions,
   type Source,
 } from "../images/index.ts";
-import type { Model } from "../nets/index.ts";
+import { type Model, models } from "../nets/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { formatFor, formats } from "./formats/index.ts";
 import type { FeatureFormat } from "./formats/table.ts";
@@ -43,15 +43,22 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   const { exif, jpeg, icc, background, maxPixels } = request;
   const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels });
   const { sources, from } = sourcesOf(request);
-  const { inputs, note } = await rooms.listSources(sources, {
-    globs: request.globs,
-    excludes: request.excludes,
+  const patterns = { globs: request.globs, excludes: request.excludes };
+  const { inputs, note } = await rooms.listSources(sources, patterns).catch((error: unknown) => {
+    throw ofNetworkName(error);
   });
   if (inputs.length === 0) {
     const left = request.globs || request.excludes ? " that the patterns leave" : "";
     throw new NothingToDoError(`There are no images in ${placesIn(from)}${left}.`, lookedFor);
   }
   return { model, format, out, inputs, note, decode, from };
+}
+
+/** A network's name where images are named is a slip of its own. */
+function ofNetworkName(error: unknown): unknown {
+  const { path } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  if (!(error instanceof UsageError) || !models.some(({ name }) => name === path)) return error;
+  return new UsageError(error.message, `${path} is a network: name it by --model ${path}.`, { cause: error });
 }
 
 /** What a request reads. @throws UsageError where names of a list would count from several folders. */

@@ -291,6 +291,12 @@ describe("inputs as arguments", () => {
     });
     expect((await runMain("extract", samples, ...common, "--list", "x.txt")).code).toBe(2);
   });
+
+  it("say how a network is named where its name stands among them", async () => {
+    const { code, err } = await runMain("extract", "inception_v1");
+    expect(code).toBe(2);
+    expect(err).toContain("inception_v1 is a network: name it by --model inception_v1.");
+  });
 });
 
 describe("doctor", () => {

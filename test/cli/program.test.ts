@@ -109,7 +109,8 @@ describe("options that npm keeps", () => {
     ["extract", ["photos", "5"], { data_dir: "true", topk: "true" }, "--data-dir <dir> --topk <n>"],
     ["extract", [], { dry_run: "true" }, "--dry-run"],
     ["extract", [], { scope: "tower_0/" }, "--scope tower_0/"],
-    ["checkpoint", ["ls", "x.ckpt"], { json: "true" }, "--json"],
+    ["extract", ["photos"], { overwrite: "true" }, "photos --overwrite"],
+    ["checkpoint", ["ls", "x.ckpt"], { json: "true" }, "ls x.ckpt --json"],
   ])("are noticed, not left out in silence: %s %o %o", async (command, args, config, typed) => {
     const { code, err } = await runByNpm(command, args, config as Record<string, string>);
     expect(code).toBe(ExitCode.usage);
