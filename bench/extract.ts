@@ -10,16 +10,11 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
 import { refuseRepeats } from "../src/cli/repeats.ts";
-import {
-  type ExtractReport,
-  type ExtractRequest,
-  extract,
-  type StageTimes,
-} from "../src/features/extract.ts";
-import { type Network, openNetwork } from "../src/features/network.ts";
-import { batchSizeFor } from "../src/features/plan.ts";
-import { ownRooms } from "../src/features/rooms.ts";
+import { type ExtractReport, type ExtractRequest, extract, type StageTimes } from "../src/extract/extract.ts";
+import { batchSizeFor } from "../src/extract/plan.ts";
+import { ownRooms } from "../src/extract/rooms.ts";
 import { findModel } from "../src/nets/index.ts";
+import { type Network, openNetwork } from "../src/network/network.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { spread } from "./spread.ts";
 

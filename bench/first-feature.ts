@@ -1,6 +1,6 @@
 /** The process that `start-up.ts` starts: opens a network from a checkpoint and computes one feature. */
 import type { DeviceName } from "../src/engine/devices.ts";
-import { openNetwork } from "../src/features/network.ts";
+import { openNetwork } from "../src/network/network.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 import type { Marks } from "./start-up.ts";

@@ -12,8 +12,8 @@ import { Command, Option } from "commander";
 import sharp from "sharp";
 import { refuseRepeats } from "../src/cli/repeats.ts";
 import { openDevice } from "../src/engine/devices.ts";
-import { extract } from "../src/features/extract.ts";
-import { ownRooms } from "../src/features/rooms.ts";
+import { extract } from "../src/extract/extract.ts";
+import { ownRooms } from "../src/extract/rooms.ts";
 import { seededUnits } from "../src/seeded.ts";
 
 /** The last tenth must be so fast, measured by the second; where a tenth is long enough to tell. */

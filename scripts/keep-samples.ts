@@ -5,11 +5,11 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { samplesDirectory } from "../src/features/package.ts";
-import { named, topClasses } from "../src/features/predictions.ts";
+import { named, topClasses } from "../src/extract/predictions.ts";
 import { createExtractor } from "../src/index.ts";
 import { imagenetNames } from "../src/nets/imagenet.ts";
 import { findModel } from "../src/nets/index.ts";
+import { samplesDirectory } from "../src/node/package.ts";
 
 const images = ["bubbles_01.jpg", "hills_03.png", "weave_02.bmp"];
 const folder = resolve(import.meta.dirname, "../test/reference/samples");

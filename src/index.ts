@@ -7,19 +7,19 @@ export {
   writeCheckpoint,
 } from "./checkpoint/index.ts";
 export { UserError } from "./errors.ts";
-export { type Comparison, compareFeatures } from "./features/compare.ts";
-export { type ConvertRequest, convertFeatures } from "./features/convert.ts";
-export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./features/extract.ts";
+export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
   createExtractor,
   type Extractor,
   type ExtractorOptions,
   type Features,
-} from "./features/extractor.ts";
-export { findFormat, formats } from "./features/formats/index.ts";
-export type { FeatureFormat, FeatureRow, FeatureTable } from "./features/formats/table.ts";
-export { type Network, type NetworkOptions, openNetwork } from "./features/network.ts";
-export { readFeatures } from "./features/readers/index.ts";
-export { ownRooms } from "./features/rooms.ts";
+} from "./extract/extractor.ts";
+export { ownRooms } from "./extract/rooms.ts";
 export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
+export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
+export { type Comparison, compareFeatures } from "./tables/compare.ts";
+export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { findFormat, formats } from "./tables/formats/index.ts";
+export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
+export { readFeatures } from "./tables/readers/index.ts";

@@ -1,7 +1,7 @@
 /** `completion`: scripts that let a shell complete commands, options and their values, from the command table itself. */
 import { Argument, type Command } from "commander";
-import { toolName } from "../features/package.ts";
 import { models } from "../nets/index.ts";
+import { toolName } from "../node/package.ts";
 import type { AddCommand } from "./command.ts";
 
 interface Words {

@@ -5,10 +5,10 @@ import { requireOwn } from "../bundle.mjs";
 import { compile } from "../engine/compile.ts";
 import { variablesOf } from "../engine/graph.ts";
 import { ExitCode } from "../errors.ts";
-import { toolName, toolVersion } from "../features/package.ts";
-import { openTuned } from "../features/tuned.ts";
 import { buildNetwork, findModel } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
+import { openTuned } from "../network/tuned.ts";
+import { toolName, toolVersion } from "../node/package.ts";
 import type { AddCommand } from "./command.ts";
 import { byteCount } from "./progress.ts";
 

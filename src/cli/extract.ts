@@ -2,15 +2,16 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option } from "commander";
 import { ExitCode, UsageError } from "../errors.ts";
-import type { ExtractReport, ExtractRequest } from "../features/extract.ts";
-import { formats } from "../features/formats/index.ts";
-import { dtypeNames, dtypeOf, dtypeWidth } from "../features/formats/table.ts";
-import { pools, precisions } from "../features/numbers.ts";
-import { samplesDirectory } from "../features/package.ts";
+import type { ExtractReport, ExtractRequest } from "../extract/extract.ts";
 import { jpegMethods } from "../images/jpeg.ts";
 import { listOrders } from "../images/options.ts";
 import { preprocessModes } from "../images/preprocess.ts";
-import { shadowRules } from "../match/shadows.ts";
+import { precisions } from "../network/network.ts";
+import { shadowRules } from "../network/shadows.ts";
+import { samplesDirectory } from "../node/package.ts";
+import { formats } from "../tables/formats/index.ts";
+import { dtypeNames, dtypeOf, dtypeWidth } from "../tables/formats/table.ts";
+import { pools } from "../tables/numbers.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import { applyConfig, environmentName } from "./config.ts";
@@ -250,8 +251,8 @@ async function readList(path: string): Promise<Uint8Array> {
 }
 
 async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
-  const { extract } = await import("../features/extract.ts");
-  const { ownRooms } = await import("../features/rooms.ts");
+  const { extract } = await import("../extract/extract.ts");
+  const { ownRooms } = await import("../extract/rooms.ts");
   const progress = makeProgress(io, { unit: "images" });
   let total = 0;
   if (request.dataDir === undefined && !request.list)
@@ -285,8 +286,8 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
 }
 
 async function printDryRun(request: ExtractRequest, io: Io, json: boolean): Promise<void> {
-  const { dryRun } = await import("../features/plan.ts");
-  const { ownRooms } = await import("../features/rooms.ts");
+  const { dryRun } = await import("../extract/plan.ts");
+  const { ownRooms } = await import("../extract/rooms.ts");
   const plan = await dryRun(request, ownRooms, (sentence) => io.err(`${sentence}\n`));
   if (json) return io.out(`${JSON.stringify(plan, null, 2)}\n`);
   const width = dtypeWidth[request.dtype ?? "float32"];

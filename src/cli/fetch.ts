@@ -27,8 +27,8 @@ export const addFetch: AddCommand = (program, io) => {
           `There are published weights of: ${published.join(", ")}.`,
         );
       }
-      const { fetchArchive } = await import("../features/fetch.ts");
-      const { archiveName } = await import("../features/weights.ts");
+      const { fetchArchive } = await import("../network/fetch.ts");
+      const { archiveName } = await import("../network/weights.ts");
       const address = url ?? model.archive.url;
       const name = archiveName(model.archive.url);
       const hash = archiveHashes[name];

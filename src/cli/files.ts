@@ -1,9 +1,9 @@
 /** `convert`, `merge` and `compare`: what can be done with features files. */
 import { Option } from "commander";
 import { ExitCode } from "../errors.ts";
-import { formatFor, formats } from "../features/formats/index.ts";
-import type { PickleProtocol } from "../features/formats/pkl.ts";
-import { dtypeNames, dtypeOf } from "../features/formats/table.ts";
+import { formatFor, formats } from "../tables/formats/index.ts";
+import type { PickleProtocol } from "../tables/formats/pkl.ts";
+import { dtypeNames, dtypeOf } from "../tables/formats/table.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
@@ -30,7 +30,7 @@ async function write(
   { format, dtype, pickleProtocol }: Flags,
   io: Io,
 ): Promise<void> {
-  const { convertFeatures } = await import("../features/convert.ts");
+  const { convertFeatures } = await import("../tables/convert.ts");
   const report = await convertFeatures({
     from,
     to,
@@ -76,7 +76,7 @@ export const addFiles: AddCommand = (program, io, exit) => {
     .option("--json", "as JSON")
     .addHelpText("after", "\nExample:\n  npm run compare -- cpu.npy webgpu.npy")
     .action(async (a: string, b: string, { json }: { json?: boolean }) => {
-      const { compareFeatures } = await import("../features/compare.ts");
+      const { compareFeatures } = await import("../tables/compare.ts");
       const c = await compareFeatures(a, b);
       const some = (paths: readonly string[]) =>
         `${paths.length}${paths.length > 0 ? ` (${paths.slice(0, 3).join(", ")}${paths.length > 3 ? " ..." : ""})` : ""}`;

@@ -2,8 +2,8 @@
 import { Option } from "commander";
 import { type KernelChoice, kernelChoices } from "../engine/choices.ts";
 import { compile } from "../engine/compile.ts";
-import { openTuned } from "../features/tuned.ts";
 import { buildNetwork, findModel } from "../nets/index.ts";
+import { openTuned } from "../network/tuned.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import { wholeNumber } from "./numbers.ts";

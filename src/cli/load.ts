@@ -1,6 +1,6 @@
 /** `load`: prints a features file, as Compute-Features' load_features.py did. */
 
-import { shortestFloat32 } from "../features/numbers.ts";
+import { shortestFloat32 } from "../tables/numbers.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 
@@ -11,7 +11,7 @@ export const addLoad: AddCommand = (program, io) => {
     .argument("<file>", "a features file of any format, told apart by its content")
     .addHelpText("after", "\nExample:\n  npm run load -- features/inception_v1_features.pkl")
     .action(async (file: string) => {
-      const { readFeatures } = await import("../features/readers/index.ts");
+      const { readFeatures } = await import("../tables/readers/index.ts");
       const shapes = new Set<string>();
       let count = 0;
       for await (const { path, shape, data } of readFeatures(file)) {

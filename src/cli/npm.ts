@@ -1,7 +1,7 @@
 /** What npm keeps of a command line: `npm run extract --model vgg_16` starts `extract vgg_16`, and the option is npm's. */
 import type { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { toolName } from "../features/package.ts";
+import { toolName } from "../node/package.ts";
 
 const optionsOf = (command: Command): readonly Option[] => [
   ...command.options.filter((option) => !option.hidden),

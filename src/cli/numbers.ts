@@ -1,6 +1,6 @@
 /** Numbers on the command line. */
 import { InvalidArgumentError, Option } from "commander";
-import { pickleProtocols } from "../features/formats/pkl.ts";
+import { pickleProtocols } from "../tables/formats/pkl.ts";
 
 /** The parser of an option that is a whole number from 1 to `most`. */
 export function wholeNumber(most: number): (text: string) => number {

@@ -1,9 +1,9 @@
 /** The program and its commands, one a module. Only this folder prints or sets the exit code. */
 import { Command, CommanderError, Help } from "commander";
 import { ExitCode, UserError } from "../errors.ts";
-import { toolName, toolVersion } from "../features/package.ts";
-import { Stopped } from "../features/stopped.ts";
 import { asTyped } from "../invocation.ts";
+import { toolName, toolVersion } from "../node/package.ts";
+import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";

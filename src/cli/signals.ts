@@ -1,5 +1,5 @@
 /** Ctrl-C and SIGTERM: the first asks the work to stop cleanly, a later one ends the process at once. */
-import { removeUnfinished } from "../features/atomic.ts";
+import { removeUnfinished } from "../node/atomic.ts";
 import { signalExitCode } from "./exit.ts";
 import type { Io } from "./io.ts";
 

@@ -1,9 +1,9 @@
 /** What `extract` tells when it is done. */
-import type { ExtractReport } from "../features/extract.ts";
-import type { Metadata } from "../features/metadata.ts";
-import { samplesDirectory } from "../features/package.ts";
-import { trainedInstead } from "../features/weights.ts";
+import type { ExtractReport } from "../extract/extract.ts";
+import type { Metadata } from "../extract/metadata.ts";
 import { findModel } from "../nets/index.ts";
+import { trainedInstead } from "../network/weights.ts";
+import { samplesDirectory } from "../node/package.ts";
 import { formatShape } from "../tensor.ts";
 import type { Io } from "./io.ts";
 

@@ -43,7 +43,7 @@ Example:
     .action(async (names: string[], { batch, precision }: Flags) => {
       const models = (names.length > 0 ? names : [usualModel]).map(findModel);
       const { openWebGpu } = await import("../engine/webgpu/device.ts");
-      const { readTuning, writeTuning } = await import("../features/tuned.ts");
+      const { readTuning, writeTuning } = await import("../network/tuned.ts");
       const device = await openWebGpu({ limits: { halfWeights: precision === "f16" } });
       try {
         io.err(`webgpu: ${device.adapter}\n`);

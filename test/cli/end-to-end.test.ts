@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mayHaveGpu } from "../../src/engine/webgpu/hardware.ts";
-import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
+import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
 

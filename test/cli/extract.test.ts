@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { main } from "../../src/cli/program.ts";
-import type { ExtractRooms } from "../../src/features/rooms.ts";
-import { fakeRooms, temporaryFolder, writeFiles } from "../features/helpers.ts";
+import type { ExtractRooms } from "../../src/extract/rooms.ts";
+import { fakeRooms, temporaryFolder, writeFiles } from "../support/features.ts";
 import { capture, runMain } from "./helpers.ts";
 
 const rooms: { ownRooms: ExtractRooms | undefined } = vi.hoisted(() => ({ ownRooms: undefined }));
-vi.mock("../../src/features/rooms.ts", () => rooms);
+vi.mock("../../src/extract/rooms.ts", () => rooms);
 
 function setting(files: Readonly<Record<string, string>>, change?: Parameters<typeof fakeRooms>[1]) {
   const folder = temporaryFolder();

@@ -3,10 +3,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findFormat, formats, writeTable } from "../../src/features/formats/index.ts";
-import { bytesOf } from "../../src/features/numbers.ts";
-import { type FeatureRow, readFeatures } from "../../src/features/readers/index.ts";
-import { temporaryFolder } from "../features/helpers.ts";
+import { findFormat, formats, writeTable } from "../../src/tables/formats/index.ts";
+import { bytesOf } from "../../src/tables/numbers.ts";
+import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
+import { temporaryFolder } from "../support/features.ts";
 import { runMain } from "./helpers.ts";
 
 const root = resolve(import.meta.dirname, "../..");

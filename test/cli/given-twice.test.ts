@@ -5,13 +5,13 @@ import type { Command, Option } from "commander";
 import { describe, expect, it, vi } from "vitest";
 import { makeProgram } from "../../src/cli/program.ts";
 import { takesOne } from "../../src/cli/repeats.ts";
-import { readFeatures } from "../../src/features/readers/index.ts";
-import type { ExtractRooms } from "../../src/features/rooms.ts";
-import { fakeRooms, temporaryFolder, writeFiles } from "../features/helpers.ts";
+import type { ExtractRooms } from "../../src/extract/rooms.ts";
+import { readFeatures } from "../../src/tables/readers/index.ts";
+import { fakeRooms, temporaryFolder, writeFiles } from "../support/features.ts";
 import { capture, runMain } from "./helpers.ts";
 
 const rooms: { ownRooms: ExtractRooms | undefined } = vi.hoisted(() => ({ ownRooms: undefined }));
-vi.mock("../../src/features/rooms.ts", () => rooms);
+vi.mock("../../src/extract/rooms.ts", () => rooms);
 
 function setting() {
   const folder = temporaryFolder();

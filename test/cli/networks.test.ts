@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { modelsMarkdown } from "../../src/cli/models.ts";
 import { main } from "../../src/cli/program.ts";
 import { models } from "../../src/nets/index.ts";
-import { temporaryFolder } from "../features/helpers.ts";
+import { temporaryFolder } from "../support/features.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 import { capture, runMain } from "./helpers.ts";
 

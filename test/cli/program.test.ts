@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 import { abbreviate } from "../../src/cli/load.ts";
 import { main } from "../../src/cli/program.ts";
 import { ExitCode } from "../../src/errors.ts";
-import { findFormat, writeTable } from "../../src/features/formats/index.ts";
-import { bytesOf } from "../../src/features/numbers.ts";
-import { temporaryFolder } from "../features/helpers.ts";
+import { findFormat, writeTable } from "../../src/tables/formats/index.ts";
+import { bytesOf } from "../../src/tables/numbers.ts";
+import { temporaryFolder } from "../support/features.ts";
 import { capture, runMain } from "./helpers.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, it } from "vitest";
 import { tar } from "../checkpoint/support.ts";
-import { temporaryFolder } from "../features/helpers.ts";
+import { temporaryFolder } from "../support/features.ts";
 import { needsCases, ownReference, sharedCases } from "../support/reference.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 import { runMain } from "./helpers.ts";

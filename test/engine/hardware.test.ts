@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "../../src/engine/webgpu/hardware.ts";
-import { temporaryFolder } from "../features/helpers.ts";
+import { temporaryFolder } from "../support/features.ts";
 
 /** A /dev with these files. */
 function devWith(...files: readonly string[]): string {

@@ -6,7 +6,7 @@ import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../../src/errors.ts";
-import { takeLock } from "../../src/features/lock.ts";
+import { takeLock } from "../../src/extract/lock.ts";
 
 const [folder, milliseconds] = process.argv.slice(2);
 if (milliseconds === "keep") {

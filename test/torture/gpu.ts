@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../../src/errors.ts";
-import { extract } from "../../src/features/extract.ts";
-import { openNetwork } from "../../src/features/network.ts";
-import { readFeatures } from "../../src/features/readers/index.ts";
-import { ownRooms } from "../../src/features/rooms.ts";
+import { extract } from "../../src/extract/extract.ts";
+import { ownRooms } from "../../src/extract/rooms.ts";
+import { openNetwork } from "../../src/network/network.ts";
+import { readFeatures } from "../../src/tables/readers/index.ts";
 import { type Fault, type FaultKind, faultyDevices } from "../support/faulty-devices.ts";
 import { drawJpeg } from "../support/runs.ts";
 import { pick, type Random, type Scenario } from "./scenario.ts";

@@ -2,7 +2,7 @@
 import { compile } from "../../../src/engine/compile.ts";
 import { gpuClock } from "../../../src/engine/device.ts";
 import type { DeviceName } from "../../../src/engine/devices.ts";
-import { openTuned } from "../../../src/features/tuned.ts";
+import { openTuned } from "../../../src/network/tuned.ts";
 import type { OpenEngine } from "../workload.ts";
 
 const open =

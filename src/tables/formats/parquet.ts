@@ -1,0 +1,75 @@
+/**
+ * Parquet with the columns `path` and `feature`, a list of floats, which pandas, polars, DuckDB and Spark read as it is.
+ * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
+ */
+
+import { outputError } from "../../node/atomic.ts";
+import { sizeOf } from "../../tensor.ts";
+import { numbersOf } from "../numbers.ts";
+import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
+import type { FeatureFormat, FeatureRow } from "./table.ts";
+
+export const parquet: FeatureFormat = {
+  name: "parquet",
+  description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
+  pathsBeside: false,
+  async write(table, file) {
+    const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
+    const told = <T>(work: () => T): T => {
+      try {
+        return work();
+      } catch (error) {
+        throw outputError(file.path, error);
+      }
+    };
+    // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
+    const writer = told(() => fileWriter(file.temporary));
+    const sheet = new ParquetWriter({
+      writer,
+      schema: [
+        { name: "root", num_children: 2 },
+        { name: "path", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
+        { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
+        { name: "list", repetition_type: "REPEATED", num_children: 1 },
+        { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
+      ],
+      kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
+    });
+    for await (const { paths, bytes } of piecesOf(table)) {
+      const width = bytes.length / paths.length;
+      const feature = paths.map((_, i) =>
+        Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
+      );
+      const columnData = [
+        { name: "path", data: [...paths] },
+        { name: "feature", data: feature },
+      ];
+      told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
+    }
+    told(() => sheet.finish());
+  },
+};
+
+/** The rows of a Parquet file of ours, a row group at a time. @throws what the library throws, and errors in words */
+export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import("hyparquet");
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const about = readDescription(metadata.key_value_metadata?.find((k) => k.key === descriptionKey)?.value);
+  let first = 0;
+  for (const group of metadata.row_groups) {
+    const last = first + Number(group.num_rows);
+    const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
+    for (const { path: name, feature } of rows as { path?: unknown; feature?: unknown }[]) {
+      if (typeof name !== "string" || !isNumbers(feature))
+        throw new Error("it has no columns path and feature");
+      const shape = about.shape ?? [feature.length];
+      if (sizeOf(shape) !== feature.length) throw new Error("its rows do not fit their shape");
+      yield { path: name, shape, data: Float32Array.from(feature) };
+    }
+    first = last;
+  }
+}
+
+const isNumbers = (list: unknown): list is number[] =>
+  Array.isArray(list) && list.every((x) => typeof x === "number");
