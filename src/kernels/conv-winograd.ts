@@ -206,18 +206,17 @@ ${shift(height * width, 1)}
   };
 }
 
-/** The products of all places by a chip's kernel, or by one for adapters in software. */
-function productStage(
+/** The products of all places read the transformed input and write what is transformed back. */
+const between = { reads: [{ scratch: 0 }, 1], writes: { scratch: 1 } } as const;
+
+function laneProducts(
   g: WindowGeometry,
   places: number,
   count: number,
   tile: LaneTile,
-  caps: Caps,
+  lanes: number,
 ): GpuStage {
-  const io = { reads: [{ scratch: 0 }, 1], writes: { scratch: 1 } } as const;
   const product = productOf(g, count);
-  if (caps.hardware) return sharedPlaces(product, places, caps, io);
-  const lanes = caps.subgroupSize;
   const sums = laneSums(product, tile, lanes);
   const vectors = tile.channels / 4;
   const panels = Math.ceil(g.outC / tile.channels);
@@ -252,9 +251,38 @@ ${laneStores(sums, tile, (value, v) => `y[(wid.z * p.pixels + pixel) * p.vectors
       {
         params: encodeParams(params),
         grid: [Math.ceil(count / (tile.pixels * lanes)), panels, places],
-        ...io,
+        ...between,
       },
     ],
+  };
+}
+
+/** How the products of all places are computed. */
+interface Products {
+  /** Channels of a panel of the filter, and whether it lies in a texture. */
+  readonly channels: number;
+  readonly texels: boolean;
+  readonly tile: string;
+  /** The stage for `count` tiles. */
+  stage(count: number): GpuStage;
+}
+
+/** By a chip's kernel, or by one for adapters in software, for groups of at most `group` tiles. */
+function productsOf(g: WindowGeometry, places: number, group: number, caps: Caps): Products {
+  if (caps.hardware) {
+    return {
+      channels: panelChannels,
+      texels: false,
+      tile: placesTile(productOf(g, group), places, caps),
+      stage: (count) => sharedPlaces(productOf(g, count), places, caps, between),
+    };
+  }
+  const tile = chooseLaneTile(productOf(g, group), caps.subgroupSize);
+  return {
+    channels: tile.channels,
+    texels: true,
+    tile: `${tile.pixels}x${tile.channels}`,
+    stage: (count) => laneProducts(g, places, count, tile, caps.subgroupSize),
   };
 }
 
@@ -328,23 +356,21 @@ export function winogradConvolution(
 ): GpuKernel {
   const tiling = tilingOf(g, shape, caps);
   const places = placesOf(shape);
-  const product = productOf(g, tiling.group);
-  const tile = chooseLaneTile(product, caps.subgroupSize);
+  const products = productsOf(g, places, tiling.group, caps);
   const stages: GpuStage[] = [];
   for (let first = 0; first < tiling.tiles; first += tiling.group) {
     const count = Math.min(tiling.group, tiling.tiles - first);
     stages.push(
       inputStage(g, shape, tiling, first, caps),
-      productStage(g, places, count, tile, caps),
+      products.stage(count),
       outputStage(g, shape, tiling, first, epilogue, caps),
     );
   }
-  const channels = caps.hardware ? panelChannels : tile.channels;
   return {
     label,
-    tile: `${shape.down.side}x${shape.across.side}, ${caps.hardware ? placesTile(product, places, caps) : `${tile.pixels}x${tile.channels}`}`,
+    tile: `${shape.down.side}x${shape.across.side}, ${products.tile}`,
     stages,
     scratch: [places * tiling.group * depthOf(g), places * tiling.group * g.outC],
-    packing: { 1: { ...winogradPacking(shape, g, channels), texels: !caps.hardware } },
+    packing: { 1: { ...winogradPacking(shape, g, products.channels), texels: products.texels } },
   };
 }

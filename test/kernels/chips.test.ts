@@ -1,0 +1,47 @@
+/** Kernels are values made of geometry and limits: every one that fits a chip can be made, whatever its subgroups are. */
+import { describe, expect, it } from "vitest";
+import { conv2d } from "../../src/kernels/conv2d.ts";
+import { matmul } from "../../src/kernels/matmul.ts";
+import { type Caps, plainEpilogue } from "../../src/kernels/op.ts";
+import type { Shape } from "../../src/tensor.ts";
+
+const chip: Caps = {
+  maxBindingBytes: 2 ** 28,
+  maxWorkgroupSize: 256,
+  maxWorkgroupsPerDimension: 65535,
+  subgroupSize: 32,
+  roundsFreely: true,
+  halfWeights: false,
+  hardware: true,
+  matrices: false,
+  workgroupBytes: 16384,
+};
+
+const filters: Shape[] = [
+  [1, 1, 64, 32],
+  [3, 3, 64, 64],
+  [5, 5, 16, 36],
+  [1, 7, 64, 20],
+  [7, 7, 3, 64],
+];
+
+describe("a chip", () => {
+  // No one size (0), as of Intel's; AMD's 64.
+  it.each([0, 16, 32, 64])("whose subgroups have %d lanes has its kernels", (subgroupSize) => {
+    const caps = { ...chip, subgroupSize };
+    for (const filter of filters) {
+      const g = conv2d.infer([[2, 14, 14, filter[2]], filter], { strides: [1, 1], padding: "SAME" });
+      for (const variant of conv2d.gpu.filter((v) => v.fits(g, caps)))
+        expect(variant.build(g, plainEpilogue, caps).stages.length, variant.name).toBeGreaterThan(0);
+    }
+    const g = matmul.infer(
+      [
+        [3, 40],
+        [40, 100],
+      ],
+      {},
+    );
+    for (const variant of matmul.gpu.filter((v) => v.fits(g, caps)))
+      expect(variant.build(g, plainEpilogue, caps).stages.length, variant.name).toBeGreaterThan(0);
+  });
+});
