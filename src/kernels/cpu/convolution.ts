@@ -51,7 +51,7 @@ import {
   widen,
   widenRow,
 } from "./product.ts";
-import { bestShare, evenPart, evenParts, panelsOfLine, workOfTask } from "./shares.ts";
+import { bestShare, evenPart, gridShares, panelsOfLine } from "./shares.ts";
 
 /** Steps of a window that are packed at once: a panel of columns of so many is half the first cache. */
 const mostSteps = 512;
@@ -216,23 +216,13 @@ const workOf = { value: 1.7, weight: 1.7, output: 4 } as const;
 
 /** The ways to cut a layer into tasks: blocks of pixels by groups of panels. */
 const sharesOf = (pixels: number, panels: number, steps: number) =>
-  evenParts(pixels, mostPixels, rows).flatMap((taskPixels) =>
-    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
-      const blocks = Math.ceil(pixels / taskPixels);
-      const groups = Math.ceil(panels / taskPanels);
-      const work = (values: number, weightPanels: number, sums: number) =>
-        workOf.value * values * steps +
-        workOf.weight * columns * weightPanels * steps +
-        columns * sums * (steps + workOf.output);
-      return {
-        taskPixels,
-        taskPanels,
-        blocks,
-        groups,
-        total: work(pixels * groups, panels * blocks, pixels * panels) + workOfTask * blocks * groups,
-        largest: work(taskPixels, taskPanels, taskPixels * taskPanels) + workOfTask,
-      };
-    }),
+  gridShares(
+    { count: pixels, most: mostPixels, unit: rows },
+    { count: panels, most: mostPanels, unit: panelsOfLine },
+    (values, weightPanels, sums) =>
+      workOf.value * values * steps +
+      workOf.weight * columns * weightPanels * steps +
+      columns * sums * (steps + workOf.output),
   );
 
 export function convolution(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps): CpuKernel {
@@ -246,7 +236,8 @@ export function convolution(g: WindowGeometry, e: Epilogue, { threads = 1 }: Cap
   const runsAtOnce = evenPart(runs, Math.max(1, Math.floor(mostSteps / runLength)), 1);
   const pixels = g.batch * g.outH * g.outW;
   const panels = Math.ceil(g.outC / columns);
-  const { taskPixels, taskPanels, blocks, groups } = bestShare(sharesOf(pixels, panels, steps), threads);
+  const share = bestShare(sharesOf(pixels, panels, steps), threads);
+  const { taskRows: taskPixels, taskPanels, blocks, groups } = share;
   const stepsAtOnce = runsAtOnce * pieceLength;
   const columnsAt = taskPixels * stepsAtOnce * 8;
   const sumsAt = columnsAt + columns * stepsAtOnce * 8;

@@ -43,6 +43,47 @@ export function evenParts(count: number, most: number, unit: number): number[] {
 /** What a task costs by itself, in multiply-adds of a convolution: taking it, and finding its numbers. */
 export const workOfTask = 4000;
 
+/** A layer as blocks of rows by groups of panels of output channels, a task for each pair. */
+export interface GridShare extends Share {
+  /** Rows (pixels, or Winograd's tiles) and panels of a task, and how many blocks and groups there are. */
+  readonly taskRows: number;
+  readonly taskPanels: number;
+  readonly blocks: number;
+  readonly groups: number;
+}
+
+/** Things of one axis, what a task takes of them at most, and what they are counted in. */
+export interface Axis {
+  readonly count: number;
+  readonly most: number;
+  readonly unit: number;
+}
+
+/**
+ * The ways to cut a layer so. `work` is what is done, in multiply-adds, for so many rows that are read, panels of weights that
+ * are read, and sums: a task reads its rows anew for each group, and its panels for each block.
+ */
+export const gridShares = (
+  rows: Axis,
+  panels: Axis,
+  work: (rows: number, panels: number, sums: number) => number,
+): GridShare[] =>
+  evenParts(rows.count, rows.most, rows.unit).flatMap((taskRows) =>
+    evenParts(panels.count, panels.most, panels.unit).map((taskPanels) => {
+      const blocks = Math.ceil(rows.count / taskRows);
+      const groups = Math.ceil(panels.count / taskPanels);
+      const all = work(rows.count * groups, panels.count * blocks, rows.count * panels.count);
+      return {
+        taskRows,
+        taskPanels,
+        blocks,
+        groups,
+        total: all + workOfTask * blocks * groups,
+        largest: work(taskRows, taskPanels, taskRows * taskPanels) + workOfTask,
+      };
+    }),
+  );
+
 /**
  * How many of `count` units, which share nothing, a task takes: at most `most`, where each is `work` multiply-adds, and a task
  * besides `ofTask`.

@@ -2,7 +2,7 @@
 import type { WindowGeometry } from "../geometry.ts";
 import { depthOf, type Minimal, placesOf, sizeOf, type Tile } from "../winograd.ts";
 import { columns, rows } from "./product.ts";
-import { evenParts, panelsOfLine, workOfTask } from "./shares.ts";
+import { gridShares, panelsOfLine } from "./shares.ts";
 
 /**
  * Points by the multiplications of an axis, small and few-bit. The error that the filter's rounding makes grows with them:
@@ -73,22 +73,12 @@ const workOf = {
 
 /** The ways to cut a layer into tasks: blocks of tiles by groups of panels. */
 export const sharesOf = (tiles: number, panels: number, steps: number, places: number) =>
-  evenParts(tiles, mostTiles, rows).flatMap((taskTiles) =>
-    evenParts(panels, mostPanels, panelsOfLine).map((taskPanels) => {
-      const blocks = Math.ceil(tiles / taskTiles);
-      const groups = Math.ceil(panels / taskPanels);
-      const work = (inputTiles: number, weightPanels: number, sums: number) =>
-        places *
-        (workOf.input(places) * inputTiles * steps +
-          workOf.weight * columns * weightPanels * steps +
-          columns * sums * (steps + workOf.output));
-      return {
-        taskTiles,
-        taskPanels,
-        blocks,
-        groups,
-        total: work(tiles * groups, panels * blocks, tiles * panels) + workOfTask * blocks * groups,
-        largest: work(taskTiles, taskPanels, taskTiles * taskPanels) + workOfTask,
-      };
-    }),
+  gridShares(
+    { count: tiles, most: mostTiles, unit: rows },
+    { count: panels, most: mostPanels, unit: panelsOfLine },
+    (inputTiles, weightPanels, sums) =>
+      places *
+      (workOf.input(places) * inputTiles * steps +
+        workOf.weight * columns * weightPanels * steps +
+        columns * sums * (steps + workOf.output)),
   );

@@ -366,10 +366,12 @@ export function winograd(g: WindowGeometry, e: Epilogue, { threads = 1 }: Caps):
   const tiles = g.batch * tilesX * tilesY;
   const panels = Math.ceil(g.outC / columns);
   const steps = depthOf(g);
-  const { taskTiles, taskPanels, blocks, groups } = bestShare(
-    sharesOf(tiles, panels, steps, places),
-    threads,
-  );
+  const {
+    taskRows: taskTiles,
+    taskPanels,
+    blocks,
+    groups,
+  } = bestShare(sharesOf(tiles, panels, steps, places), threads);
   const values: Numbers = {
     ...g,
     ...placeOf(e, g.outC),
