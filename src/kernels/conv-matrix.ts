@@ -6,10 +6,10 @@
  *
  * The splits of the depth change bits here (the units sum in an order of their own), so they follow the layer alone.
  */
-import { fetchInput } from "./conv-shared.ts";
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
 import { type MatrixTile, matrixWork } from "./hardware.ts";
+import { inputWalk } from "./input-walk.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
 import { panelProduct, rowsOf } from "./panel-product.ts";
 import { panelSize } from "./panels.ts";
@@ -135,7 +135,7 @@ function stageCode(stage: Stage): string {
   const [pixels, channels] = [t.down * t.pixels, t.across * t.channels];
   const loads = (pixels * parts) / lanes;
   const [rows, columns] = [t.pixels / side, t.channels / side];
-  const { enterRow, fetch } = fetchInput(g, step, loads);
+  const walk = inputWalk(g, step, loads, lanes);
   const strip = side * t.channels;
   const outVectors = strip / 4 / caps.subgroupSize;
   const rowVectors = t.channels / 4;
@@ -194,24 +194,14 @@ ${groups > 1 ? "" : epilogueWgsl(epilogue, "vec4f")}`,
   let firstPixel = wid.y * ${pixels}u;
   let ownPixel = (subgroup / ${t.across}u) * ${t.pixels}u;
   let ownVector = wid.x * ${channels / 4}u + (subgroup % ${t.across}u) * ${rowVectors}u;
-  let own = lid.x % ${parts}u;
-${each(
-  loads,
-  (
-    i,
-  ) => `  let corner${i} = corner(firstPixel + lid.x / ${parts}u + ${(i * lanes) / parts}u); let left${i} = corner${i}.x * i32(p.pixelLength);
-  var start${i}: i32;${g.padded ? ` var inside${i}: bool;` : ""} var x${i}: vec4f;`,
-)}
   let ownOctet = (subgroup % ${t.across}u) * ${t.channels / 8}u;
   let octet = wid.x * ${octets}u + lid.x % ${octets}u;
 ${each(weightLoads, (j) => `  var next${j} = min(octet / ${panelChannels / 8}u, p.lastPanel) * p.panel + (wid.z * p.groupSteps * ${step}u + lid.x / ${octets}u + ${(j * lanes) / octets}u) * ${panelChannels / 8}u + octet % ${panelChannels / 8}u; var w${j}: vec4u;`)}
 ${each(rows, (i) => each(columns, (j) => `  var c${i}_${j}: subgroup_matrix_result<f32, ${side}, ${side}>;`))}
   var step = wid.z * p.groupSteps;
   let end = min(step + p.groupSteps, p.steps);
-  var ky = step / p.rowSteps;
-  var at = (step % p.rowSteps) * ${parts}u;
-${enterRow}
-${fetch}
+${walk.begin}
+${walk.fetch}
 ${fetchWeights}
   while (step < end) {
 ${storeInput}
@@ -219,9 +209,8 @@ ${storeWeights}
     workgroupBarrier();
     step++;
     if (step < end) {
-      at += ${parts}u;
-${g.kernelH > 1 ? `      if (step % p.rowSteps == 0u) {\n        at = 0u; ky++;\n${enterRow}\n      }` : ""}
-${fetch}
+${walk.next}
+${walk.fetch}
 ${fetchWeights}
     }
 ${multiply}

@@ -13,6 +13,7 @@
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, type SharedTile } from "./hardware.ts";
+import { inputWalk } from "./input-walk.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
 import { panelProduct, rowsOf } from "./panel-product.ts";
 import { panelSize } from "./panels.ts";
@@ -79,41 +80,6 @@ function stageParams({ g, tile: t, groups, epilogue, caps }: Stage, firstPanel: 
 /** Lines for each sum of a lane: `line(pixel, vector)`. */
 const eachSum = ({ lanePixels, laneChannels }: SharedTile, line: (i: number, j: number) => string) =>
   each(lanePixels, (i) => each(laneChannels / 4, (j) => line(i, j)));
-
-/**
- * WGSL that fetches a lane's share of the input's tile for the step at `at` of row `ky` into x<i>: `loads` vectors, the
- * lane's `own` of a step of `depth` products.
- */
-export function fetchInput(
-  g: WindowGeometry,
-  depth: number,
-  loads: number,
-): { enterRow: string; fetch: string } {
-  const vectors = g.inC % 4 === 0;
-  const ragged = (g.kernelW * g.inC) % depth !== 0;
-  const enterRow = each(
-    loads,
-    (i) => `{ let row = corner${i}.y + i32(ky * p.dilationH);
-    ${g.padded ? `inside${i} = row >= 0 && row < i32(p.inH);` : ""}
-    start${i} = (i32(corner${i}.row) + row) * i32(p.rowLength) + left${i}; }`,
-  );
-  const value = (i: number, e: string) => {
-    const conditions = [
-      ...(g.padded ? [`inside${i}`, `left${i} + ${e} >= 0`, `left${i} + ${e} < i32(p.rowLength)`] : []),
-      ...(ragged ? [`${e} < i32(p.span)`] : []),
-    ];
-    const zero = vectors ? "vec4f()" : "0.0";
-    if (conditions.length === 0) return `x[u32(start${i} + ${e})]`;
-    const inside = conditions.join(" && ");
-    return `select(${zero}, x[select(0u, u32(start${i} + ${e}), ${inside})], ${inside})`;
-  };
-  const fetch = each(loads, (i) =>
-    vectors
-      ? `{ let e = i32(at + own); x${i} = ${value(i, "e")}; }`
-      : `{ let e = i32(at + 4u * own); x${i} = vec4f(${[0, 1, 2, 3].map((s) => value(i, `(e + ${s})`)).join(", ")}); }`,
-  );
-  return { enterRow, fetch };
-}
 
 /** Sums that are finished together: what they are added to is loaded for all of them before the first is stored. */
 const together = 8;
@@ -188,7 +154,7 @@ function stageCode(stage: Stage): string {
     );
   /** The level that holds a part. */
   const ofPart = segment < part ? 1 : 0;
-  const { enterRow, fetch } = fetchInput(g, t.depth, loads);
+  const walk = inputWalk(g, t.depth, loads, lanes);
   const fetchWeights = each(
     weightLoads,
     (j) => `w${j} = vec4f(weights[from${j}]); from${j} += ${t.depth * 8}u;`,
@@ -223,14 +189,6 @@ ${writes === "outputs" ? epilogueWgsl(epilogue, output) : ""}`,
   let firstPixel = wid.y * ${t.pixels}u;
   let firstVector = wid.x * ${rowVectors}u;
   // What this lane loads: one part of the depth of every ${lanes / parts}th pixel, one vector of every ${lanes / rowVectors}th product.
-  let own = lid.x % ${parts}u;
-${each(
-  loads,
-  (
-    i,
-  ) => `  let corner${i} = corner(firstPixel + lid.x / ${parts}u + ${(i * lanes) / parts}u); let left${i} = corner${i}.x * i32(p.pixelLength);
-  var start${i}: i32;${g.padded ? ` var inside${i}: bool;` : ""} var x${i}: vec4f;`,
-)}
   let vector = firstVector + lid.x % ${rowVectors}u;
   let panel = min(vector / 8u, p.lastPanel)${writes === "places" ? " + wid.z * (p.lastPanel + 1u)" : ""};
   let begin = ${writes === "parts" ? "wid.z * p.groupSteps" : "0u"};
@@ -238,11 +196,9 @@ ${each(
 ${each(weightLoads, (j) => `  var from${j} = panel * p.panel + (begin * ${t.depth}u + lid.x / ${rowVectors}u + ${(j * lanes) / rowVectors}u) * 8u + vector % 8u; var w${j}: vec4f;`)}
 ${eachSum(t, (i, j) => levels.map((level) => `  var ${level}${i}_${j} = vec4f();`).join(""))}
   var step = begin;
-  var ky = step / p.rowSteps;
-  var at = (step % p.rowSteps) * ${inVectors ? parts : t.depth}u;
-${enterRow}
+${walk.begin}
 ${writes === "places" ? each(loads, (i) => `  start${i} += i32(wid.z * p.rowLength);`) : ""}
-${fetch}
+${walk.fetch}
 ${fetchWeights}
   while (step < end) {
 ${loads * lanes > t.pixels * parts ? `if (lid.x < ${t.pixels * parts}u) { ${storeInput} }` : storeInput}
@@ -250,16 +206,8 @@ ${each(weightLoads, (j) => `tileW[lid.x + ${j * lanes}u] = w${j};`)}
     workgroupBarrier();
     step++;
     if (step < end) {
-      at += ${inVectors ? parts : t.depth}u;
-${
-  g.kernelH > 1
-    ? `      if (step % p.rowSteps == 0u) {
-        at = 0u; ky++;
-${enterRow}
-      }`
-    : ""
-}
-${fetch}
+${walk.next}
+${walk.fetch}
 ${fetchWeights}
     }
     for (var q = 0u; q < ${parts}u; q++) {
