@@ -1,4 +1,5 @@
 /** Measuring, layer by layer, which kernels are best on a device. */
+import { typicalImages } from "../kernels/geometry.ts";
 import { opOf } from "../kernels/index.ts";
 import type { Caps } from "../kernels/op.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
@@ -7,9 +8,6 @@ import type { Program, Step } from "./program.ts";
 import { algorithmKey, layerKey, type Tuning } from "./tuning.ts";
 import { capsFor } from "./variants.ts";
 import type { WeightSource } from "./weights.ts";
-
-/** The batch by which the algorithm of a layer is chosen; see `ofTypicalBatch`. */
-const typicalBatch = 8;
 
 /** Ways of a variant that are measured, from the one that is estimated best on. */
 const mostTiles = 8;
@@ -92,7 +90,7 @@ interface Best {
   readonly milliseconds: number;
 }
 
-/** The fastest of the ways, by alternating nothing and warming each: the least time of each counts. */
+/** The fastest of the ways, by the least time of each. */
 async function fastest(
   device: Device,
   program: Program,
@@ -125,7 +123,7 @@ export async function tune(
   const stepsBy = (program: Program, key: (step: Step) => string) => [
     ...new Map(program.steps.map((s) => [key(s), s])).entries(),
   ];
-  const typical = programOf(typicalBatch);
+  const typical = programOf(typicalImages);
   const allowed = capsFor(typical, device.caps);
   const algorithms = stepsBy(typical, algorithmKey).filter(([, step]) => waysOf(step, allowed).size > 1);
   const programs = batches.map(programOf);
@@ -142,12 +140,14 @@ export async function tune(
   }
   for (const { program, key, step } of layers) {
     if (signal?.aborted) break;
-    const variant = variants[algorithmKey(step)] ?? [...waysOf(step, allowed).keys()][0];
-    const ways = waysOf(step, allowed).get(variant) ?? [];
     done++;
-    if (ways.length < 2) continue;
-    const best = await fastest(device, program, step, new Map([[variant, ways]]));
-    tiles[key] = best.tile ?? "";
+    const ways = waysOf(step, allowed);
+    // Of several variants one was chosen above.
+    const variant = variants[algorithmKey(step)] ?? [...ways.keys()][0];
+    const own = ways.get(variant) ?? [];
+    if (own.length < 2) continue;
+    const best = await fastest(device, program, step, new Map([[variant, own]]));
+    if (best.tile !== undefined) tiles[key] = best.tile;
     measured?.(done, of, `${step.scope} x ${step.shape[0]}: ${best.tile}`);
   }
   return { adapter: known.adapter, variants, tiles };

@@ -126,6 +126,9 @@ export function windowGeometry(
   };
 }
 
+/** Images by which the algorithms of a chip are chosen. */
+export const typicalImages = 8;
+
 /**
  * The geometry by which an algorithm is chosen: that of a given number of images, whatever the batch. Algorithms differ
  * in their last bits, and an image's bits must not depend on how many others are computed with it. (Tiles do not change
@@ -135,7 +138,7 @@ export function windowGeometry(
 export function ofTypicalBatch(
   g: WindowGeometry,
   { hardware }: { readonly hardware: boolean },
-  images = hardware ? 8 : 1,
+  images = hardware ? typicalImages : 1,
 ): WindowGeometry {
   return g.out.length === 2 ? { ...g, inH: images, outH: images } : { ...g, batch: images };
 }
