@@ -18,6 +18,7 @@ import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
 import { pickleProtocolOption, threadsOption, wholeNumber } from "./numbers.ts";
+import { type EndWith, endWithOption } from "./parent.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
 import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
@@ -36,6 +37,7 @@ interface ExtractFlags extends Omit<ExtractRequest, "layers" | "list" | "globs" 
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly strict?: boolean;
+  readonly endWith?: EndWith;
 }
 
 /** Names that Compute-Features used: accepted, and left out of the help. */
@@ -70,6 +72,10 @@ const options: readonly (Option | string)[] = [
   choice("--order <how>", "rows sorted by name, each image once, or as in the list, with its repeats", [
     ...listOrders,
   ]).default("name"),
+  option(
+    "--source <name>",
+    "what the metadata call the images' source (default: the folders as named); for copies in a scratch folder",
+  ),
   option(
     "--glob <pattern>",
     'only paths that match, such as "cats/**"; may be given several times',
@@ -153,6 +159,7 @@ const options: readonly (Option | string)[] = [
   "How it is told:",
   option("--config <file>", 'options from a JSON file, such as {"model": "vgg_16"}; those given here win'),
   option("--dry-run", "say what would be done, and how long it would take"),
+  endWithOption(),
   option("--strict", "end with 3 when files were skipped, too"),
   option("--json", "print one JSON object on stdout instead of the files' names"),
   option("--quiet", "only errors on stderr"),
@@ -184,7 +191,13 @@ export const addExtract: AddCommand = (program, io, exit) => {
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
     const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
-    const report = await run(request, quiet);
+    if (flags.endWith === "stdin" && flags.list === "-") {
+      throw new UsageError(
+        "stdin is the list, and ends with it.",
+        "Name the list by a file, or leave --end-with out.",
+      );
+    }
+    const report = await run(request, quiet, flags.endWith);
     const { failed, skipped } = report.files[0].metadata.images;
     if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
     if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
@@ -205,7 +218,8 @@ What is computed is kept in <out>.run as it goes. A run that was stopped or kill
 given again; images that were added, renamed or repeated cost only what is new in them.
 
 Keys are the paths of the images in the folder, sorted by bytes. How the features were made stands in <out>.json, and
-what became of every file in <out>.manifest.jsonl. Several layers are computed in one pass and give a file each, <out>
+what became of every file in <out>.manifest.jsonl; in _<out>... where a format's files are read by the folder, whose readers
+leave out such names (parquet, arrow, csv, jsonl). Several layers are computed in one pass and give a file each, <out>
 with the layer's name before its extension.
 The formats:
 ${formats.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join("\n")}
@@ -250,7 +264,7 @@ async function readList(path: string): Promise<Uint8Array> {
   }
 }
 
-async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
+async function run(request: ExtractRequest, io: Io, endWith?: EndWith): Promise<ExtractReport> {
   const { extract } = await import("../extract/extract.ts");
   const { ownRooms } = await import("../extract/rooms.ts");
   const progress = makeProgress(io, { unit: "images" });
@@ -258,23 +272,26 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
   if (request.dataDir === undefined && !request.list)
     io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
   try {
-    const report = await stoppable(io, (signal) =>
-      extract(
-        request,
-        ownRooms,
-        {
-          notice: (sentence) => progress.say(sentence),
-          started: (count, network, known) => {
-            total = count;
-            progress.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
-            if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
-            progress.update(0, total);
+    const report = await stoppable(
+      io,
+      (signal) =>
+        extract(
+          request,
+          ownRooms,
+          {
+            notice: (sentence) => progress.say(sentence),
+            started: (count, network, known) => {
+              total = count;
+              progress.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
+              if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
+              progress.update(0, total);
+            },
+            progressed: (done) => progress.update(done, total),
+            failed: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
           },
-          progressed: (done) => progress.update(done, total),
-          failed: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
-        },
-        signal,
-      ),
+          signal,
+        ),
+      endWith,
     );
     progress.end();
     io.err(whatTheyShow(report));

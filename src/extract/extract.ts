@@ -92,8 +92,9 @@ function settingsOf(
 /**
  * Extracts the features of every image into a file for each end point, going on where an earlier run into the same
  * output stopped.
- * @throws UsageError, CheckpointError, DeviceError, OutputError; NothingToDoError when no image gives a feature;
- * Stopped when `signal` fires, with all that was computed kept. An older result is untouched until the new one is whole.
+ * @throws UsageError, CheckpointError, DeviceError, OutputError; BusyError while another run writes there, OtherSettingsError
+ * where one of other settings did; NothingToDoError when no image gives a feature; Stopped when `signal` fires, with all that
+ * was computed kept. An older result is untouched until the new one is whole.
  */
 export async function extract(
   request: ExtractRequest,
@@ -102,12 +103,12 @@ export async function extract(
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
   const planned = await plan(request, rooms);
-  const { model, inputs, note, out } = planned;
+  const { model, inputs, note, work } = planned;
   if (note) events.notice?.(note);
   const given = await readLabels(request.labels);
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which adapters are there today.
-  const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
+  const keepTo = request.overwrite ? undefined : await begunOn(work);
   const network = await openFor(request, rooms, planned, events.notice, keepTo);
   let store: Store | undefined;
   try {
@@ -132,10 +133,10 @@ export async function extract(
     };
     const description = rooms.describePreprocess(recipe.preprocess);
     // What cannot be written is told before hours of work, not after.
-    const paths = outputPaths(request, endPoints, out);
+    const paths = outputPaths(request, endPoints, planned);
     for (const path of paths) await (await openAtomic(path)).abandon();
     store = await openStore({
-      folder: `${out}.run`,
+      folder: work,
       settings: settingsOf(network, request, recipe, description, endPoints),
       device: labelOf(network),
       anyDevice: request.device === "auto",

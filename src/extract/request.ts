@@ -15,6 +15,11 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
    * samples when left out and there is no list.
    */
   readonly dataDir?: string | readonly string[];
+  /**
+   * What the metadata call the source of the images, such as an address that they were copied from; `dataDir` as it is given
+   * when left out. Files of two runs that differ in nothing but the folder of a copy are the same bytes by it.
+   */
+  readonly source?: string | readonly string[];
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `dataDir` or else the working folder. */
   readonly list?: Uint8Array;
   /** Whether rows are sorted by name, each image once (the default), or stand as in the list, with its repeats. */

@@ -21,6 +21,7 @@ export const csv: FeatureFormat = {
   name: "csv",
   description: "comma-separated values with a header: path, f0, f1, ...",
   pathsBeside: false,
+  inFolders: true,
   async write(table, file) {
     const names = Array.from({ length: sizeOf(table.shape) }, (_, i) => `f${i}`);
     await file.append(Buffer.from(`path,${names.join(",")}\r\n`));

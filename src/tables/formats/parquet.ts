@@ -13,6 +13,7 @@ export const parquet: FeatureFormat = {
   name: "parquet",
   description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
   pathsBeside: false,
+  inFolders: true,
   async write(table, file) {
     const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
     const told = <T>(work: () => T): T => {

@@ -31,6 +31,11 @@ export interface FeatureFormat {
   readonly pathsBeside: boolean;
   /** Whether it is a map from paths to features, which has each path once, and no rows in an order. */
   readonly byKey?: true;
+  /**
+   * Whether programs take a whole folder of such files as one table (Spark, pyarrow, DuckDB): they leave out names that begin
+   * with _, so what lies beside such a file is named so.
+   */
+  readonly inFolders?: true;
   /** Writes the whole table into `file`, row by row where the format allows, and neither seals nor commits it. */
   write(table: FeatureTable, file: AtomicFile): Promise<void>;
 }
