@@ -18,6 +18,7 @@ export { ownRooms } from "./extract/rooms.ts";
 export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
+export { type RunShardOptions, readPlan, runShard, type ShardReport } from "./shards/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";

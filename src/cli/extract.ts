@@ -165,6 +165,14 @@ const options: readonly (Option | string)[] = [
   option("--quiet", "only errors on stderr"),
 ];
 
+/** Options of `extract` by their names, for commands that say the same of other work. */
+export const extractOptions = (names: readonly string[]): Option[] =>
+  names.map((name) => {
+    const option = options.find((o): o is Option => typeof o !== "string" && o.long === `--${name}`);
+    if (!option) throw new Error(`extract has no option ${name}`);
+    return option;
+  });
+
 export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
     .command("extract")

@@ -17,9 +17,12 @@ import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { addPlan } from "./plan.ts";
 import { refuseRepeats } from "./repeats.ts";
+import { addShards } from "./shards.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
+import { addWork } from "./work.ts";
 
 const commands: readonly AddCommand[] = [
   addExtract,
@@ -30,6 +33,9 @@ const commands: readonly AddCommand[] = [
   addLoad,
   addFiles,
   addFetch,
+  addPlan,
+  addShards,
+  addWork,
   addTune,
   addVerify,
   addDoctor,

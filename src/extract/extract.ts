@@ -47,6 +47,8 @@ export interface ExtractReport {
   /** What each of a few images is most like, where the network says so and its classes have names. */
   readonly likeliest: readonly LikelyClass[];
   readonly manifest: string;
+  /** What the manifest says, in order. */
+  readonly records: readonly ManifestRecord[];
   /** Images whose features were computed by this run, and those that were known. */
   readonly computed: number;
   readonly known: number;
@@ -154,7 +156,7 @@ export async function extract(
     const rows = run.records.filter((r) => r.status === "ok").length;
     const doubts = noteOf(run.records);
     if (doubts !== undefined) events.notice?.(doubts);
-    if (rows === 0) throw noRows(planned.from, run.records);
+    if (rows === 0 && !request.mayBeEmpty) throw noRows(planned.from, run.records);
     const report = await writeOutputs({
       ...planned,
       request,

@@ -16,7 +16,7 @@ import { type FileHandle, link, open, readFile, rename, stat, unlink } from "nod
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { BusyError, OutputError } from "../errors.ts";
-import { outputError } from "../node/atomic.ts";
+import { noLinks, outputError } from "../node/atomic.ts";
 
 interface Holder {
   readonly pid: number;
@@ -145,9 +145,6 @@ async function create(path: string, text: string): Promise<FileHandle | undefine
     await unlink(draft).catch(() => {});
   }
 }
-
-/** What file systems without hard links answer. */
-const noLinks: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 async function createInPlace(path: string, text: string): Promise<FileHandle | undefined> {
   try {

@@ -80,6 +80,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
   files: ExtractedFile[];
   predictions?: string;
   manifest: string;
+  records: ManifestRecord[];
   likeliest: LikelyClass[];
 }> {
   const { request, network, endPoints, store, out, format } = options;
@@ -142,11 +143,11 @@ export async function writeOutputs(options: OutputOptions): Promise<{
   await writeManifest(manifest, records);
   await removeFormer(out, ".manifest.jsonl", format);
   const likeliest = records.length <= fewImages ? await likeliestOf(paths, rows, options) : [];
-  if (!request.topk) return { files, manifest, likeliest };
+  if (!request.topk) return { files, manifest, records, likeliest };
   const predictions = besidePath(out, ".predictions.jsonl", format);
   await writePredictions(predictions, paths, rows, options);
   await removeFormer(out, ".predictions.jsonl", format);
-  return { files, manifest, predictions, likeliest };
+  return { files, manifest, records, predictions, likeliest };
 }
 
 /** What each image is most like, from the logits that are kept or from what was noted beside the features. */

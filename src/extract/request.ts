@@ -69,6 +69,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   /** Forget what an earlier run into the same output computed. */
   readonly overwrite?: boolean;
   readonly retryFailed?: boolean;
+  /** Write files without a row where no image gives a feature: of a part of a whole that is no failure. */
+  readonly mayBeEmpty?: boolean;
   /** Seconds of work that a kill may lose, at most; 2 when left out. */
   readonly commitEvery?: number;
   /** Decoding workers; one a core when left out. */

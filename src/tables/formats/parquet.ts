@@ -3,11 +3,12 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 
-import { outputError } from "../../node/atomic.ts";
+import type { SchemaElement } from "hyparquet";
+import { type AtomicFile, outputError } from "../../node/atomic.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
-import type { FeatureFormat, FeatureRow } from "./table.ts";
+import type { FeatureFormat, FeatureRow, TextColumn } from "./table.ts";
 
 export const parquet: FeatureFormat = {
   name: "parquet",
@@ -15,41 +16,92 @@ export const parquet: FeatureFormat = {
   pathsBeside: false,
   inFolders: true,
   async write(table, file) {
-    const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
-    const told = <T>(work: () => T): T => {
-      try {
-        return work();
-      } catch (error) {
-        throw outputError(file.path, error);
-      }
-    };
-    // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-    const writer = told(() => fileWriter(file.temporary));
-    const sheet = new ParquetWriter({
-      writer,
-      schema: [
-        { name: "root", num_children: 2 },
-        { name: "path", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
+    const { columns = [] } = table;
+    const sheet = await openSheet(
+      file,
+      ["path", ...columns.map(({ name }) => name)],
+      [
         { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
         { name: "list", repetition_type: "REPEATED", num_children: 1 },
         { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
       ],
-      kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
-    });
-    for await (const { paths, bytes } of piecesOf(table)) {
+      describeTable(table),
+    );
+    for await (const { first, paths, bytes } of piecesOf(table)) {
       const width = bytes.length / paths.length;
       const feature = paths.map((_, i) =>
         Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
       );
-      const columnData = [
+      sheet.write([
         { name: "path", data: [...paths] },
+        ...columns.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
         { name: "feature", data: feature },
-      ];
-      told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
+      ]);
     }
-    told(() => sheet.finish());
+    sheet.finish();
   },
 };
+
+/** Writes columns of text alone, the first of which has no gaps. */
+export async function writeTexts(
+  file: AtomicFile,
+  columns: readonly TextColumn[],
+  description: string,
+): Promise<void> {
+  const sheet = await openSheet(
+    file,
+    columns.map(({ name }) => name),
+    [],
+    description,
+  );
+  sheet.write(columns.map(({ name, values }) => ({ name, data: [...values] })));
+  sheet.finish();
+}
+
+interface Sheet {
+  /** Writes a row group, a column each. */
+  write(columns: { name: string; data: unknown[] }[]): void;
+  finish(): void;
+}
+
+/** A Parquet file with columns of text, of which the first has no gaps, and others by their schema. @throws OutputError */
+async function openSheet(
+  file: AtomicFile,
+  texts: readonly string[],
+  others: readonly SchemaElement[],
+  description: string,
+): Promise<Sheet> {
+  const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
+  const told = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw outputError(file.path, error);
+    }
+  };
+  // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
+  const writer = told(() => fileWriter(file.temporary));
+  const sheet = new ParquetWriter({
+    writer,
+    schema: [
+      { name: "root", num_children: texts.length + (others.length > 0 ? 1 : 0) },
+      ...texts.map(
+        (name, i): SchemaElement => ({
+          name,
+          type: "BYTE_ARRAY",
+          converted_type: "UTF8",
+          repetition_type: i === 0 ? "REQUIRED" : "OPTIONAL",
+        }),
+      ),
+      ...others,
+    ],
+    kvMetadata: [{ key: descriptionKey, value: description }],
+  });
+  return {
+    write: (columnData) => told(() => sheet.write({ columnData, rowGroupSize: columnData[0].data.length })),
+    finish: () => told(() => sheet.finish()),
+  };
+}
 
 /** The rows of a Parquet file of ours, a row group at a time. @throws what the library throws, and errors in words */
 export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {

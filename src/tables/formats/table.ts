@@ -9,6 +9,12 @@ export type FeatureDtype = "float32" | "float16" | "int8";
 /** Bytes of one number. */
 export const dtypeWidth: Readonly<Record<FeatureDtype, number>> = { float32: 4, float16: 2, int8: 1 };
 
+/** A text a row, or none. */
+export interface TextColumn {
+  readonly name: string;
+  readonly values: readonly (string | null)[];
+}
+
 export interface FeatureTable {
   /** The images, one a row. */
   readonly paths: readonly string[];
@@ -17,6 +23,8 @@ export interface FeatureTable {
   readonly dtype: FeatureDtype;
   /** For int8: what a stored number is multiplied by. */
   readonly scale?: number;
+  /** More that is known of each image, by the names of columns; only formats of columns have a place for it. */
+  readonly columns?: readonly TextColumn[];
   /** How the features were made; goes inside the file where the format has a place for it. */
   readonly metadata: object;
   /** Every row's numbers in order, little-endian and row-major. A row's bytes are good until the next is asked for. */
