@@ -74,9 +74,9 @@ function recordsIn(bytes: Buffer, last: boolean): { readonly ends: number[]; rea
 /** The cells of a record. */
 export function cellsOf(record: string): string[] {
   const cells: string[] = [];
-  for (const [, quoted, plain] of record
-    .replace(/\r?\n$/, "")
-    .matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)) {
+  // Each behind a comma, the first too.
+  const text = `,${record.replace(/\r?\n$/, "")}`;
+  for (const [, quoted, plain] of text.matchAll(/,(?:"((?:[^"]|"")*)"|([^,]*))/g)) {
     cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
   }
   return cells;

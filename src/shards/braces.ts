@@ -20,10 +20,9 @@ export function expandBraces(text: string): string[] {
   const found = /\{([^{}]*)\}/.exec(text);
   if (!found) return [text];
   const [whole, inside] = found;
-  const choices = rangeOf(inside) ?? (inside.includes(",") ? inside.split(",") : undefined);
+  const choices = rangeOf(inside) ?? (inside.includes(",") ? inside.split(",") : [whole]);
   const before = text.slice(0, found.index);
   const rests = expandBraces(text.slice(found.index + whole.length));
-  const names = (choices ?? [whole]).flatMap((choice) => rests.map((rest) => `${before}${choice}${rest}`));
-  if (names.length > most) throw new UsageError(`${text} are more than ${most} names.`);
-  return names;
+  if (choices.length * rests.length > most) throw new UsageError(`${text} are more than ${most} names.`);
+  return choices.flatMap((choice) => rests.map((rest) => `${before}${choice}${rest}`));
 }
