@@ -139,10 +139,12 @@ const addShard: AddCommand = (program, io, exit) => {
   addWorkerOptions(command);
   command.action(async (flags: ShardFlags) => {
     const quiet: Io = { ...io, err: flags.quiet ? () => {} : io.err };
-    const { readPlan, runShard, shardName } = await import("../shards/index.ts");
+    const { keepNetwork, readPlan, runShard, shardName } = await import("../shards/index.ts");
+    const { ownRooms } = await import("../extract/rooms.ts");
     const { plan, out } = await readPlan(flags.plan);
     const own = await shardsFor(flags, plan);
     const { plan: _, ...choices } = flags;
+    const { rooms, close } = keepNetwork(ownRooms);
     let imagesFailed = 0;
     let first: unknown;
     await stoppable(
@@ -156,6 +158,7 @@ const addShard: AddCommand = (program, io, exit) => {
               ...limitsOf(flags),
               plan,
               out,
+              rooms,
               shard,
               signal,
               events: tellsOf(progress),
@@ -175,7 +178,7 @@ const addShard: AddCommand = (program, io, exit) => {
         }
       },
       flags.endWith,
-    );
+    ).finally(close);
     if (first !== undefined) throw first;
     if (flags.strict && imagesFailed > 0) exit(ExitCode.someImagesFailed);
   });

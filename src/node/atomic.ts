@@ -15,7 +15,7 @@ import {
   stat,
   unlink,
 } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { OutputError } from "../errors.ts";
 
 export interface AtomicFile {
@@ -54,6 +54,9 @@ export function removeUnfinished(): void {
 /** What the temporary names of files for `target` begin with: the leftovers of a killed process are known by it. */
 const prefixOf = (target: string): string =>
   `.partial-${createHash("sha256").update(target).digest("hex").slice(0, 12)}-`;
+
+/** Whether a path is that of a file that is written, or was left by a process that was killed. */
+export const isUnfinished = (path: string): boolean => /^\.partial-.*\.tmp$/.test(basename(path));
 
 /** Removes what killed processes left of `paths`. Only for whoever alone writes them. */
 export async function removeLeftovers(paths: readonly string[]): Promise<void> {

@@ -111,6 +111,7 @@ export async function markSuccess(plan: ShardPlan, out: Storage, { done }: Check
     successes: sum((s) => s.successes),
   };
   await out.put(places.success, jsonBytes(summary), { ifAbsent: false });
+  await out.sweep();
   return true;
 }
 
@@ -142,7 +143,7 @@ export async function requeue(
 }
 
 /** A worker that says nothing for so many seconds has ended, or was lost. */
-export const longSilence = 120;
+export const longSilence = 300;
 
 export interface RunningShard extends RunningNote {
   readonly shard: number;

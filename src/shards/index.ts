@@ -1,6 +1,7 @@
 /** A run over many machines: planned, computed by shards, checked, merged. */
 export { indexFromEnvironment, shardsOfPart } from "./array.ts";
 export { type Checked, checkShards, markSuccess, requeue, type Status, statusOf } from "./check.ts";
+export { keepNetwork } from "./kept.ts";
 export { layouts } from "./layouts.ts";
 export { mergeShards } from "./merge.ts";
 export type { LayoutName, ShardPlan, ShardSettings } from "./model.ts";

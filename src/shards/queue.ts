@@ -4,8 +4,10 @@
  * what is missing, and put that into it again.
  */
 import { BusyError, UserError } from "../errors.ts";
+import { ownRooms } from "../extract/rooms.ts";
 import { Stopped } from "../stopped.ts";
 import { type Checked, checkShards, longSilence, runningShards } from "./check.ts";
+import { keepNetwork } from "./kept.ts";
 import type { ShardPlan } from "./model.ts";
 import { isPermanent, noteFailure, type RunShardOptions, runShard, type ShardReport } from "./run.ts";
 import { optional, type Storage } from "./storage/index.ts";
@@ -135,6 +137,7 @@ export async function workQueue(options: WorkOptions): Promise<WorkReport> {
   };
   queue.on("error", fault);
   const reports: ShardReport[] = [];
+  const kept = keepNetwork(options.rooms ?? ownRooms);
   let active = 0;
   let worker: { close(): Promise<void> } | undefined;
   try {
@@ -151,7 +154,7 @@ export async function workQueue(options: WorkOptions): Promise<WorkReport> {
         if (signal?.aborted) return again(0);
         active++;
         try {
-          const report = await runShard({ ...options, shard });
+          const report = await runShard({ ...options, rooms: kept.rooms, shard });
           reports.push(report);
           finished?.(report);
           return report.outcome;
@@ -188,6 +191,7 @@ export async function workQueue(options: WorkOptions): Promise<WorkReport> {
   } finally {
     await worker?.close();
     await queue.close();
+    await kept.close();
   }
 }
 

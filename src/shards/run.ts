@@ -6,7 +6,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { OtherSettingsError, UserError } from "../errors.ts";
+import { ExitCode, OtherSettingsError, UserError } from "../errors.ts";
 import { type ExtractEvents, extract } from "../extract/extract.ts";
 import { takeLock } from "../extract/lock.ts";
 import type { ManifestRecord } from "../extract/manifest.ts";
@@ -45,7 +45,7 @@ export interface ShardReport {
 }
 
 /** Milliseconds between two notes of how far a shard is. */
-const noteEvery = 15_000;
+const noteEvery = 60_000;
 
 /**
  * Computes and publishes a shard, unless it is there.
@@ -257,9 +257,17 @@ export interface FailureNote {
   readonly time: string;
 }
 
+/** What ends a command that another attempt would end alike: the recipes of `deploy/` tell it to their engines. */
+export const permanentCodes: readonly ExitCode[] = [
+  ExitCode.usage,
+  ExitCode.nothingToDo,
+  ExitCode.model,
+  ExitCode.otherSettings,
+];
+
 /** Errors that another attempt meets again; those that it may not are no failure of the shard. */
 export const isPermanent = (error: unknown): error is UserError =>
-  error instanceof UserError && [2, 4, 5, 9].includes(error.exitCode);
+  error instanceof UserError && permanentCodes.includes(error.exitCode);
 
 /** Leaves a note of why a shard was given up, until it is computed or queued again. */
 export async function noteFailure(out: Storage, shard: number, error: Error): Promise<void> {

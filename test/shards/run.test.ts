@@ -9,6 +9,7 @@ import { takeLock } from "../../src/extract/lock.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
 import {
   checkShards,
+  keepNetwork,
   markSuccess,
   mergeShards,
   requeue,
@@ -221,6 +222,29 @@ describe("a shard", () => {
     );
     const { failed } = await checkShards(planned.plan, planned.out);
     expect(failed).toEqual([]);
+  });
+
+  it("after another leaves the network open between them", async () => {
+    const planned = await planSmall(join(folder, "out"), { inputs: [images], perShard: 4 });
+    let [opened, closed] = [0, 0];
+    const openNetwork: typeof ownRooms.openNetwork = async (options) => {
+      opened++;
+      const network = await ownRooms.openNetwork(options);
+      const close = async () => {
+        closed++;
+        await network.close();
+      };
+      return Object.create(network, { close: { value: close } });
+    };
+    const { rooms, close } = keepNetwork({ ...ownRooms, openNetwork });
+    for (const shard of planned.plan.shards.keys())
+      await runShard({ ...planned, shard, scratch: folder, rooms });
+    expect([opened, closed]).toEqual([1, 0]);
+    await close();
+    expect(closed).toBe(1);
+    const alone = await planSmall(join(folder, "alone"), { inputs: [images], perShard: 4 });
+    await runAll(alone);
+    expect(resultsIn(join(folder, "out"))).toEqual(resultsIn(join(folder, "alone")));
   });
 
   it("stopped in the middle keeps what it computed for the next on this machine", async () => {

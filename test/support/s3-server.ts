@@ -81,17 +81,17 @@ export async function startS3(fault: (asked: Asked) => Fault = () => undefined):
 
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "", "http://localhost");
-    const path = decodeURIComponent(url.pathname).slice(1);
+    const path = decodeURIComponent(url.pathname).slice(1).replace(/\/$/, "");
     const { method = "" } = request;
     const before = asked.filter((a) => a.method === method && a.path === path).length;
     const now: Asked = { method, path, headers: request.headers, before };
     asked.push(now);
     const kind = fault(now);
     const parts: Buffer[] = [];
-    if (kind === "cut") return void request.destroy();
+    if (kind === "cut") return void request.socket.destroy();
     request.on("data", (part: Buffer) => {
       parts.push(part);
-      if (kind === "half" && method === "PUT") request.destroy();
+      if (kind === "half" && method === "PUT") request.socket.destroy();
     });
     request.on("error", () => {});
     request.on("end", () => {
@@ -107,7 +107,7 @@ export async function startS3(fault: (asked: Asked) => Fault = () => undefined):
         return error(response, 412, "PreconditionFailed");
       const sha256 = request.headers["x-amz-meta-sha256"] as string | undefined;
       objects.set(path, { bytes: Buffer.concat(parts), sha256 });
-      if (kind === "unanswered") return void request.destroy();
+      if (kind === "unanswered") return void request.socket.destroy();
       response.writeHead(200, { etag: '"put"' }).end();
     });
   });

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { copyFile, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { UserError } from "../../errors.ts";
-import { openAtomic, outputError } from "../../node/atomic.ts";
+import { isUnfinished, openAtomic, outputError } from "../../node/atomic.ts";
 import { type Content, hashOfContent, type Storage, type StoredFile } from "./storage.ts";
 
 const isGone = (error: unknown) =>
@@ -75,6 +75,10 @@ export function openDisk(folder: string): Storage {
       } finally {
         await file.abandon();
       }
+    },
+    async sweep() {
+      for (const name of await readdir(folder, { recursive: true }).catch(() => []))
+        if (isUnfinished(name)) await rm(join(folder, name), { force: true }).catch(() => {});
     },
     async remove(name) {
       await rm(at(name), { force: true }).catch((error: unknown) => {

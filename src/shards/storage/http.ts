@@ -150,18 +150,18 @@ export async function downloadUrl(url: string, to: string, limits: HttpLimits = 
     validator = tag && !tag.startsWith("W/") ? tag : (answer.headers.get("last-modified") ?? undefined);
     const length = answer.headers.get("content-length");
     const from = goesOn ? have : 0;
-    const refuse = async () => {
+    const tooLarge = () => new HttpError(url, `it is larger than ${limits.mostBytes} bytes`, false);
+    if (from + Number(length ?? 0) > limits.mostBytes) {
       await answer.body?.cancel();
-      return new HttpError(url, `it is larger than ${limits.mostBytes} bytes`, false);
-    };
-    if (from + Number(length ?? 0) > limits.mostBytes) throw await refuse();
+      throw tooLarge();
+    }
     const file = await open(part, goesOn ? "a" : "w");
     let came = 0;
     try {
       for await (const piece of answer.body ?? []) {
         heard();
         came += piece.length;
-        if (from + came > limits.mostBytes) throw await refuse();
+        if (from + came > limits.mostBytes) throw tooLarge();
         await file.write(piece);
       }
     } finally {
@@ -232,5 +232,6 @@ export function openHttp(place: string, limits: HttpLimits = usualLimits): Stora
     },
     put: readOnly,
     remove: readOnly,
+    sweep: readOnly,
   };
 }

@@ -21,6 +21,9 @@ const hashKey = "sha256";
 /** Attempts of a request; the waits between them double. */
 const attempts = 6;
 
+/** Milliseconds that a server may say nothing. */
+const silence = 60_000;
+
 /** A single request may put as much; a shard of that size is cut too large for other reasons as well. */
 const mostBytes = 2 ** 31 - 1;
 
@@ -37,6 +40,8 @@ async function sdkAndClient() {
   const endpoint = env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
   const client = new sdk.S3Client({
     maxAttempts: attempts,
+    // By itself the client waits for ever for a server that says nothing.
+    requestHandler: { connectionTimeout: 10_000, socketTimeout: silence },
     // Servers of one's own have one name, and buckets are paths there; they have no regions either.
     ...(endpoint && { endpoint, forcePathStyle: true }),
     ...(endpoint && !env.AWS_REGION && !env.AWS_DEFAULT_REGION && { region: "us-east-1" }),
@@ -156,6 +161,8 @@ export async function openS3(place: string): Promise<Storage> {
         }
       }
     },
+    // What is put by one request is whole or not there.
+    async sweep() {},
     async remove(name) {
       await client.send(new sdk.DeleteObjectCommand(keyOf(name))).catch((error: unknown) => {
         throw new OutputError(failed("remove", name, error), hint, { cause: error });

@@ -31,6 +31,8 @@ export interface Storage {
   put(name: string, content: Content, how: { readonly ifAbsent: boolean }): Promise<boolean>;
   /** Removes a file, if it is there. @throws OutputError */
   remove(name: string): Promise<void>;
+  /** Removes what writers left unfinished that were killed. Only where nobody writes. */
+  sweep(): Promise<void>;
 }
 
 /** The SHA-256 of bytes or of a local file, in hexadecimal. */
