@@ -6,7 +6,7 @@ export { type ImageInput, type ListOptions, listFolder, nameOf } from "./inputs.
 export { hasFastJpeg, type JpegMethod, jpegMethods } from "./jpeg.ts";
 export { imageExtensions } from "./kinds.ts";
 export { listNamed, type NamedFiles } from "./list.ts";
-export type { DecodeOptions, ExifRule, ListOrder } from "./options.ts";
+export { type DecodeOptions, type ExifRule, type ListOrder, listOrders } from "./options.ts";
 export type { ImageFacts, Pixels } from "./pixels.ts";
 export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
 export {
