@@ -15,9 +15,10 @@ export {
   type Features,
 } from "./extract/extractor.ts";
 export { ownRooms } from "./extract/rooms.ts";
-export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
+export { type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
+export { decodeImage, listFolder } from "./node/images/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";

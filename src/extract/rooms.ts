@@ -1,6 +1,7 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
-import { describePreprocess, listSources, openDecodePool } from "../images/index.ts";
+import { describePreprocess } from "../images/index.ts";
 import { identifyCheckpoint, openNetwork } from "../network/network.ts";
+import { listSources, openDecodePool } from "../node/images/index.ts";
 
 export interface ExtractRooms {
   readonly openNetwork: typeof openNetwork;

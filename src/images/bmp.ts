@@ -4,7 +4,7 @@
  * "Bitmap compression" are the source.
  */
 import { ImageError } from "../errors.ts";
-import type { Pixels } from "./pixels.ts";
+import type { Pixels } from "../platform/decoder.ts";
 
 export const isBmp = (bytes: Buffer): boolean =>
   bytes.length >= 26 && bytes.toString("latin1", 0, 2) === "BM";

@@ -1,15 +1,8 @@
 /**
- * JPEG by TensorFlow's default method: libjpeg-turbo's fast integer transform with fancy upsampling
- * (tensorflow/core/lib/jpeg/jpeg_mem.cc), bit for bit. The header is read here, so that nothing that is too large or of
- * another kind comes to the native decoder.
+ * The header of JPEGs that a fast decoder takes, read here so that nothing that is too large or of another kind comes to
+ * native code.
  */
-import { requireOwn } from "../bundle.mjs";
 import { orientationOf } from "./exif.ts";
-import type { Room } from "./machine.ts";
-
-/** fast: as TensorFlow decodes by default. accurate: as Pillow does, and TensorFlow's INTEGER_ACCURATE. */
-export const jpegMethods = ["fast", "accurate"] as const;
-export type JpegMethod = (typeof jpegMethods)[number];
 
 export interface JpegHeader {
   readonly width: number;
@@ -17,21 +10,6 @@ export interface JpegHeader {
   /** By `orientationOf`. */
   readonly orientation: number;
 }
-
-type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FORMAT_RGB">;
-
-function loadTurbo(): Turbo | undefined {
-  try {
-    return requireOwn("@julusian/jpeg-turbo") as Turbo;
-  } catch {
-    return undefined;
-  }
-}
-
-const turbo = loadTurbo();
-
-/** Whether there is a fast decoder for this platform. */
-export const hasFastJpeg = turbo !== undefined;
 
 /** Baseline, extended and progressive; the rest is arithmetic, lossless or hierarchical. */
 const frames: readonly number[] = [0xc0, 0xc1, 0xc2];
@@ -99,41 +77,4 @@ function readFrame(segment: Buffer): { width: number; height: number } | undefin
   const [first, second, third] = [segment[7], segment[10], segment[13]];
   const usual = components === 3 && samplings.includes(first) && second === 0x11 && third === 0x11;
   return usual ? { width, height } : undefined;
-}
-
-export interface FastPixels {
-  /** RGB interleaved. */
-  readonly data: Uint8Array;
-  /** Whether libjpeg warned of something in the data, with which it went on to the end. */
-  readonly doubtful: boolean;
-}
-
-/**
- * Decodes a file of which `readJpegHeader` gave the header into a room; undefined where libjpeg stopped before the last pixel. Only
- * where `hasFastJpeg`.
- */
-export function decodeFastJpeg(
-  bytes: Buffer,
-  { width, height }: JpegHeader,
-  room: Room,
-): FastPixels | undefined {
-  const decoder = turbo;
-  if (!decoder) throw new Error("There is no fast JPEG decoder for this platform.");
-  const into = (data: Uint8Array): boolean => {
-    try {
-      decoder.decompressSync(bytes, Buffer.from(data.buffer, data.byteOffset, data.length), {
-        format: decoder.FORMAT_RGB,
-      });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  const data = room(3 * width * height);
-  if (into(data)) return { data, doubtful: false };
-  // Warnings and errors come alike. After a warning every byte is written, whatever was there before.
-  const again = new Uint8Array(data.length).fill(255);
-  into(data.fill(0));
-  into(again);
-  return Buffer.compare(data, again) === 0 ? { data, doubtful: true } : undefined;
 }

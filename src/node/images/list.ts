@@ -5,11 +5,14 @@
  */
 import { statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { UsageError } from "../errors.ts";
-import { asUtf8 } from "../text.ts";
+import { UsageError } from "../../errors.ts";
+import { hasImageName } from "../../images/kinds.ts";
+import { asUtf8 } from "../../text.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
-import { hasImageName } from "./kinds.ts";
-import type { ListOrder } from "./options.ts";
+
+/** How the images of a list are ordered: sorted by name, each once, or as the list has them. */
+export const listOrders = ["name", "list"] as const;
+export type ListOrder = (typeof listOrders)[number];
 
 export interface NamedFiles {
   readonly inputs: ImageInput[];
