@@ -1,11 +1,5 @@
 /** The library's public face. */
-export {
-  type Checkpoint,
-  openCheckpoint,
-  type TensorEntry,
-  type TensorValue,
-  writeCheckpoint,
-} from "./checkpoint/index.ts";
+export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
 export { UserError } from "./errors.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
@@ -18,6 +12,7 @@ export { ownRooms } from "./extract/rooms.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
+export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
 export { decodeImage, listFolder } from "./node/images/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";

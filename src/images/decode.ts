@@ -4,6 +4,7 @@
  * tensorflow/core/lib/jpeg/jpeg_mem.cc. JPEG is decoded by the method that is asked for; the fast one is TensorFlow's default, and
  * what it does not take (CMYK, unusual sampling, profiles that are asked for) is decoded by the accurate one.
  */
+import { latin1 } from "../bytes.ts";
 import { ImageError } from "../errors.ts";
 import type { DecodeOptions, Decoder, Pixels, Room } from "../platform/decoder.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
@@ -16,11 +17,11 @@ import { upright } from "./turn.ts";
 
 const defaultMaxPixels = 2 ** 28;
 
-function diagnose(bytes: Buffer, error: unknown): string {
+function diagnose(bytes: Uint8Array, error: unknown): string {
   if (bytes.length === 0) return "the file is empty";
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
   if (/unsupported image format/.test(message)) {
-    const text = /^[\t\n\r\x20-\x7e]{8,}$/.test(bytes.toString("latin1", 0, 64));
+    const text = /^[\t\n\r\x20-\x7e]{8,}$/.test(latin1(bytes, 0, 64));
     return text ? "it is a text file" : "its content is of no image format that can be read";
   }
   if (/exceeds pixel limit/.test(message)) return "it has more pixels than the limit allows";
@@ -34,7 +35,7 @@ function diagnose(bytes: Buffer, error: unknown): string {
  */
 export async function decodeWith(
   decoder: Decoder,
-  bytes: Buffer,
+  bytes: Uint8Array,
   options: DecodeOptions = {},
   { name, room = ownRoom }: { readonly name?: string; readonly room?: Room } = {},
 ): Promise<Pixels> {
@@ -66,7 +67,7 @@ export async function decodeWith(
  */
 async function decodeFast(
   { fastJpeg, check }: Decoder,
-  bytes: Buffer,
+  bytes: Uint8Array,
   { exif, maxPixels }: Required<Pick<DecodeOptions, "exif" | "maxPixels">>,
   room: Room,
 ): Promise<Pixels | undefined> {

@@ -2,7 +2,8 @@
  * The header of JPEGs that a fast decoder takes, read here so that nothing that is too large or of another kind comes to
  * native code.
  */
-import { orientationOf } from "./exif.ts";
+import { viewOf } from "../bytes.ts";
+import { orientationOfJpeg } from "./exif.ts";
 
 export interface JpegHeader {
   readonly width: number;
@@ -25,8 +26,9 @@ const mostBytes = 2 ** 31 - 1;
  * The header of a JPEG that the fast decoder takes: 8 bits, grey or three components, Huffman codes, the usual sampling,
  * no byte out of place. Undefined for any other file.
  */
-export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
-  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
+export function readJpegHeader(bytes: Uint8Array): JpegHeader | undefined {
+  if (bytes.length < 4 || bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined;
+  const view = viewOf(bytes);
   let size: { width: number; height: number } | undefined;
   let kind = 0;
   for (let at = 2; at + 4 <= bytes.length; ) {
@@ -36,12 +38,12 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
       at++;
       continue;
     }
-    const length = bytes.readUInt16BE(at + 2);
+    const length = view.getUint16(at + 2);
     const segment = bytes.subarray(at + 4, at + 2 + length);
     if (length < 2 || segment.length !== length - 2) return undefined;
     if (marker === 0xda) {
       return size && (kind !== progressive || countScans(bytes, at) <= mostScans)
-        ? { ...size, orientation: orientationOf(bytes) }
+        ? { ...size, orientation: orientationOfJpeg(bytes) }
         : undefined;
     }
     if (frames.includes(marker)) {
@@ -59,18 +61,18 @@ export function readJpegHeader(bytes: Buffer): JpegHeader | undefined {
 const isPlain = (marker: number) =>
   marker === 0xc4 || marker === 0xdb || marker === 0xdd || marker === 0xfe || (marker & 0xf0) === 0xe0;
 
-function countScans(bytes: Buffer, first: number): number {
-  const scan = Buffer.from([0xff, 0xda]);
+function countScans(bytes: Uint8Array, first: number): number {
   let count = 0;
-  for (let at = first; at >= 0 && count <= mostScans; at = bytes.indexOf(scan, at + 2)) count++;
+  for (let at = first; at >= 0 && count <= mostScans; at = bytes.indexOf(0xff, at + 1))
+    if (bytes[at + 1] === 0xda) count++;
   return count;
 }
 
-function readFrame(segment: Buffer): { width: number; height: number } | undefined {
+function readFrame(segment: Uint8Array): { width: number; height: number } | undefined {
   if (segment.length < 6) return undefined;
   const [precision, components] = [segment[0], segment[5]];
-  const height = segment.readUInt16BE(1);
-  const width = segment.readUInt16BE(3);
+  const height = (segment[1] << 8) | segment[2];
+  const width = (segment[3] << 8) | segment[4];
   if (segment.length !== 6 + 3 * components || precision !== 8) return undefined;
   if (width === 0 || height === 0 || 3 * width * height > mostBytes) return undefined;
   if (components === 1) return { width, height };

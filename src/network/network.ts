@@ -8,6 +8,7 @@ import { CheckpointError, UsageError } from "../errors.ts";
 import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
+import { nodeFiles } from "../node/files.ts";
 import { seededUnits } from "../seeded.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { classesIn, explainMisfit, fitOf } from "./fit.ts";
@@ -138,7 +139,7 @@ export type IdentifyOptions = Pick<NetworkOptions, "layers" | "scope" | "imageSi
  * @throws CheckpointError when it cannot be read or is none of ours.
  */
 export async function identifyCheckpoint(path: string, options: IdentifyOptions = {}): Promise<Model> {
-  const checkpoint = await openCheckpoint(path);
+  const checkpoint = await openCheckpoint(path, nodeFiles);
   try {
     const { layers, scope, imageSize, globalPool } = options;
     return identify(path, shapesOf(checkpoint), { layers, scope, options: { imageSize, globalPool } }).model;
@@ -181,7 +182,7 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
     };
   }
   if (wanted.checkpoint === undefined) throw new Error("no checkpoint named");
-  const checkpoint = await openCheckpoint(wanted.checkpoint);
+  const checkpoint = await openCheckpoint(wanted.checkpoint, nodeFiles);
   try {
     const shapes = shapesOf(checkpoint);
     const scope = findScope(checkpoint.path, model, shapes, { layers, scope: wanted.scope, options: plain });

@@ -1,7 +1,8 @@
 /** All formats but bitmaps by libvips, and JPEG by its accurate method. */
+import { inflateSync } from "node:zlib";
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
-import { orientationOf } from "../../images/exif.ts";
+import { type Inflate, orientationOf } from "../../images/exif.ts";
 import { asTensorFlow, largestFrame } from "../../images/gif.ts";
 import { upright } from "../../images/turn.ts";
 import type { Decoder, Pixels } from "../../platform/decoder.ts";
@@ -29,7 +30,13 @@ export async function checkByLibvips(bytes: Uint8Array, maxPixels: number): Prom
   await open().raw().toBuffer();
 }
 
-const bufferOf = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length);
+const inflate: Inflate = (bytes, most) => {
+  try {
+    return inflateSync(bytes, { maxOutputLength: most });
+  } catch {
+    return undefined;
+  }
+};
 
 /** Rejects with libvips' own words. */
 export async function decodeByLibvips(
@@ -53,11 +60,11 @@ export async function decodeByLibvips(
   const pixels = info.width * info.height;
   const rgb = inks ? fromInks(data, pixels) : fromChannels(data, pixels, info.channels);
   const stored = { width: info.width, height: info.height, data: rgb };
-  const frame = format === "gif" ? largestFrame(bufferOf(bytes)) : undefined;
+  const frame = format === "gif" ? largestFrame(bytes) : undefined;
   if (frame && frame.width * frame.height > maxPixels) throw new Error("a later frame exceeds pixel limit");
   const note = depth === "ushort" ? darknessOf(rgb) : undefined;
   return {
-    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bufferOf(bytes)), exif),
+    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes, inflate), exif),
     format: format ?? "unknown",
     ...(note === undefined ? {} : { note }),
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),

@@ -138,7 +138,7 @@ function linesOf(list: Uint8Array): { lines: Line[]; exact: boolean; encoding?: 
   if (bytes === undefined) {
     throw new UsageError("The list begins as UTF-16 does, and is damaged.", "Save it again, as UTF-8.");
   }
-  const text = bytes.toString("latin1");
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   if (!wide && text.includes("\0")) {
     // Names are longer than the three bytes on average that this leaves them.
     if (/\n\0|\0\n/.test(text) && 4 * (text.split("\0").length - 1) >= text.length) {
