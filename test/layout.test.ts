@@ -15,6 +15,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": ["invocation.ts"],
   "seeded.ts": ["tensor.ts"],
   "posix.ts": ["platform"],
+  browser: ["platform", "posix.ts"],
   checkpoint: [
     "platform",
     "bytes.ts",
