@@ -18,6 +18,7 @@ import {
   openNetwork,
 } from "../network/network.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { sizeOf } from "../tensor.ts";
 
 export interface ExtractorOptions
@@ -68,8 +69,8 @@ export async function createExtractor(options: ExtractorOptions = {}): Promise<E
   const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
   const model = await chooseModel(options, identifyCheckpoint);
   checkPreprocess(mode, model.inputChannels);
-  const weights = await chooseWeights(model, { ...options, samplesOnly: false });
-  const network = await openNetwork({ ...options, model: model.name, device, ...weights });
+  const weights = await chooseWeights(model, { ...options, samplesOnly: false }, nodePlatform);
+  const network = await openNetwork({ ...options, model: model.name, device, ...weights }, nodePlatform);
   const [size, , channels] = network.inputShape;
   const recipe = { family: model.preprocess, mode, size, channels };
   return {

@@ -13,6 +13,7 @@ import type { Network } from "../network/network.ts";
 import { type BatchLimits, usualBatch } from "../network/recovery.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
 import { samplesDirectory } from "../node/package.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { formatFor, formats } from "../tables/formats/index.ts";
 import type { FeatureFormat } from "../tables/formats/table.ts";
 import { type Pool, pooledShape } from "../tables/numbers.ts";
@@ -112,13 +113,17 @@ export async function openFor(
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
-  const weights = await chooseWeights(model, {
-    checkpoint: request.checkpoint,
-    weights: request.weights,
-    scope: request.scope,
-    samplesOnly: request.dataDir === undefined && request.list === undefined,
-    directory: rooms.checkpointDirectory,
-  });
+  const weights = await chooseWeights(
+    model,
+    {
+      checkpoint: request.checkpoint,
+      weights: request.weights,
+      scope: request.scope,
+      samplesOnly: request.dataDir === undefined && request.list === undefined,
+      directory: rooms.checkpointDirectory,
+    },
+    nodePlatform,
+  );
   const layers = request.layers ?? ["features"];
   return rooms.openNetwork({
     model: model.name,

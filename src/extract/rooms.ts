@@ -1,9 +1,10 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
 import { describePreprocess, listSources, openDecodePool } from "../images/index.ts";
-import { identifyCheckpoint, openNetwork } from "../network/network.ts";
+import { identifyCheckpoint, type Network, type NetworkOptions, openNetwork } from "../network/network.ts";
+import { nodePlatform } from "../node/platform.ts";
 
 export interface ExtractRooms {
-  readonly openNetwork: typeof openNetwork;
+  readonly openNetwork: (options: NetworkOptions) => Promise<Network>;
   readonly identifyCheckpoint: typeof identifyCheckpoint;
   readonly listSources: typeof listSources;
   readonly openDecodePool: typeof openDecodePool;
@@ -13,7 +14,7 @@ export interface ExtractRooms {
 }
 
 export const ownRooms: ExtractRooms = {
-  openNetwork,
+  openNetwork: (options) => openNetwork(options, nodePlatform),
   identifyCheckpoint,
   listSources,
   openDecodePool,
