@@ -21,6 +21,7 @@ const room = (name: string): string[] =>
 const entries: readonly string[] = [
   "src/seeded.ts",
   ...room("platform"),
+  ...room("browser").filter((file) => file !== "src/browser/cpu-worker.mjs"),
   ...room("wasm"),
   ...room("kernels"),
   ...room("engine"),

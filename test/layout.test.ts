@@ -26,6 +26,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   images: ["bundle.mjs", "wasm", "tar-header.ts", "text.ts", "tensor.ts", "errors.ts"],
   "stopped.ts": [],
   node: ["bundle.mjs", "engine", "platform", "stopped.ts", "errors.ts"],
+  browser: ["platform", "engine", "errors.ts"],
   network: [
     "nets",
     "engine",

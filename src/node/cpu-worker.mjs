@@ -15,5 +15,6 @@ parentPort.postMessage("ready");
 for (;;) {
   Atomics.wait(thread.control, word.run, seen);
   seen = Atomics.load(thread.control, word.run);
-  thread.takePart(receive);
+  receive();
+  thread.takePart();
 }

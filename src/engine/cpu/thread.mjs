@@ -22,30 +22,39 @@ export function openThread({ memory, thread, threads, cores }, tell) {
     };
   }
 
+  /** A failure is every thread's: the run is given up. */
+  function attempt(work) {
+    try {
+      work();
+    } catch (error) {
+      Atomics.store(control, word.failed, 1);
+      tell(String(error?.stack ?? error));
+    }
+  }
+
   return {
     /** The words that the threads agree by; `word.run` changes when a run begins. */
     control,
     /** Takes something that the main thread sent. */
     take({ module, session, forget }) {
-      if (module) modules.set(module.id, new WebAssembly.Instance(module.code, { env: { memory } }));
-      if (session) sessions.set(session.id, open(session));
-      if (forget) sessions.delete(forget);
+      attempt(() => {
+        if (module) modules.set(module.id, new WebAssembly.Instance(module.code, { env: { memory } }));
+        if (session) sessions.set(session.id, open(session));
+        if (forget) sessions.delete(forget);
+      });
     },
-    /** Whether what the run is of was sent already. */
+    /** Whether what the run is of was taken already. */
     knows: () => sessions.has(Atomics.load(control, word.session)),
-    /** Takes part in the run that has begun. `receive` is called first, and takes what was sent meanwhile. */
-    takePart(receive) {
-      try {
-        receive();
+    /** Takes part in the run that has begun. */
+    takePart() {
+      attempt(() => {
+        if (Atomics.load(control, word.failed) !== 0) return;
         const { steps, counters, scratch } = sessions.get(Atomics.load(control, word.session));
         for (const step of steps) {
           if (!waitBefore(step, steps, counters, control, patience)) break;
           if (step.run) takeTasks(step, counters, scratch);
         }
-      } catch (error) {
-        Atomics.store(control, word.failed, 1);
-        tell(String(error?.stack ?? error));
-      }
+      });
       leave(control, threads - 1);
     },
   };
