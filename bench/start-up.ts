@@ -3,10 +3,10 @@ import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeCheckpoint } from "../src/checkpoint/index.ts";
 import { needs } from "../src/engine/needs.ts";
 import { buildNetwork, type Model } from "../src/nets/index.ts";
 import { seededWeights } from "../src/nets/seeded-weights.ts";
+import { writeCheckpoint } from "../src/node/checkpoint.ts";
 import { ownFolders } from "../src/node/folder.ts";
 import { type Spread, spread } from "./spread.ts";
 

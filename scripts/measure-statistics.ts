@@ -6,10 +6,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphNode } from "../src/engine/graph.ts";
-import { decodeImage, listFolder, preprocess } from "../src/images/index.ts";
+import { preprocess } from "../src/images/index.ts";
 import { opOf } from "../src/kernels/index.ts";
 import { buildNetwork, findModel, type Model } from "../src/nets/index.ts";
 import { ownFolders } from "../src/node/folder.ts";
+import { decodeImage, listFolder } from "../src/node/images/index.ts";
 import { seededVariable } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 

@@ -2,13 +2,7 @@
 import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
 import { nodePlatform } from "./node/platform.ts";
 
-export {
-  type Checkpoint,
-  openCheckpoint,
-  type TensorEntry,
-  type TensorValue,
-  writeCheckpoint,
-} from "./checkpoint/index.ts";
+export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
 export { UserError } from "./errors.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
@@ -18,9 +12,11 @@ export {
   type Features,
 } from "./extract/extractor.ts";
 export { ownRooms } from "./extract/rooms.ts";
-export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
+export { type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
+export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
+export { decodeImage, listFolder } from "./node/images/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";

@@ -1,6 +1,6 @@
 /** What a browser gives to devices and networks. */
-import type { Platform } from "../platform/index.ts";
-import { emptyFolder, folderAt } from "./folder.ts";
+import type { Files, Platform } from "../platform/index.ts";
+import { folderAt } from "./folder.ts";
 import { browserGpu } from "./gpu.ts";
 import { browserThreads, type PageWorker } from "./threads.ts";
 
@@ -16,9 +16,11 @@ export interface BrowserParts {
   readonly openWorker: () => PageWorker;
   /** Where the site has the project's own files, in `statistics/`, `names/` and `weights/`; it ends with a slash. */
   readonly own: URL;
+  /** The files that the user gave to the page, see `givenFiles`. */
+  readonly files: Files;
 }
 
-export const platformOf = ({ gpu, cores, isolated, openWorker, own }: BrowserParts): Platform => ({
+export const platformOf = ({ gpu, cores, isolated, openWorker, own, files }: BrowserParts): Platform => ({
   ...(gpu && { gpu: browserGpu(gpu) }),
   threads: browserThreads(isolated ? cores : 1, openWorker),
   own: {
@@ -26,6 +28,6 @@ export const platformOf = ({ gpu, cores, isolated, openWorker, own }: BrowserPar
     names: folderAt(new URL("names/", own)),
     weights: folderAt(new URL("weights/", own)),
   },
-  folder: emptyFolder,
+  files,
   copy: (from, to) => to.set(from),
 });

@@ -138,8 +138,12 @@ export type IdentifyOptions = Pick<NetworkOptions, "layers" | "scope" | "imageSi
  * The network that a checkpoint holds, told from its variables: whole up to its feature, or up to the layers.
  * @throws CheckpointError when it cannot be read or is none of ours.
  */
-export async function identifyCheckpoint(path: string, options: IdentifyOptions = {}): Promise<Model> {
-  const checkpoint = await openCheckpoint(path);
+export async function identifyCheckpoint(
+  path: string,
+  options: IdentifyOptions,
+  { files }: Pick<Platform, "files">,
+): Promise<Model> {
+  const checkpoint = await openCheckpoint(path, files);
   try {
     const { layers, scope, imageSize, globalPool } = options;
     return identify(path, shapesOf(checkpoint), { layers, scope, options: { imageSize, globalPool } }).model;
@@ -167,7 +171,7 @@ interface Loaded {
 }
 
 /** The weights for `wanted`, with the end points and classes that follow from them. */
-async function loadWeights(model: Model, wanted: NetworkOptions, { own }: Platform): Promise<Loaded> {
+async function loadWeights(model: Model, wanted: NetworkOptions, { own, files }: Platform): Promise<Loaded> {
   const { imageSize, globalPool, layers = [] } = wanted;
   const plain: GraphOptions = { imageSize, globalPool };
   // Wrong names are told before a file of half a gigabyte is opened.
@@ -182,7 +186,7 @@ async function loadWeights(model: Model, wanted: NetworkOptions, { own }: Platfo
     };
   }
   if (wanted.checkpoint === undefined) throw new Error("no checkpoint named");
-  const checkpoint = await openCheckpoint(wanted.checkpoint);
+  const checkpoint = await openCheckpoint(wanted.checkpoint, files);
   try {
     const shapes = shapesOf(checkpoint);
     const scope = findScope(checkpoint.path, model, shapes, { layers, scope: wanted.scope, options: plain });

@@ -51,7 +51,7 @@ export async function chooseModel<T extends { readonly model?: string; readonly 
 export async function chooseWeights(
   model: Model,
   wishes: WeightWishes,
-  { folder, own }: Pick<Platform, "folder" | "own">,
+  { files, own }: Pick<Platform, "files" | "own">,
 ): Promise<WeightChoice> {
   const { checkpoint, weights, scope, samplesOnly, directory = checkpointDirectory } = wishes;
   if (checkpoint !== undefined && weights === "seeded") {
@@ -68,17 +68,16 @@ export async function chooseWeights(
     );
   }
   if (weights === "seeded") return { weights: "seeded" };
-  const checkpoints = folder(directory);
-  const places = checkpointPlaces(model);
+  const places = checkpointPlaces(model, (name) => files.join(directory, name));
   for (const { file, checkpoint } of places) {
-    if (await checkpoints.has(file)) return { weights: "checkpoint", checkpoint: checkpoints.at(checkpoint) };
+    if (await files.stat(file)) return { weights: "checkpoint", checkpoint };
   }
   if (model.included) {
     return { weights: "checkpoint", checkpoint: own.weights.at(model.included.checkpoint) };
   }
   if (samplesOnly && weights === undefined) return { weights: "seeded" };
   throw new CheckpointError(
-    `There is no checkpoint for ${model.name}: looked for ${places.map((p) => checkpoints.at(p.file)).join(", ")}.`,
+    `There is no checkpoint for ${model.name}: looked for ${places.map((p) => p.file).join(", ")}.`,
     [
       trainedInstead(model),
       "Name a file of your own with --checkpoint FILE.",
@@ -101,9 +100,12 @@ export const trainedInstead = (model: Model): string =>
         .join(" ");
 
 /** The published names of a network's checkpoint: the file that shows it is there, and what to open then. */
-function checkpointPlaces(model: Model): { file: string; checkpoint: string }[] {
-  const whole = model.archive?.checkpoint ?? `${model.name}.ckpt`;
-  const single = [...(model.archive ? [archiveName(model.archive.url)] : []), whole];
+function checkpointPlaces(
+  model: Model,
+  at: (name: string) => string,
+): { file: string; checkpoint: string }[] {
+  const whole = at(model.archive?.checkpoint ?? `${model.name}.ckpt`);
+  const single = [...(model.archive ? [at(archiveName(model.archive.url))] : []), whole];
   return [
     ...single.map((file) => ({ file, checkpoint: file })),
     { file: `${whole}.index`, checkpoint: whole },

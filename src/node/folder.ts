@@ -1,5 +1,5 @@
 /** Folders of the disk, and those that come with the project. */
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sourceUrl } from "../bundle.mjs";
@@ -9,11 +9,6 @@ import { weightsDirectory } from "./package.ts";
 export const folderOf = (path: string): Folder => ({
   path,
   at: (name) => join(path, name),
-  has: (name) =>
-    access(join(path, name)).then(
-      () => true,
-      () => false,
-    ),
   read: (name) =>
     readFile(join(path, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return undefined;

@@ -1,7 +1,8 @@
 /** What Node gives to devices and networks. */
 import type { Platform } from "../platform/index.ts";
 import { copyFloats } from "./copy.ts";
-import { folderOf, ownFolders } from "./folder.ts";
+import { nodeFiles } from "./files.ts";
+import { ownFolders } from "./folder.ts";
 import { nodeGpu } from "./gpu.ts";
 import { nodeThreads } from "./threads.ts";
 import { readTuning } from "./tuned.ts";
@@ -10,7 +11,7 @@ export const nodePlatform: Platform = {
   gpu: nodeGpu,
   threads: nodeThreads,
   own: ownFolders,
-  folder: folderOf,
+  files: nodeFiles,
   copy: copyFloats,
   tuningOf: readTuning,
 };

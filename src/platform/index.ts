@@ -2,10 +2,12 @@
  * What a platform has to give so that networks run on it: types only. A value of `Platform` is handed on from whoever opens
  * a device or a network; nothing below asks for it, and nothing of it is global.
  */
+import type { Files } from "./files.ts";
 import type { Folder } from "./folder.ts";
 import type { Gpu, Tuning } from "./gpu.ts";
 import type { Threads } from "./threads.ts";
 
+export type { Files } from "./files.ts";
 export type { Folder } from "./folder.ts";
 export type { AdapterWishes, Among, Gpu, Tuning } from "./gpu.ts";
 export type { Thread, ThreadData, Threads } from "./threads.ts";
@@ -25,8 +27,8 @@ export interface Platform {
   readonly gpu?: Gpu;
   readonly threads: Threads;
   readonly own: OwnFolders;
-  /** A folder of the user's. */
-  folder(path: string): Folder;
+  /** The user's files. */
+  readonly files: Files;
   /**
    * Copies all of `from` to the start of `to`, either of which may be memory that threads share.
    * @throws RangeError where `to` is shorter.

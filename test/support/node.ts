@@ -13,7 +13,12 @@ import { createGuard as createGuardOn } from "../../src/engine/webgpu/guard.ts";
 import { imagenetNames as imagenetNamesIn } from "../../src/nets/imagenet.ts";
 import type { Model } from "../../src/nets/index.ts";
 import { seededWeights as seededWeightsIn } from "../../src/nets/seeded-weights.ts";
-import { type NetworkOptions, openNetwork as openNetworkOn } from "../../src/network/network.ts";
+import {
+  type IdentifyOptions,
+  identifyCheckpoint as identifyCheckpointOn,
+  type NetworkOptions,
+  openNetwork as openNetworkOn,
+} from "../../src/network/network.ts";
 import { nodeGpu } from "../../src/node/gpu.ts";
 import { nodePlatform } from "../../src/node/platform.ts";
 import { nodeThreads } from "../../src/node/threads.ts";
@@ -27,6 +32,9 @@ export const openWebGpu = (wishes?: WebGpuWishes) => openWebGpuOn(nodePlatform, 
 export const openAdapter = () => openAdapterOn(nodeGpu);
 export const createGuard = (device: GPUDevice) => createGuardOn(device, nodeGpu);
 export const openNetwork = (options: NetworkOptions) => openNetworkOn(options, nodePlatform);
+
+export const identifyCheckpoint = (path: string, options: IdentifyOptions = {}) =>
+  identifyCheckpointOn(path, options, nodePlatform);
 
 export const { statistics } = nodePlatform.own;
 export const seededWeights = (network: string, variables: Parameters<typeof seededWeightsIn>[1]) =>

@@ -10,14 +10,13 @@ import {
   type Stats,
   statSync,
 } from "node:fs";
-import { ImageError } from "../errors.ts";
+import { ImageError } from "../../errors.ts";
+import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "../../images/kinds.ts";
+import { withRoom } from "../../images/machine.ts";
+import { type PreprocessOptions, preprocess } from "../../images/preprocess.ts";
+import type { DecodeOptions, ImageFacts } from "../../platform/decoder.ts";
 import { decodeImage } from "./decode.ts";
 import { type ImageInput, nameOf } from "./inputs.ts";
-import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "./kinds.ts";
-import { withRoom } from "./machine.ts";
-import type { DecodeOptions } from "./options.ts";
-import type { ImageFacts } from "./pixels.ts";
-import { type PreprocessOptions, preprocess } from "./preprocess.ts";
 
 export type Outcome =
   | { readonly status: "known"; readonly hash: string }

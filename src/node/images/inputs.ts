@@ -1,7 +1,7 @@
 /** Finding the images: under a folder, or named by a list. What a file holds is decided by its content, when it is read. */
 import { readdir, realpath, stat } from "node:fs/promises";
 import picomatch from "picomatch";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../../errors.ts";
 
 /** A file that may hold an image. */
 export interface ImageInput {

@@ -1,10 +1,11 @@
 /** Writes V2 checkpoints that TensorFlow reads (BundleWriter in tensor_bundle.cc, TableBuilder in lib/io). */
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { compare, equals, utf8 } from "../bytes.ts";
+import { crc32c, maskCrc } from "../checkpoint/crc32c.ts";
+import { dtypeForArray, type TensorData } from "../checkpoint/dtypes.ts";
+import { tableMagic } from "../checkpoint/sstable.ts";
 import { OutputError } from "../errors.ts";
 import { sizeOf } from "../tensor.ts";
-import { crc32c, maskCrc } from "./crc32c.ts";
-import { dtypeForArray, type TensorData } from "./dtypes.ts";
-import { tableMagic } from "./sstable.ts";
 
 export interface WritableTensor {
   readonly name: string;
@@ -38,13 +39,13 @@ const message = (field: number, bytes: Buffer) =>
 const restartInterval = 16;
 const blockSize = 2 ** 18;
 
-type Pair = readonly [key: Buffer, value: Buffer];
+type Pair = readonly [key: Uint8Array, value: Uint8Array];
 
 function buildBlock(pairs: readonly Pair[], interval: number): Buffer {
   const parts: Buffer[] = [];
   const restarts: number[] = [];
   let length = 0;
-  let previous: Buffer = Buffer.alloc(0);
+  let previous: Uint8Array = Buffer.alloc(0);
   pairs.forEach(([key, value], i) => {
     let shared = 0;
     if (i % interval === 0) restarts.push(length);
@@ -146,9 +147,9 @@ export async function writeCheckpoint(
     await file.close();
     file = undefined;
 
-    pairs.sort((a, b) => Buffer.compare(a[0], b[0]));
-    const twice = pairs.find(([key], i) => i > 0 && key.equals(pairs[i - 1][0]));
-    if (twice) throw new Error(`two tensors are called ${twice[0].toString()}`);
+    pairs.sort((a, b) => compare(a[0], b[0]));
+    const twice = pairs.find(([key], i) => i > 0 && equals(key, pairs[i - 1][0]));
+    if (twice) throw new Error(`two tensors are called ${utf8(twice[0])}`);
     const header = Buffer.concat([number(1, 1), message(3, number(1, 1))]);
     file = await open(unfinished(paths.index), "w");
     await writeAll(file, buildTable([[Buffer.alloc(0), header], ...pairs]));

@@ -3,13 +3,12 @@
  */
 import { open, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
-import { UsageError } from "../errors.ts";
-import { readTarHeader, tarBlock } from "../tar-header.ts";
+import { UsageError } from "../../errors.ts";
+import { isTakenForImage, whyNotRead } from "../../images/kinds.ts";
+import { readTarHeader, tarBlock } from "../../tar-header.ts";
 import { listArchive } from "./archive.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
-import { isTakenForImage, whyNotRead } from "./kinds.ts";
-import { listNamed, type NamedFiles } from "./list.ts";
-import type { ListOrder } from "./options.ts";
+import { type ListOrder, listNamed, type NamedFiles } from "./list.ts";
 import { listFolderOrShards } from "./shards.ts";
 
 export type Source =

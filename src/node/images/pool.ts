@@ -8,7 +8,7 @@
  * once, and asks only about a content that may be known.
  */
 import type { Worker } from "node:worker_threads";
-import { bundledWorker } from "../bundle.mjs";
+import { bundledWorker } from "../../bundle.mjs";
 import type { ImageInput } from "./inputs.ts";
 import { inputBytes, type Outcome, type ReadRecipe } from "./read.ts";
 import { addSeen, newSeen } from "./seen.ts";
@@ -119,7 +119,7 @@ export function openDecodePool(count: number, recipe: ReadRecipe, known?: Iterab
 
   function start(): Worker {
     const task: DecodeTask = { recipe, seen };
-    const worker = bundledWorker("images/worker.ts", task);
+    const worker = bundledWorker("node/images/worker.ts", task);
     const jobs = new Map<number, Job>();
     hands.set(worker, { jobs, rooms: new Set() });
     worker.on("message", (message: FromWorker) => {

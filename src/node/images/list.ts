@@ -5,11 +5,14 @@
  */
 import { statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
-import { UsageError } from "../errors.ts";
-import { asUtf8 } from "../text.ts";
+import { UsageError } from "../../errors.ts";
+import { hasImageName } from "../../images/kinds.ts";
+import { asUtf8 } from "../../text.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
-import { hasImageName } from "./kinds.ts";
-import type { ListOrder } from "./options.ts";
+
+/** How the images of a list are ordered: sorted by name, each once, or as the list has them. */
+export const listOrders = ["name", "list"] as const;
+export type ListOrder = (typeof listOrders)[number];
 
 export interface NamedFiles {
   readonly inputs: ImageInput[];
@@ -135,7 +138,7 @@ function linesOf(list: Uint8Array): { lines: Line[]; exact: boolean; encoding?: 
   if (bytes === undefined) {
     throw new UsageError("The list begins as UTF-16 does, and is damaged.", "Save it again, as UTF-8.");
   }
-  const text = bytes.toString("latin1");
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   if (!wide && text.includes("\0")) {
     // Names are longer than the three bytes on average that this leaves them.
     if (/\n\0|\0\n/.test(text) && 4 * (text.split("\0").length - 1) >= text.length) {

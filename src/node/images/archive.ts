@@ -5,7 +5,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { posix } from "node:path";
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../../errors.ts";
 import {
   tarBlock as block,
   isTarSize,
@@ -15,7 +15,7 @@ import {
   readTarHeader,
   sparseType,
   untilZero,
-} from "../tar-header.ts";
+} from "../../tar-header.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
 
 /** A member that is no folder: a file by its place, or a link, or what is neither. */

@@ -2,10 +2,10 @@
  * A folder's images: files of their own, or, where none has the name of an image that is read, the members of the tar
  * archives in it, as data sets are kept in shards.
  */
-import { UsageError } from "../errors.ts";
+import { UsageError } from "../../errors.ts";
+import { imageExtensions } from "../../images/kinds.ts";
 import { listArchive } from "./archive.ts";
 import { type ImageInput, type ListOptions, listFolder, matcher, sorted } from "./inputs.ts";
-import { imageExtensions } from "./kinds.ts";
 import type { NamedFiles } from "./list.ts";
 
 /** Compressed ones too: `listArchive` says what to do with them. */

@@ -1,11 +1,11 @@
 /** All formats but bitmaps by libvips, and JPEG by its accurate method. */
+import { inflateSync } from "node:zlib";
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
-import { orientationOf } from "./exif.ts";
-import { asTensorFlow, largestFrame } from "./gif.ts";
-import type { DecodeOptions, ExifRule } from "./options.ts";
-import type { Pixels } from "./pixels.ts";
-import { upright } from "./turn.ts";
+import { type Inflate, orientationOf } from "../../images/exif.ts";
+import { asTensorFlow, largestFrame } from "../../images/gif.ts";
+import { upright } from "../../images/turn.ts";
+import type { Decoder, Pixels } from "../../platform/decoder.ts";
 
 /** sharp is loaded when it is first needed: a worker that reads nothing but JPEG starts in half the time without it. */
 async function loadSharp(): Promise<typeof sharp> {
@@ -18,24 +18,30 @@ async function loadSharp(): Promise<typeof sharp> {
 let loaded: ReturnType<typeof loadSharp> | undefined;
 
 /** Gives as many fresh readers of the same bytes as are asked for. */
-async function opener(bytes: Buffer, icc: boolean, maxPixels: number): Promise<() => Sharp> {
+async function opener(bytes: Uint8Array, icc: boolean, maxPixels: number): Promise<() => Sharp> {
   loaded ??= loadSharp();
   const open = await loaded;
   return () => open(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
 }
 
 /** Decodes for nothing but the verdict. Rejects where the data are damaged or end early. */
-export async function checkByLibvips(bytes: Buffer, maxPixels: number): Promise<void> {
+export async function checkByLibvips(bytes: Uint8Array, maxPixels: number): Promise<void> {
   const open = await opener(bytes, false, maxPixels);
   await open().raw().toBuffer();
 }
 
+const inflate: Inflate = (bytes, most) => {
+  try {
+    return inflateSync(bytes, { maxOutputLength: most });
+  } catch {
+    return undefined;
+  }
+};
+
 /** Rejects with libvips' own words. */
 export async function decodeByLibvips(
-  bytes: Buffer,
-  exif: ExifRule,
-  maxPixels: number,
-  { icc = false, background }: DecodeOptions,
+  bytes: Uint8Array,
+  { exif, maxPixels, icc = false, background }: Parameters<Decoder["decode"]>[1],
 ): Promise<Pixels> {
   const open = await opener(bytes, icc, maxPixels);
   const { format, space, depth } = await open().metadata();
@@ -58,7 +64,7 @@ export async function decodeByLibvips(
   if (frame && frame.width * frame.height > maxPixels) throw new Error("a later frame exceeds pixel limit");
   const note = depth === "ushort" ? darknessOf(rgb) : undefined;
   return {
-    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes), exif),
+    ...upright(frame ? asTensorFlow(stored, frame) : stored, orientationOf(bytes, inflate), exif),
     format: format ?? "unknown",
     ...(note === undefined ? {} : { note }),
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
