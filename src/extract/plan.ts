@@ -7,6 +7,7 @@ import { type BatchLimits, usualBatch } from "../network/recovery.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
 import { type ImageInput, nativeDecoder, type Source } from "../node/images/index.ts";
 import { samplesDirectory } from "../node/package.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { formatFor, formats } from "../tables/formats/index.ts";
 import type { FeatureFormat } from "../tables/formats/table.ts";
 import { type Pool, pooledShape } from "../tables/numbers.ts";
@@ -106,13 +107,17 @@ export async function openFor(
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
-  const weights = await chooseWeights(model, {
-    checkpoint: request.checkpoint,
-    weights: request.weights,
-    scope: request.scope,
-    samplesOnly: request.dataDir === undefined && request.list === undefined,
-    directory: rooms.checkpointDirectory,
-  });
+  const weights = await chooseWeights(
+    model,
+    {
+      checkpoint: request.checkpoint,
+      weights: request.weights,
+      scope: request.scope,
+      samplesOnly: request.dataDir === undefined && request.list === undefined,
+      directory: rooms.checkpointDirectory,
+    },
+    nodePlatform,
+  );
   const layers = request.layers ?? ["features"];
   return rooms.openNetwork({
     model: model.name,

@@ -22,9 +22,6 @@ export function mayHaveGpu(platform: string = process.platform, dev = "/dev"): b
   );
 }
 
-/** Whether an adapter of this name is a processor that plays a GPU. */
-export const playsGpu = (adapter: string): boolean => /llvmpipe|lavapipe|swiftshader/i.test(adapter);
-
 /** Manifests of the drivers that are no hardware: lavapipe's and SwiftShader's. */
 const softwareDrivers = "*lvp_icd*,*swiftshader*";
 

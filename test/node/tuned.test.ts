@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { readTuning, tuningPath, writeTuning } from "../../src/network/tuned.ts";
+import { readTuning, tuningPath, writeTuning } from "../../src/node/tuned.ts";
 
 describe("the file of measurements", () => {
   let folder = "";

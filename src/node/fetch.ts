@@ -4,8 +4,8 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
-import { outputError } from "../node/atomic.ts";
 import { Stopped } from "../stopped.ts";
+import { outputError } from "./atomic.ts";
 import { type Answer, type GetOptions, get } from "./https.ts";
 
 export interface FetchRequest {

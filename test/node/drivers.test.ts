@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "../../src/engine/webgpu/hardware.ts";
+import { playsGpu } from "../../src/engine/webgpu/software.ts";
+import { mayHaveGpu, withoutSoftwareDrivers } from "../../src/node/drivers.ts";
 import { temporaryFolder } from "../support/features.ts";
 
 /** A /dev with these files. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { copyFloats } from "../src/tensor.ts";
+import { copyFloats } from "../../src/node/copy.ts";
 
 describe("copied floats", () => {
   const memories = [ArrayBuffer, SharedArrayBuffer];
