@@ -193,7 +193,7 @@ export async function unpack(
     }
     await feed.drain();
   } catch (error) {
-    throw explain(error, path);
+    throw whyNotUnpacked(error, path);
   } finally {
     await feed.stop();
     await file.close();
@@ -242,7 +242,8 @@ async function* unzipped(
   }
 }
 
-function explain(error: unknown, path: string): unknown {
+/** What keeps the archive `path` from being unpacked, in words where the user can mend it. */
+export function whyNotUnpacked(error: unknown, path: string): unknown {
   if (error instanceof CheckpointError) return error;
   const { code } = error as { code?: string };
   if (code === "ENOSPC")
