@@ -185,9 +185,7 @@ export async function unpack(
       const whole = [...inside, base].join("/");
       if (taken.has(whole)) throw damaged(path, `it holds two files called ${whole}`);
       taken.add(whole);
-      await writeMember(scratch, scratch.files.basename(into.path), base, (take) =>
-        feed.pass(member.size, take),
-      );
+      await writeMember(scratch, scratch.files.join(into.path, base), (take) => feed.pass(member.size, take));
       await feed.pass(padding);
       into.files.push(base);
     }
@@ -203,11 +201,10 @@ export async function unpack(
 
 async function writeMember(
   scratch: Scratch,
-  folder: string,
-  name: string,
+  path: string,
   fill: (take: (piece: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  const file = await scratch.create(folder, name);
+  const file = await scratch.create(path);
   try {
     await fill((piece) => file.write(piece));
   } finally {
