@@ -7,8 +7,8 @@ const root = resolve(import.meta.dirname, "..");
 
 /** What the files of each room may import of ours besides the room itself. Files in src/ itself are rooms of one. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
-  "bundle.mjs": [],
-  "bundle-worker.mjs": ["bundle.mjs"],
+  // What builds the program stands beside src/.
+  "bundle.mjs": [".."],
   "tensor.ts": [],
   "invocation.ts": [],
   "errors.ts": ["invocation.ts"],

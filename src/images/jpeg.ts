@@ -3,7 +3,9 @@
  * (tensorflow/core/lib/jpeg/jpeg_mem.cc), bit for bit. The header is read here, so that nothing that is too large or of
  * another kind comes to the native decoder.
  */
-import { requireOwn } from "../bundle.mjs";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { builtUrl, requireOwn } from "../bundle.mjs";
 import { orientationOf } from "./exif.ts";
 import type { Room } from "./machine.ts";
 
@@ -20,9 +22,13 @@ export interface JpegHeader {
 
 type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FORMAT_RGB">;
 
+/** The binaries of the package @julusian/jpeg-turbo, which are copied as the program is built. */
 function loadTurbo(): Turbo | undefined {
+  const { platform, arch } = process;
+  const libc = platform === "linux" && existsSync("/etc/alpine-release") ? "-musl" : "";
+  const binary = builtUrl(`jpeg-turbo/jpeg-turbo-${platform}-${arch}${libc}/node-napi-v7.node`);
   try {
-    return requireOwn("@julusian/jpeg-turbo") as Turbo;
+    return requireOwn(fileURLToPath(binary)) as Turbo;
   } catch {
     return undefined;
   }

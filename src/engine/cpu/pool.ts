@@ -1,8 +1,7 @@
 /** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
 import { availableParallelism } from "node:os";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
-import { sourceUrl } from "../../bundle.mjs";
+import { bundledWorker } from "../../bundle.mjs";
 import { DeviceError } from "../../errors.ts";
 import type { Fn } from "../../wasm/code.ts";
 import { encodeModule } from "../../wasm/module.ts";
@@ -56,12 +55,8 @@ export function openPool(heap: Heap, threads: number): Pool {
   const cores = availableParallelism();
   const patience = patienceOf(threads, cores);
   const workers = Array.from({ length: threads - 1 }, (_, i) => {
-    const worker = new Worker(sourceUrl("engine/cpu/worker.mjs"), {
-      // Not the loaders of the main thread: the worker is plain JavaScript and starts faster without.
-      execArgv: [],
-      workerData: { memory, thread: i + 1, threads, cores },
-    });
-    return worker;
+    const data = { memory, thread: i + 1, threads, cores };
+    return bundledWorker("engine/cpu/worker.mjs", data);
   });
   let failure: string | undefined;
   let closed = false;

@@ -39,6 +39,14 @@ const noAdapter = (among: Among) =>
     "Install a Vulkan, Metal or D3D12 driver, or use --device cpu.",
   );
 
+const notInstalled =
+  "The package webgpu, through which a GPU computes several times as fast, is not installed (npm install webgpu).";
+
+/** Whether it is the package itself that is not there, and not something that it wants. */
+const isMissing = (cause: unknown): boolean =>
+  (cause as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" &&
+  /Cannot find package '?webgpu\b/.test((cause as Error).message);
+
 /** Limits that a kernel or a large weight may want as far as the adapter goes. */
 const wantedLimits = [
   "maxStorageBufferBindingSize",
@@ -79,6 +87,8 @@ function multipliesMatrices({ features, info }: GPUAdapter): boolean {
 export async function openAdapter(halfWeights = false, among: Among = "all"): Promise<OpenAdapter> {
   if (among === "hardware" && !mayHaveGpu()) throw noAdapter(among);
   const { create, globals } = await import("webgpu").catch((cause: unknown) => {
+    // An optional package, which not everybody wants to have for its size.
+    if (isMissing(cause)) throw new DeviceError(notInstalled, "Install it, or use --device cpu.", { cause });
     throw new DeviceError(
       "The WebGPU library does not load on this machine.",
       "Its prebuilt binaries cover Linux, macOS and Windows on x64 and arm64; use --device cpu elsewhere.",
