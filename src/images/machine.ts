@@ -11,8 +11,14 @@ import { blendRows, resizeRow, turnBytes } from "./bilinear-code.ts";
 type Five = (a: number, b: number, c: number, d: number, e: number) => void;
 type Six = (a: number, b: number, c: number, d: number, e: number, f: number) => void;
 
+/** What is used of a WebAssembly.Memory, a type that TypeScript has together with a browser's only. */
+interface Memory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
 interface Machine {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** For so many channels. */
   readonly resizeRow: (channels: number) => Five;
   readonly blendRows: Six;
@@ -46,7 +52,7 @@ export function machine(): Machine {
   return opened;
 }
 
-function reach(memory: WebAssembly.Memory, end: number): void {
+function reach(memory: Memory, end: number): void {
   const lacking = Math.ceil((end - memory.buffer.byteLength) / pageBytes);
   if (lacking > 0) memory.grow(lacking);
 }

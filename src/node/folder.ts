@@ -16,10 +16,10 @@ export const folderOf = (path: string): Folder => ({
     }),
 });
 
-const ownFolder = (name: string) => folderOf(fileURLToPath(sourceUrl(name)));
+const ownFolder = (url: URL) => folderOf(fileURLToPath(url));
 
 export const ownFolders: OwnFolders = {
-  statistics: ownFolder("nets/statistics"),
-  names: ownFolder("nets"),
+  statistics: ownFolder(sourceUrl("nets/statistics")),
+  names: ownFolder(sourceUrl("nets")),
   weights: folderOf(weightsDirectory),
 };

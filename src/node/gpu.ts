@@ -17,10 +17,21 @@ const halfToggles = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on
  */
 const entries = new Map<string, GPU>();
 
+const notInstalled =
+  "The package webgpu, through which a GPU computes several times as fast, is not installed (npm install webgpu).";
+
+/** Whether it is the package itself that is not there, and not something that it wants. */
+const isMissing = (cause: unknown): boolean =>
+  (cause as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" &&
+  /Cannot find package '?webgpu\b/.test((cause as Error).message);
+
 export const nodeGpu: Gpu = {
   async adapter({ among, halfWeights }) {
     if (among === "hardware" && !mayHaveGpu()) return undefined;
     const { create, globals } = await import("webgpu").catch((cause: unknown) => {
+      // An optional package, which not everybody wants to have for its size.
+      if (isMissing(cause))
+        throw new DeviceError(notInstalled, "Install it, or use --device cpu.", { cause });
       throw new DeviceError(
         "The WebGPU library does not load on this machine.",
         "Its prebuilt binaries cover Linux, macOS and Windows on x64 and arm64; use --device cpu elsewhere.",

@@ -11,11 +11,12 @@ export interface AdapterWishes {
 
 export interface Gpu {
   /**
-   * The system's preferred adapter; nothing where there is none. What WebGPU names by globals (GPUBufferUsage and its like)
+   * The system's preferred adapter, a GPUAdapter, which is not called so here: programs that use the library's types need not
+   * have WebGPU's. Nothing where there is none. What WebGPU names by globals (GPUBufferUsage and its like)
    * is there afterwards, as in a browser.
    * @throws DeviceError where WebGPU itself cannot be had.
    */
-  adapter(wishes: AdapterWishes): Promise<GPUAdapter | undefined>;
+  adapter(wishes: AdapterWishes): Promise<object | undefined>;
   /** What `promise`, which the GPU settles, gives, looked for every `pause` milliseconds where somebody has to look. */
   waitFor<T>(promise: Promise<T>, pause: number): Promise<T>;
   /** Resolves when all that is to be told by now was told. */

@@ -2,7 +2,8 @@
 
 /** What a thread is started with: the memory that all share, and which of them it is; the main one is 0. */
 export interface ThreadData {
-  readonly memory: WebAssembly.Memory;
+  /** A WebAssembly.Memory, whose type TypeScript has together with a browser's only. */
+  readonly memory: { readonly buffer: SharedArrayBuffer };
   readonly thread: number;
   /** How many there are. */
   readonly threads: number;

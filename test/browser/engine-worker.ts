@@ -1,12 +1,20 @@
 /** The worker of a page that computes: opens devices on the browser's platform and posts what a network gives. */
-import { givenFiles } from "../../src/browser/files.ts";
+import { type GivenFile, givenFiles } from "../../src/browser/files.ts";
 import { platformOf } from "../../src/browser/platform.ts";
 import type { PageWorker } from "../../src/browser/threads.ts";
 import { type DeviceName, openDevice } from "../../src/engine/devices.ts";
 import { imagenetNames } from "../../src/nets/imagenet.ts";
 import { findModel } from "../../src/nets/index.ts";
 import { seededWeights } from "../../src/nets/seeded-weights.ts";
-import { type Computed, imageOfWork, programOfWork, type Told, work } from "./work.ts";
+import {
+  type Computed,
+  checkpoint,
+  fromCheckpoint,
+  imageOfWork,
+  programOfWork,
+  type Told,
+  work,
+} from "./work.ts";
 
 /** What is used of a worker's globals. */
 declare const self: {
@@ -19,7 +27,7 @@ declare const self: {
 /** Workers that were opened. */
 let workers = 0;
 
-const platformWith = (cores: number) =>
+const platformWith = (cores: number, given: readonly GivenFile[] = []) =>
   platformOf({
     gpu: self.navigator.gpu,
     cores,
@@ -29,7 +37,7 @@ const platformWith = (cores: number) =>
       return new self.Worker("/cpu-worker.js");
     },
     own: new URL("/own/", self.location.href),
-    files: givenFiles([]),
+    files: givenFiles(given),
   });
 
 async function compute(device: DeviceName, cores: number): Promise<Computed | string> {
@@ -54,6 +62,7 @@ async function compute(device: DeviceName, cores: number): Promise<Computed | st
 
 async function tell(): Promise<Told> {
   const { own } = platformWith(1);
+  const blob = await (await fetch(`/${checkpoint}`)).blob();
   return {
     isolated: self.crossOriginIsolated,
     computed: {
@@ -61,6 +70,7 @@ async function tell(): Promise<Told> {
       "three threads": await compute("cpu", 3),
       webgpu: await compute("webgpu", 1),
     },
+    trained: await fromCheckpoint(checkpoint, platformWith(2, [{ path: checkpoint, blob }])),
     names: await imagenetNames(findModel("inception_v1"), 1001, own.names),
     missing: (await own.weights.read("no such file")) === undefined,
   };

@@ -4,9 +4,18 @@ import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import { findModel } from "../../src/nets/index.ts";
+import { nodePlatform } from "../../src/node/platform.ts";
 import { hasChromium, type SiteFile, visit } from "../support/chromium.ts";
 import { imagenetNames, openCpu, seededWeights } from "../support/node.ts";
-import { type Computed, imageOfWork, programOfWork, type Told, work } from "./work.ts";
+import {
+  type Computed,
+  checkpoint,
+  fromCheckpoint,
+  imageOfWork,
+  programOfWork,
+  type Told,
+  work,
+} from "./work.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -27,10 +36,13 @@ const files: Readonly<Record<string, () => SiteFile>> = {
   "/cpu-worker.js": () => scriptOf("src/browser/cpu-worker.mjs"),
 };
 
+const checkpoints = join(root, "test/reference/checkpoints");
+
 async function file(path: string): Promise<SiteFile | undefined> {
   if (files[path]) return files[path]();
   const own = /^\/own\/(?:(statistics)|names)\/([\w.]+)$/.exec(path);
-  const body = own && (await readFile(join(root, "src/nets", own[1] ?? "", own[2])).catch(() => undefined));
+  const at = own ? join(root, "src/nets", own[1] ?? "", own[2]) : join(checkpoints, path);
+  const body = await readFile(at).catch(() => undefined);
   return body ? { type: "application/octet-stream", body } : undefined;
 }
 
@@ -60,6 +72,16 @@ describe.skipIf(!hasChromium).each([true, false])("the engine in a browser (isol
       // Memory is shared with workers only where the site is isolated.
       workers: isolated && threads === "three threads" ? 2 : 0,
       features: expected,
+    });
+  });
+
+  it("computes by a checkpoint that it is given as Node does by one on its disk", async () => {
+    const inNode = await fromCheckpoint(join(checkpoints, checkpoint), nodePlatform);
+    expect(told.trained?.features).toEqual(inNode.features);
+    expect(told.trained?.weights).toEqual({
+      ...inNode.weights,
+      path: checkpoint,
+      checkpoint,
     });
   });
 

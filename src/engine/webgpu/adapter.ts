@@ -71,7 +71,7 @@ export async function openAdapter(
   gpu: Gpu,
   { halfWeights = false, among = "all" }: Partial<AdapterWishes> = {},
 ): Promise<OpenAdapter> {
-  let adapter = await gpu.adapter({ among, halfWeights });
+  let adapter = (await gpu.adapter({ among, halfWeights })) as GPUAdapter | undefined;
   if (!adapter) throw noAdapter(among);
   const { features, limits, info } = adapter;
   const own = ownName(info);

@@ -2,14 +2,20 @@
  * JPEG by TensorFlow's default method: libjpeg-turbo's fast integer transform with fancy upsampling
  * (tensorflow/core/lib/jpeg/jpeg_mem.cc), bit for bit.
  */
-import { requireOwn } from "../../bundle.mjs";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { builtUrl, requireOwn } from "../../bundle.mjs";
 import type { Decoder, FastPixels, Room } from "../../platform/decoder.ts";
 
 type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FORMAT_RGB">;
 
+/** The binaries of the package @julusian/jpeg-turbo, which are copied as the program is built. */
 function loadTurbo(): Turbo | undefined {
+  const { platform, arch } = process;
+  const libc = platform === "linux" && existsSync("/etc/alpine-release") ? "-musl" : "";
+  const binary = builtUrl(`jpeg-turbo/jpeg-turbo-${platform}-${arch}${libc}/node-napi-v7.node`);
   try {
-    return requireOwn("@julusian/jpeg-turbo") as Turbo;
+    return requireOwn(fileURLToPath(binary)) as Turbo;
   } catch {
     return undefined;
   }
