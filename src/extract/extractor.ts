@@ -5,17 +5,20 @@ import type { ExtractorOptions } from "../library/options.ts";
 import type { ExtractorParts } from "../library/parts.ts";
 import { identifyCheckpoint, openNetwork } from "../network/network.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
+import { nativeDecoder } from "../node/images/index.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { openReader } from "./reader.ts";
 
 const ownParts: ExtractorParts = {
-  chooseModel: (options) => chooseModel(options, identifyCheckpoint),
+  chooseModel: (options) =>
+    chooseModel(options, (path, wishes) => identifyCheckpoint(path, wishes, nodePlatform)),
   async openNetwork(model, options, notice) {
     const { layers, imageSize, globalPool, ema, scope, threads, precision, device = "auto" } = options;
-    const weights = await chooseWeights(model, { ...options, samplesOnly: false });
+    const weights = await chooseWeights(model, { ...options, samplesOnly: false }, nodePlatform);
     const wishes = { layers, imageSize, globalPool, ema, scope, threads, precision, device, notice };
-    return openNetwork({ ...wishes, model: model.name, ...weights });
+    return openNetwork({ ...wishes, model: model.name, ...weights }, nodePlatform);
   },
-  decodeRules,
+  decodeRules: (mode, wishes) => decodeRules(mode, wishes, nativeDecoder),
   openReader,
 };
 

@@ -2,6 +2,8 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { ImageError } from "../errors.ts";
+import type { FoundImage } from "../library/images.ts";
+import type { Prepared, Reader, Recipe } from "../library/parts.ts";
 import {
   type DecodePool,
   decodeContent,
@@ -10,10 +12,8 @@ import {
   type Outcome,
   openDecodePool,
   readContent,
-} from "../images/index.ts";
-import { giveBackContent } from "../images/read.ts";
-import type { FoundImage } from "../library/images.ts";
-import type { Prepared, Reader, Recipe } from "../library/parts.ts";
+} from "../node/images/index.ts";
+import { giveBackContent } from "../node/images/read.ts";
 import { sizeOf } from "../tensor.ts";
 
 function inputOf(file: string | URL | FoundImage): ImageInput {

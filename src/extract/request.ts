@@ -1,15 +1,10 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import {
-  type ExifRule,
-  type JpegMethod,
-  type ListOrder,
-  listOrders,
-  type PreprocessMode,
-} from "../images/index.ts";
+import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
 import * as rule from "../library/arguments.ts";
 import { commonRules } from "../library/options.ts";
 import type { NetworkOptions } from "../network/network.ts";
 import type { WeightWishes } from "../network/weights.ts";
+import { type ListOrder, listOrders } from "../node/images/list.ts";
 import { type PickleProtocol, pickleProtocols } from "../tables/formats/pkl.ts";
 import { dtypeWidth, type FeatureDtype } from "../tables/formats/table.ts";
 import { type Pool, pools } from "../tables/numbers.ts";

@@ -296,7 +296,10 @@ describe("a stream", () => {
     ];
     const found: string[] = [];
     let last: Progress | undefined;
-    const options = { onError: "skip", onProgress: (p: Progress) => void (last = p) } as const;
+    const onProgress = (progress: Progress) => {
+      last = progress;
+    };
+    const options = { onError: "skip", onProgress } as const;
     for await (const { index, image, features, error } of extractor.stream(images, options)) {
       expect(image).toBe(images[index]);
       expect(index).toBe(found.length);
