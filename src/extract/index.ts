@@ -19,6 +19,7 @@ export interface ExtractStart {
   readonly adapter: string;
 }
 
+/** How a run is watched and stopped. */
 export interface ExtractOptions extends FeaturesOptions {
   /** Receives sentences that the user should see. */
   readonly onNotice?: (sentence: string) => void;
