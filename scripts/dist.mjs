@@ -33,9 +33,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 export const scripts = [
   { entry: "src/index.ts" },
   { entry: "src/cli/main.ts" },
-  { entry: "src/images/worker.ts" },
+  { entry: "src/node/images/worker.ts" },
   { entry: "src/tables/readers/library-worker.ts" },
-  { entry: "src/engine/cpu/worker.mjs" },
+  { entry: "src/node/cpu-worker.mjs" },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },
 ];
@@ -48,7 +48,7 @@ export const copies = [
   { from: "node_modules/@julusian/jpeg-turbo/LICENSE", to: "jpeg-turbo/LICENSE" },
 ];
 
-/** The name in `dist` of an entry's script: `src/images/worker.ts` is `images-worker.js`. */
+/** The name in `dist` of an entry's script: `src/node/images/worker.ts` is `node-images-worker.js`. */
 export const scriptOf = (entry) =>
   entry
     .replace(/^src\//, "")

@@ -72,13 +72,13 @@ beforeEach(() => {
     `import { greeting } from "greeting";
     import { bundledWorker } from "../bundle.mjs";
     import { name } from "../name.ts";
-    bundledWorker("images/worker.ts", { greeting: greeting + " " + name });`,
+    bundledWorker("node/images/worker.ts", { greeting: greeting + " " + name });`,
   );
   file(
-    "src/images/worker.ts",
+    "src/node/images/worker.ts",
     `import { readFileSync } from "node:fs";
     import { workerData } from "node:worker_threads";
-    import { sourceUrl } from "../bundle.mjs";
+    import { sourceUrl } from "../../bundle.mjs";
     console.log(workerData.greeting, "with", readFileSync(sourceUrl("nets/imagenet.txt"), "utf8"));`,
   );
 });
@@ -105,7 +105,7 @@ describe("the program of a checkout", () => {
     writeFileSync(script(), whole.slice(0, -20));
     expect(run()).toBe("hello you with names");
     expect(readFileSync(script(), "utf8")).toBe(whole);
-    rmSync(join(dist, "images-worker.js"));
+    rmSync(join(dist, "node-images-worker.js"));
     expect(run()).toBe("hello you with names");
   });
 

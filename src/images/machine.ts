@@ -2,6 +2,8 @@
  * This thread's machine for resizing. A decoder may put an image's pixels into its memory, where the machine reads them in
  * place: they need neither a copy nor memory of their own for each image.
  */
+
+import type { Room } from "../platform/decoder.ts";
 import type { Fn } from "../wasm/code.ts";
 import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
 import { blendRows, resizeRow, turnBytes } from "./bilinear-code.ts";
@@ -66,9 +68,6 @@ export function place(sizes: readonly number[]): number[] {
   reach(machine().memory, end);
   return starts;
 }
-
-/** Where to put so many bytes, whatever they held before. */
-export type Room = (bytes: number) => Uint8Array;
 
 /** Memory of their own. */
 export const ownRoom: Room = (bytes) => new Uint8Array(bytes);
