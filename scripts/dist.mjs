@@ -177,6 +177,10 @@ export function buildScripts(root, dist) {
   const sizes = Object.fromEntries(
     built.map(({ path, contents }) => [relative(dist, path), contents.length]),
   );
+  // Scripts of entries that have another name now would be published.
+  for (const name of readdirSync(dist)) {
+    if (/\.js(\.map)?$/.test(name) && !(name in sizes)) rmSync(join(dist, name));
+  }
   writeState(dist, { ...state, sizes });
 }
 

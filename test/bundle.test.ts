@@ -95,8 +95,10 @@ describe("the program of a checkout", () => {
     expect(builtAt()).toBe(first);
     file("src/name.ts", 'export const name: string = "world";');
     expect(run()).toBe("hello world with names");
+    file("dist/of-an-entry-that-was-renamed.js", "");
     file("src/nets/imagenet.txt", "other names");
     expect(run()).toBe("hello world with other names");
+    expect(readdirSync(dist)).not.toContain("of-an-entry-that-was-renamed.js");
   });
 
   it("is made anew where a script is cut off or lacks", () => {
