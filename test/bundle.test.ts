@@ -37,7 +37,7 @@ function run(): string {
   return stdout.trim();
 }
 
-const script = () => join(dist, "cli-main.js");
+const script = () => join(dist, "cli-main.cjs");
 const builtAt = () => statSync(script(), { bigint: true }).mtimeNs;
 
 /** Another time of all sources, and the same text. */
@@ -95,10 +95,10 @@ describe("the program of a checkout", () => {
     expect(builtAt()).toBe(first);
     file("src/name.ts", 'export const name: string = "world";');
     expect(run()).toBe("hello world with names");
-    file("dist/of-an-entry-that-was-renamed.js", "");
+    file("dist/of-an-entry-that-was-renamed.cjs", "");
     file("src/nets/imagenet.txt", "other names");
     expect(run()).toBe("hello world with other names");
-    expect(readdirSync(dist)).not.toContain("of-an-entry-that-was-renamed.js");
+    expect(readdirSync(dist)).not.toContain("of-an-entry-that-was-renamed.cjs");
   });
 
   it("is made anew where a script is cut off or lacks", () => {
@@ -107,7 +107,7 @@ describe("the program of a checkout", () => {
     writeFileSync(script(), whole.slice(0, -20));
     expect(run()).toBe("hello you with names");
     expect(readFileSync(script(), "utf8")).toBe(whole);
-    rmSync(join(dist, "node-images-worker.js"));
+    rmSync(join(dist, "node-images-worker.cjs"));
     expect(run()).toBe("hello you with names");
   });
 

@@ -47,7 +47,7 @@ describe("the package", () => {
       ["LICENSE", "NOTICE", "README.md", "bin", "dist", "package.json", "samples", "weights"].sort(),
     );
     const built = scripts
-      .map(({ entry }) => scriptOf(entry))
+      .map(({ entry, options }) => scriptOf(entry, options))
       .filter((name) => !name.startsWith("bench-"))
       .flatMap((name) => [name, `${name}.map`]);
     const beside = copies.map(({ to }) => to.split("/")[0]);
