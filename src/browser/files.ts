@@ -116,8 +116,7 @@ async function openScratch(): Promise<Scratch> {
   return {
     path: unpacked,
     files: filesIn(blobs),
-    async create(folder, name) {
-      const path = posix.join(unpacked, folder, name);
+    async create(path) {
       if (blobs.has(path)) throw failure("EEXIST", `there is a file ${path}`);
       const pieces: Blob[] = [];
       const writer: FileWriter = {

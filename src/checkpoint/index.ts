@@ -11,7 +11,7 @@ import { openGraph } from "./graph.ts";
 import { locate, named } from "./locate.ts";
 import { objectGraphKey } from "./object-graph.ts";
 import { type Location, pathOf } from "./prefix.ts";
-import { unpack } from "./tar.ts";
+import { unpack, whyNotUnpacked } from "./tar.ts";
 import { type Checkpoint, type Opened, sortNames } from "./tensor.ts";
 import { openV1 } from "./v1.ts";
 import { openV2 } from "./v2.ts";
@@ -80,7 +80,9 @@ async function openArchive(
   shown: string,
   files: Files,
 ): Promise<Checkpoint> {
-  const scratch = await files.scratch();
+  const scratch = await files.scratch().catch((error: unknown) => {
+    throw whyNotUnpacked(error, archive);
+  });
   try {
     const near = posix.dirname(inside);
     const isWanted = (at: string, name: string) =>

@@ -185,15 +185,13 @@ export async function unpack(
       const whole = [...inside, base].join("/");
       if (taken.has(whole)) throw damaged(path, `it holds two files called ${whole}`);
       taken.add(whole);
-      await writeMember(scratch, scratch.files.basename(into.path), base, (take) =>
-        feed.pass(member.size, take),
-      );
+      await writeMember(scratch, scratch.files.join(into.path, base), (take) => feed.pass(member.size, take));
       await feed.pass(padding);
       into.files.push(base);
     }
     await feed.drain();
   } catch (error) {
-    throw explain(error, path);
+    throw whyNotUnpacked(error, path);
   } finally {
     await feed.stop();
     await file.close();
@@ -203,11 +201,10 @@ export async function unpack(
 
 async function writeMember(
   scratch: Scratch,
-  folder: string,
-  name: string,
+  path: string,
   fill: (take: (piece: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  const file = await scratch.create(folder, name);
+  const file = await scratch.create(path);
   try {
     await fill((piece) => file.write(piece));
   } finally {
@@ -242,7 +239,8 @@ async function* unzipped(
   }
 }
 
-function explain(error: unknown, path: string): unknown {
+/** What keeps the archive `path` from being unpacked, in words where the user can mend it. */
+export function whyNotUnpacked(error: unknown, path: string): unknown {
   if (error instanceof CheckpointError) return error;
   const { code } = error as { code?: string };
   if (code === "ENOSPC")

@@ -229,6 +229,9 @@ function extensionOf(name: string): string {
  */
 export function whyNotRead(start: Uint8Array, name: string): string | undefined {
   if (start.length === 0) return undefined;
+  const image = isImage(start);
+  // Most files; no other kind begins as these do, whatever they are called.
+  if (image && !isTiff(start)) return undefined;
   const text = latin1(start, 0, startBytes);
   const extension = extensionOf(name);
   const told = ({ what, todo }: OtherKind, by = "it is") => `${by} ${what}, which is not read; ${todo}`;
@@ -239,7 +242,7 @@ export function whyNotRead(start: Uint8Array, name: string): string | undefined 
   // Compressed drawings (svgz) are gzip by their content, and OpenRaster and its like ZIP.
   if (impostor && !byName) return impostor[1];
   if (!byName) return undefined;
-  if (isImage(start)) return rawTiffs.includes(extension) && isTiff(start) ? told(byName) : undefined;
+  if (image) return rawTiffs.includes(extension) ? told(byName) : undefined;
   return impostor?.[1] ?? told(byName, "by its name it is");
 }
 

@@ -70,10 +70,9 @@ async function openScratch(): Promise<Scratch> {
   return {
     path,
     files: nodeFiles,
-    async create(folder, name) {
-      const into = join(path, folder);
-      await mkdir(into, { recursive: true });
-      return writerOf(await open(join(into, name), "wx"));
+    async create(file) {
+      await mkdir(dirname(file), { recursive: true });
+      return writerOf(await open(file, "wx"));
     },
     async remove() {
       process.removeListener("exit", atExit);

@@ -43,8 +43,8 @@ export interface Scratch {
   /** The folder, as `files` calls it. */
   readonly path: string;
   readonly files: Files;
-  /** Begins a file in `folder` below, which is made; fails where there is one of that name. */
-  create(folder: string, name: string): Promise<FileWriter>;
+  /** Begins a file below `path`, and makes the folders that it lies in; fails where there is one of that path. */
+  create(path: string): Promise<FileWriter>;
   /** Removes all of it. A process that ends before does so too. */
   remove(): Promise<void>;
 }
