@@ -225,7 +225,7 @@ function distOf(root) {
     buildScripts(root, dist);
     return dist;
   } catch (error) {
-    if (!["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].includes(error.code)) throw error;
+    if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "ENOTDIR", "EEXIST"].includes(error.code)) throw error;
     const apart = join(shadowOf(root), "dist");
     buildScripts(root, apart);
     return apart;

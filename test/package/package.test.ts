@@ -119,6 +119,23 @@ describe("the program of the package", () => {
     expect(status).toBe(6);
   });
 
+  it("computes on the CPU where there may be a GPU, and says what would be faster", () => {
+    write(
+      "with-a-gpu.cjs",
+      `const fs = require("node:fs");
+      const read = fs.readdirSync;
+      fs.readdirSync = (path, ...rest) => (path === "/dev" ? ["nvidia0"] : read(path, ...rest));`,
+    );
+    const program = "node_modules/slimfeatures/bin/slimfeatures.mjs";
+    const args = ["--require", "./with-a-gpu.cjs", program, "extract", "photos", "--out", "auto.jsonl"];
+    const { status, stderr } = node(process.versions.node, ...args);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(
+      /^The package webgpu, .* is not installed \(npm install webgpu\)\. Using the CPU\.$/m,
+    );
+    expect(firstRow(join(consumer.folder, "auto.jsonl"))).toBe(expected);
+  });
+
   it("extracts its own samples where nothing is named", () => {
     const { status, stderr } = slimfeatures("extract", "--out", "samples.npy");
     expect(status, stderr).toBe(0);
