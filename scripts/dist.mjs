@@ -145,16 +145,25 @@ export function isFresh(root, dist) {
   return true;
 }
 
-/** What lies where, in a module that knows its file's name only. */
+/** Where esbuild is installed, which a checkout has with its development packages. */
+export function findEsbuild(root) {
+  try {
+    return createRequire(join(root, "package.json")).resolve("esbuild");
+  } catch {
+    return undefined;
+  }
+}
+
+/** A module of CommonJS knows the path of its file, and not its URL. */
 const commonJs = {
   format: "cjs",
   banner: { js: 'const ownUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
 
+/** Builds all scripts, and copies what they read beside them where that has changed. */
 export function buildScripts(root, dist) {
   const state = { looks: looksOf(root), content: contentOf(root) };
-  const require = createRequire(join(root, "package.json"));
-  const { buildSync, stop } = require("esbuild");
+  const { buildSync, stop } = createRequire(import.meta.url)(findEsbuild(root));
   const built = scripts.flatMap(
     ({ entry, options }) =>
       buildSync({
@@ -215,7 +224,7 @@ export function freshDist() {
 function distOf(root) {
   const dist = join(root, "dist");
   if (isFresh(root, dist)) return dist;
-  if (!existsSync(join(root, "node_modules/esbuild"))) {
+  if (!findEsbuild(root)) {
     throw new Error(
       "dist, the built program, is not that of these sources, and esbuild, which builds it, is not installed. " +
         "Run npm ci without --omit=dev once; npm prune --omit=dev may follow.",
