@@ -11,10 +11,10 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
 import { refuseRepeats } from "../src/cli/repeats.ts";
 import { type ExtractReport, type ExtractRequest, extract, type StageTimes } from "../src/extract/extract.ts";
-import { batchSizeFor } from "../src/extract/plan.ts";
-import { ownRooms } from "../src/extract/rooms.ts";
+import { type ExtractRooms, ownRooms } from "../src/extract/rooms.ts";
 import { findModel } from "../src/nets/index.ts";
-import { type Network, openNetwork } from "../src/network/network.ts";
+import type { Network } from "../src/network/network.ts";
+import { batchSizeFor } from "../src/network/recovery.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { spread } from "./spread.ts";
 
@@ -67,7 +67,7 @@ async function decodeBySharp(paths: readonly string[], inFlight: number): Promis
 }
 
 /** A network that costs nothing. */
-const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
+const idleNetwork = (inputShape: Network["inputShape"]): ExtractRooms["openNetwork"] => {
   const widths = 1024;
   return async ({ model }) => ({
     model,
@@ -172,16 +172,13 @@ async function bench(options: Options): Promise<readonly Contest[]> {
     );
   };
   try {
-    const dataDir = join(folder, "images");
-    await mkdir(dataDir);
-    const paths = await drawImages(dataDir, options.images);
+    const inputs = join(folder, "images");
+    await mkdir(inputs);
+    const paths = await drawImages(inputs, options.images);
     const request = (device: "webgpu" | "cpu"): ExtractRequest => ({
       model: model.name,
-      dataDir,
-      preprocess: "slim",
-      exif: "auto",
+      inputs,
       device,
-      batchSize: "auto",
       format: "npy",
       weights: "seeded",
       overwrite: true,
@@ -214,9 +211,9 @@ async function bench(options: Options): Promise<readonly Contest[]> {
     for (const path of paths.slice(options.computed)) await rm(path);
     for (const device of options.contest) {
       if (device === "decoding") continue;
-      const network = await openNetwork({ model: model.name, device, weights: "seeded" });
+      const network = await ownRooms.openNetwork({ model: model.name, device, weights: "seeded" });
       try {
-        const batch = batchSizeFor(request(device), network);
+        const batch = batchSizeFor({ batchSize: "auto" }, network);
         const size = sizeOf(network.inputShape);
         const image = new Float32Array(size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
         const engine = async () => {
@@ -227,7 +224,7 @@ async function bench(options: Options): Promise<readonly Contest[]> {
         };
         await engine();
         // Opening a network is no part of the engine's rate, so extract is lent the one that is open.
-        const lent: typeof openNetwork = async () => ({ ...network, close: async () => {} });
+        const lent: ExtractRooms["openNetwork"] = async () => ({ ...network, close: async () => {} });
         done(
           await contest(
             `${model.name} on ${network.backend} (${network.adapter})`,

@@ -1,4 +1,6 @@
 /** Starts first-feature.ts as the program itself is started. */
-import { bundled, run } from "../src/bundle.mjs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { freshDist } from "../scripts/dist.mjs";
 
-run(bundled("../bench/first-feature.ts"));
+createRequire(import.meta.url)(fileURLToPath(new URL("bench-first-feature.cjs", freshDist())));

@@ -1,8 +1,10 @@
 /** What a checkpoint gives. */
+import { bytesOfUtf8, compare } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
 import { formatShape } from "../tensor.ts";
 import type { TensorData } from "./dtypes.ts";
 
+/** What a checkpoint says of a tensor. */
 export interface TensorEntry {
   readonly name: string;
   /** numpy's name: float32, int64, bool, string ... */
@@ -12,6 +14,7 @@ export interface TensorEntry {
   readonly bytes: number;
 }
 
+/** A tensor with its numbers. */
 export interface TensorValue {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -30,6 +33,7 @@ export interface Caveat {
   readonly always: boolean;
 }
 
+/** A checkpoint that is open: its tensors by name. Close it when it is no longer needed. */
 export interface Checkpoint {
   /** What the user named. */
   readonly path: string;
@@ -80,7 +84,7 @@ export function unreadable(path: string, { name, dtype, shape }: TensorEntry): C
 /** Sorted as the files sort them. */
 export function sortNames(names: Iterable<string>): string[] {
   return [...names]
-    .map((name) => ({ name, bytes: Buffer.from(name) }))
-    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map((name) => ({ name, bytes: bytesOfUtf8(name) }))
+    .sort((a, b) => compare(a.bytes, b.bytes))
     .map(({ name }) => name);
 }

@@ -1,7 +1,7 @@
 /** `plan`: a run over many machines, cut into shards and frozen. */
 import { Option } from "commander";
 import { UsageError } from "../errors.ts";
-import { jpegMethods } from "../images/jpeg.ts";
+import { jpegMethods } from "../images/options.ts";
 import { layouts } from "../shards/layouts.ts";
 import type { LayoutName, ShardSettings } from "../shards/model.ts";
 import { dtypeOf } from "../tables/formats/table.ts";

@@ -1,20 +1,26 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
+import { workAhead } from "../ahead.ts";
 import { NothingToDoError } from "../errors.ts";
-import { hasFastJpeg, type ImageInput, inHand, type Outcome, type ReadRecipe } from "../images/index.ts";
 import type { Network } from "../network/network.ts";
-import { labelOf } from "../network/recovery.ts";
+import { batchSizeFor, labelOf } from "../network/recovery.ts";
 import { openAtomic, removeLeftovers } from "../node/atomic.ts";
+import {
+  type ImageInput,
+  inHand,
+  nativeDecoder,
+  type Outcome,
+  type ReadRecipe,
+} from "../node/images/index.ts";
 import { Stopped, throwIfStopped } from "../stopped.ts";
 import { sizeOf } from "../tensor.ts";
-import { workAhead } from "./ahead.ts";
 import { createBatcher } from "./batches.ts";
 import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import { classesOf, type ExtractedFile, type LikelyClass, outputPaths, writeOutputs } from "./output.ts";
-import { batchSizeFor, keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
+import { keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
 import { checkLabels, ownNames, readLabels } from "./predictions.ts";
-import type { ExtractRequest, KeptEndPoint } from "./request.ts";
+import { type ExtractRequest, type KeptEndPoint, type SettledRequest, settled } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { begunOn, openStore, type Settings, type Store } from "./store.ts";
 
@@ -39,6 +45,7 @@ export interface StageTimes {
   readonly write: number;
 }
 
+/** What a run did. */
 export interface ExtractReport {
   /** One for each end point, in order. */
   readonly files: readonly ExtractedFile[];
@@ -55,7 +62,7 @@ export interface ExtractReport {
   readonly times: StageTimes;
 }
 
-const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
+const noFastJpeg = `There is no fast JPEG decoder for ${nativeDecoder.platform}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
 /** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
 const decoding = 2;
@@ -67,7 +74,7 @@ const weightsSetting = ({ sha256, scope }: { readonly sha256: string; readonly s
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
-  request: ExtractRequest,
+  request: SettledRequest,
   recipe: ReadRecipe,
   description: string,
   endPoints: readonly KeptEndPoint[],
@@ -99,11 +106,12 @@ function settingsOf(
  * was computed kept. An older result is untouched until the new one is whole.
  */
 export async function extract(
-  request: ExtractRequest,
+  asked: ExtractRequest,
   rooms: ExtractRooms,
   events: ExtractEvents = {},
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
+  const request = settled(asked);
   const planned = await plan(request, rooms);
   const { model, inputs, note, work } = planned;
   if (note) events.notice?.(note);
@@ -149,7 +157,7 @@ export async function extract(
       retryFailed: request.retryFailed ?? false,
       patience: 1000 * (request.commitEvery ?? 2),
     });
-    if (planned.decode.jpeg === "accurate" && !hasFastJpeg) events.notice?.(noFastJpeg);
+    if (planned.decode.jpeg === "accurate" && !nativeDecoder.fastJpeg) events.notice?.(noFastJpeg);
     await removeLeftovers(paths);
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });
@@ -183,7 +191,7 @@ interface Pump {
   readonly endPoints: readonly KeptEndPoint[];
   readonly network: Network;
   readonly store: Store;
-  readonly request: ExtractRequest;
+  readonly request: SettledRequest;
   readonly rooms: ExtractRooms;
   readonly events: ExtractEvents;
   readonly signal: AbortSignal | undefined;
@@ -244,7 +252,7 @@ async function pump(run: Pump): Promise<Pumped> {
     if (signal?.aborted) throw new Stopped(signal.reason, { done: batcher.computed, total: inputs.length });
     events.progressed?.(records.length, failed);
     return {
-      records: records.map((record) => settled(record, store)),
+      records: records.map((record) => checked(record, store)),
       computed: batcher.computed,
       times: {
         wall: performance.now() - began,
@@ -282,7 +290,7 @@ function recordOf(path: string, outcome: Outcome, store: Store): ManifestRecord 
 }
 
 /** A record of an image whose features turned out to be none after it was read. */
-function settled(record: ManifestRecord, store: Store): ManifestRecord {
+function checked(record: ManifestRecord, store: Store): ManifestRecord {
   const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
   if (record.status !== "ok" || known?.kind !== "failed") return record;
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };

@@ -3,7 +3,7 @@
  * smaller batches, then, where the device was left to us ("auto"), on the CPU. Each step is told.
  */
 import type { Device, Session } from "../engine/device.ts";
-import type { DeviceName, openDevice } from "../engine/devices.ts";
+import type { DeviceName, OpenDevice } from "../engine/devices.ts";
 import { firstNotFinite } from "../engine/finite.ts";
 import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
@@ -37,7 +37,7 @@ export interface Runner {
 
 export interface RunnerOptions {
   readonly device: DeviceName;
-  readonly openDevice: typeof openDevice;
+  readonly openDevice: OpenDevice;
   readonly source: WeightSource;
   /** The network compiled for a batch size. */
   readonly programOf: (batch: number) => Program;
@@ -66,6 +66,13 @@ export interface BatchLimits {
   /** See Device. */
   readonly software: boolean;
 }
+
+/** How many images are computed at once: `auto` takes what suits the device, within its limits. */
+export const batchSizeFor = (
+  { batchSize }: { readonly batchSize: number | "auto" },
+  { largestBatch, software }: BatchLimits,
+): number =>
+  batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
 
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
 export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
@@ -115,7 +122,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     if (options.device !== "auto") {
       given = new DeviceError(
         `The GPU failed, and trying again did not help. ${error.message}`,
-        "What was computed is kept. Give the same command again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
+        "What a run into a file computed is kept: do the same again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
         { cause: error },
       );
       throw given;

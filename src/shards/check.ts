@@ -1,6 +1,7 @@
 /** What of a plan is done, what is not, and what runs now; told by what lies in the folder of its results. */
+
+import { workAhead } from "../ahead.ts";
 import { BusyError } from "../errors.ts";
-import { workAhead } from "../extract/ahead.ts";
 import { places } from "./layouts.ts";
 import type { ShardPlan } from "./model.ts";
 import { shardIn } from "./names.ts";

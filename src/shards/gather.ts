@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { workAhead } from "../ahead.ts";
 import { UserError } from "../errors.ts";
-import { workAhead } from "../extract/ahead.ts";
-import { type ImageInput, listArchive } from "../images/index.ts";
-import { matcher } from "../images/inputs.ts";
+import { type ImageInput, listArchive } from "../node/images/index.ts";
+import { matcher } from "../node/images/inputs.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { readRows } from "./addresses.ts";
 import type { About, ListedFile, ShardInput, ShardPlan } from "./model.ts";

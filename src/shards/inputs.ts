@@ -3,8 +3,14 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import picomatch from "picomatch";
 import { NothingToDoError, UsageError } from "../errors.ts";
-import { type ImageInput, imageExtensions, listFolder, listSources, type Source } from "../images/index.ts";
-import type { ListOrder } from "../images/options.ts";
+import { imageExtensions } from "../images/index.ts";
+import {
+  type ImageInput,
+  type ListOrder,
+  listFolder,
+  listSources,
+  type Source,
+} from "../node/images/index.ts";
 import { type AddressTable, divideTable } from "./addresses.ts";
 import { expandBraces } from "./braces.ts";
 import type { ListedFile, ShardInput } from "./model.ts";

@@ -8,7 +8,7 @@ export type LayoutName = "parquet" | "clip-retrieval";
 export type ShardSettings = Omit<
   ExtractRequest,
   | (
-      | "dataDir"
+      | "inputs"
       | "source"
       | "list"
       | "order"

@@ -6,6 +6,7 @@
  */
 import { OtherSettingsError, UsageError } from "../errors.ts";
 import { keptEndPoints, openFor } from "../extract/plan.ts";
+import { settled } from "../extract/request.ts";
 import type { ExtractRooms } from "../extract/rooms.ts";
 import type { Network } from "../network/network.ts";
 import { chooseModel } from "../network/weights.ts";
@@ -96,7 +97,7 @@ export async function hashOfFile(path: string): Promise<string> {
 export async function makePlan(wishes: PlanWishes, rooms: ExtractRooms): Promise<ShardPlan> {
   const { settings, out, layout, notice } = wishes;
   const model = await chooseModel(settings, rooms.identifyCheckpoint);
-  const request = { ...settings, model: model.name, dataDir: "planned", batchSize: 1 };
+  const request = settled({ ...settings, model: model.name, inputs: "planned", batchSize: 1 });
   // On the processor, whatever the workers have: only names, shapes and weights are looked at.
   const looked = { ...request, device: "cpu" as const, precision: "f32" as const };
   const network = await openFor(looked, rooms, { model, inputs: [{ key: "", path: Buffer.alloc(0) }] });

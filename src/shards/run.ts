@@ -12,7 +12,6 @@ import { takeLock } from "../extract/lock.ts";
 import type { ManifestRecord } from "../extract/manifest.ts";
 import type { ExtractRequest } from "../extract/request.ts";
 import { type ExtractRooms, ownRooms } from "../extract/rooms.ts";
-import { hasFastJpeg } from "../images/index.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { type GatherOptions, gather } from "./gather.ts";
 import { places } from "./layouts.ts";
@@ -105,14 +104,8 @@ function checked(stats: Stats, plan: ShardPlan, shard: number): Stats {
   );
 }
 
-/** @throws OtherSettingsError where this worker would give other bits than the plan's others */
-async function checkWorker({ settings, files }: ShardPlan): Promise<void> {
-  if (settings.jpeg === "fast" && !hasFastJpeg) {
-    throw new OtherSettingsError(
-      `The plan decodes JPEG by the fast method, for which there is no decoder on ${process.platform} ${process.arch}.`,
-      "Plan with --jpeg accurate, or let other machines do it.",
-    );
-  }
+/** @throws OtherSettingsError where files of this worker would give other results than the plan's others */
+async function checkWorker({ files }: ShardPlan): Promise<void> {
   for (const [path, hash] of Object.entries(files)) {
     if ((await hashOfFile(path)) !== hash)
       throw new OtherSettingsError(`${path} is not the file that was planned with.`, "Copy it from there.");
@@ -139,7 +132,7 @@ async function compute(
   const request: ExtractRequest = {
     ...settings,
     ...{ threads, batchSize, workers, commitEvery },
-    dataDir: plan.source,
+    inputs: plan.source,
     source: plan.source,
     out: join(scratch, "features.npy"),
     format: "npy",

@@ -3,18 +3,14 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openDevice } from "../../src/engine/devices.ts";
 import { createGraph, variablesOf } from "../../src/engine/graph.ts";
-import { openAdapter } from "../../src/engine/webgpu/adapter.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
-import { createGuard } from "../../src/engine/webgpu/guard.ts";
 import { createPipelines } from "../../src/engine/webgpu/pipelines.ts";
 import type { WeightSource } from "../../src/engine/weights.ts";
 import { CheckpointError, DeviceError } from "../../src/errors.ts";
 import { buildNetwork, findModel } from "../../src/nets/index.ts";
-import { seededWeights } from "../../src/nets/seeded-weights.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import { describeOnDevices } from "../support/devices.ts";
+import { createGuard, openAdapter, openDevice, openWebGpu, seededWeights } from "../support/node.ts";
 
 const model = findModel("inception_v1");
 const pixels = 224 * 224 * 3;
@@ -214,7 +210,7 @@ describe("WebGPU faults", () => {
     const device = await openWebGpu({ limits: { maxBindingBytes: 1024 } });
     const loading = device.load(small(64), smallWeights);
     await expect(loading).rejects.toThrow(/output takes 1 MiB/);
-    await expect(loading).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    await expect(loading).rejects.toHaveProperty("hint", 'Use a smaller `batchSize`, or `device: "cpu"`.');
     await device.close();
   });
 
@@ -229,7 +225,7 @@ describe("WebGPU faults", () => {
     });
     await expect(doing).rejects.toThrow(DeviceError);
     await expect(doing).rejects.toThrow(/^The GPU is out of memory while asking for too much/);
-    await expect(doing).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    await expect(doing).rejects.toHaveProperty("hint", 'Use a smaller `batchSize`, or `device: "cpu"`.');
     for (const buffer of made) buffer.destroy();
     adapter.close();
   });

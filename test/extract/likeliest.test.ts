@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type ExtractRequest, extract } from "../../src/extract/extract.ts";
 import { fewImages } from "../../src/extract/request.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { samplesDirectory } from "../../src/node/package.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import { requestFor, temporaryFolder } from "../support/features.ts";
+import { openNetwork } from "../support/node.ts";
 import { drawJpeg } from "../support/runs.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 
@@ -86,7 +86,7 @@ describe("the likeliest classes", () => {
   it("are left out where the folder has grown, and the run goes on", async () => {
     const grown = join(folder, "grown");
     cpSync(join(folder, "in"), grown, { recursive: true });
-    const small = { dataDir: grown, imageSize: 224 };
+    const small = { inputs: grown, imageSize: 224 };
     expect((await run("grown.npy", small)).likeliest).toHaveLength(2);
     for (let i = 0; i < fewImages; i++) await drawJpeg(join(grown, `${i}.jpg`), `image ${i}`);
     expect(await run("grown.npy", small)).toMatchObject({ computed: fewImages, known: 2, likeliest: [] });

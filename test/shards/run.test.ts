@@ -56,7 +56,7 @@ async function runAll(
 
 describe("all shards merged", () => {
   const single = (out: string, change: object = {}) =>
-    extract({ ...smallSettings, batchSize: "auto", dataDir: [images], out, ...change }, ownRooms);
+    extract({ ...smallSettings, batchSize: "auto", inputs: [images], out, ...change }, ownRooms);
 
   it.each([
     [1, "npy", {}],
@@ -353,7 +353,7 @@ describe("img2dataset's archives", () => {
     const to = join(folder, "all.npy");
     await mergeShards({ ...planned, to, format: findFormat("npy") });
     const one = join(folder, "one.npy");
-    await extract({ ...smallSettings, batchSize: "auto", dataDir: [shards], out: one }, ownRooms);
+    await extract({ ...smallSettings, batchSize: "auto", inputs: [shards], out: one }, ownRooms);
     expect(readFileSync(to).equals(readFileSync(one))).toBe(true);
     expect(readFileSync(`${to}.json`, "utf8")).toBe(readFileSync(`${one}.json`, "utf8"));
     expect(json(join(folder, "out/_stats/00000_stats.json"))).toMatchObject({

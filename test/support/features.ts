@@ -7,9 +7,9 @@ import { dirname, join } from "node:path";
 import { afterAll, it } from "vitest";
 import type { ExtractRequest } from "../../src/extract/extract.ts";
 import type { ExtractRooms } from "../../src/extract/rooms.ts";
-import { listSources, type ReadRecipe } from "../../src/images/index.ts";
 import { findModel } from "../../src/nets/index.ts";
 import type { Network } from "../../src/network/network.ts";
+import { listSources, type ReadRecipe } from "../../src/node/images/index.ts";
 import type { Shape } from "../../src/tensor.ts";
 
 const folders: string[] = [];
@@ -134,17 +134,11 @@ export function fakeRooms(
 
 const facts = { format: "png", width: side, height: side, orientation: 1, turned: false };
 
-/** A request for everything by default, of the images in `dataDir`. */
-export function requestFor(
-  dataDir: string | undefined,
-  change: Partial<ExtractRequest> = {},
-): ExtractRequest {
+/** A request for everything by default, of the images in `inputs`. */
+export function requestFor(inputs: string, change: Partial<ExtractRequest> = {}): ExtractRequest {
   return {
     model: "inception_v1",
-    dataDir,
-    preprocess: "slim",
-    exif: "auto",
-    device: "auto",
+    inputs,
     batchSize: 2,
     format: "pkl",
     weights: "seeded",

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { DeviceError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
 import { type Fault, type FaultKind, faultyDevices } from "../support/faulty-devices.ts";
+import { openNetwork } from "../support/node.ts";
 import { drawJpeg } from "../support/runs.ts";
 import { pick, type Random, type Scenario } from "./scenario.ts";
 
@@ -40,7 +40,7 @@ export async function prepareFaults(folder: string): Promise<Scenario> {
     const report = await extract(
       {
         ...{ model: "lenet", weights: "seeded", preprocess: "slim", exif: "auto", format: "npy" },
-        ...{ device, batchSize: 8, dataDir: join(folder, "in"), out },
+        ...{ device, batchSize: 8, inputs: join(folder, "in"), out },
       },
       { ...ownRooms, openNetwork: (options) => openNetwork({ ...options, openDevice: devices.open }) },
     ).catch((error: unknown) => {

@@ -1,15 +1,17 @@
 /** Packages that only some users need, and install themselves. */
 import { UsageError } from "../../errors.ts";
 
+type Optional = "@aws-sdk/client-s3" | "bullmq" | "ioredis";
+
 /** Those there are, each with how it is loaded: a bundler wants to see the names. */
-const packages = {
+const packages: Readonly<Record<Optional, () => Promise<unknown>>> = {
   "@aws-sdk/client-s3": () => import("@aws-sdk/client-s3"),
   bullmq: () => import("bullmq"),
   ioredis: () => import("ioredis"),
-} as const;
+};
 
 /** A package that `what` needs. @throws UsageError that says how to install it, where it is not. */
-export async function optional(name: keyof typeof packages, what: string): Promise<unknown> {
+export async function optional(name: Optional, what: string): Promise<unknown> {
   try {
     return await packages[name]();
   } catch (cause) {

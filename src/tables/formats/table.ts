@@ -15,6 +15,7 @@ export interface TextColumn {
   readonly values: readonly (string | null)[];
 }
 
+/** Features as a format writes them. */
 export interface FeatureTable {
   /** The images, one a row. */
   readonly paths: readonly string[];
@@ -31,6 +32,7 @@ export interface FeatureTable {
   rows(): AsyncIterable<Uint8Array>;
 }
 
+/** A format of files of features. */
 export interface FeatureFormat {
   readonly name: string;
   /** One clause for `--help`. */
