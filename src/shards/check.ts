@@ -4,7 +4,7 @@ import { workAhead } from "../ahead.ts";
 import { BusyError } from "../errors.ts";
 import { places } from "./layouts.ts";
 import type { ShardPlan } from "./model.ts";
-import { shardIn } from "./names.ts";
+import { isPublishedName, shardIn } from "./names.ts";
 import type { Stats } from "./publish.ts";
 import type { FailureNote, RunningNote } from "./run.ts";
 import { jsonBytes, readJson, type Storage } from "./storage/index.ts";
@@ -63,12 +63,14 @@ export async function checkShards(
   }));
   const folders = new Set<string>();
   for await (const { shard, stats } of read) {
-    if (!stats?.plan || !stats.objects) foreign.push({ shard, why: "its statistics are damaged" });
+    const names = Object.keys(stats?.objects ?? {});
+    if (!stats?.plan || !stats.objects || !names.every(isPublishedName))
+      foreign.push({ shard, why: "its statistics are damaged" });
     else if (stats.plan !== plan.hash)
       foreign.push({ shard, why: `it is of another plan, ${stats.plan.slice(0, 12)}` });
     else {
       done.set(shard, stats);
-      for (const name of Object.keys(stats.objects)) folders.add(name.slice(0, name.lastIndexOf("/") + 1));
+      for (const name of names) folders.add(name.slice(0, name.lastIndexOf("/") + 1));
     }
   }
   const sizes = await sizesIn(out, folders);
@@ -137,7 +139,7 @@ export async function requeue(
     const stats = await readJson<Stats>(out, places.stats(shard));
     // What says that it is done goes first.
     await out.remove(places.stats(shard));
-    for (const name of Object.keys(stats?.objects ?? {})) await out.remove(name);
+    for (const name of Object.keys(stats?.objects ?? {}).filter(isPublishedName)) await out.remove(name);
   }
   for (const { shard } of failed) await out.remove(places.failure(shard));
   return [...missing, ...foreign.map(({ shard }) => shard)].sort((a, b) => a - b);

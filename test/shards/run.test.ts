@@ -242,6 +242,23 @@ describe("a shard", () => {
     expect([opened, closed]).toEqual([1, 0]);
     await close();
     expect(closed).toBe(1);
+    const failing = keepNetwork({
+      ...ownRooms,
+      openNetwork: async (options) => {
+        const network = await openNetwork(options);
+        const dead = opened === 2;
+        return dead
+          ? Object.create(network, { run: { value: () => Promise.reject(new Error("lost")) } })
+          : network;
+      },
+    });
+    const again = await planSmall(join(folder, "again"), { inputs: [images], perShard: 4 });
+    const run = (shard: number) => runShard({ ...again, shard, scratch: folder, rooms: failing.rooms });
+    // One that was lost is not what the next shard meets.
+    await expect(run(0)).rejects.toThrow("lost");
+    for (const shard of again.plan.shards.keys()) await run(shard);
+    expect([opened, closed]).toEqual([3, 2]);
+    await failing.close();
     const alone = await planSmall(join(folder, "alone"), { inputs: [images], perShard: 4 });
     await runAll(alone);
     expect(resultsIn(join(folder, "out"))).toEqual(resultsIn(join(folder, "alone")));
@@ -452,6 +469,24 @@ describe("shards check", () => {
     for (const shard of [1, 2]) await runShard({ plan, out: storage, shard, scratch: folder });
     expect((await checkShards(plan, storage)).missing).toEqual([3]);
     expect(existsSync(join(out, "_SUCCESS"))).toBe(false);
+  });
+
+  it("removes nothing but what shards publish, whatever is written there", async () => {
+    const out = join(folder, "out");
+    const { plan, out: storage } = await planSmall(out, { inputs: [images], perShard: 20 });
+    const { stats } = await runShard({ plan, out: storage, shard: 0, scratch: folder });
+    const [own] = Object.values(stats.objects);
+    writeFileSync(join(folder, "precious.parquet"), "precious");
+    for (const name of ["../precious.parquet", "features/../../precious.parquet", "_plan.json"]) {
+      const written = { ...stats, objects: { ...stats.objects, [name]: own } };
+      writeFileSync(join(out, "_stats/00000_stats.json"), JSON.stringify(written));
+      const checked = await checkShards(plan, storage);
+      expect(checked.foreign).toEqual([{ shard: 0, why: "its statistics are damaged" }]);
+      expect(await requeue(plan, storage, checked)).toEqual([0]);
+      expect(readFileSync(join(folder, "precious.parquet"), "utf8")).toBe("precious");
+      expect(existsSync(join(out, "_plan.json"))).toBe(true);
+    }
+    expect(existsSync(join(out, "features/00000.parquet"))).toBe(false);
   });
 
   it("finds bytes that were changed, when it is thorough", async () => {
