@@ -2,7 +2,7 @@
  * Tables of addresses: Parquet, CSV, or an address a line, as img2dataset takes them. A plan does not copy them: each shard
  * has its rows by their numbers, and where the table is text the bytes that they take, so that a worker reads no more of it.
  */
-import { UsageError, UserError } from "../errors.ts";
+import { OtherSettingsError, UsageError, UserError } from "../errors.ts";
 import { locate, type Storage } from "./storage/index.ts";
 
 export interface TableColumns {
@@ -166,11 +166,11 @@ export async function divideTable(
 const textOf = (value: unknown): string | null =>
   value === undefined || value === null || value === "" ? null : String(value);
 
-/** The rows of a shard. @throws UserError where the table was changed since it was planned */
+/** The rows of a shard. @throws OtherSettingsError where the table was changed since it was planned */
 export async function readRows(table: AddressTable, range: RowRange): Promise<AddressRow[]> {
   const file = await opened(table.place);
   if (file.bytes !== table.bytes) {
-    throw new UserError(
+    throw new OtherSettingsError(
       `${table.place} has ${file.bytes} bytes, and had ${table.bytes} when this was planned.`,
       "Plan again, into another folder: rows have other numbers now.",
     );

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { workAhead } from "../ahead.ts";
-import { UserError } from "../errors.ts";
+import { OtherSettingsError, UserError } from "../errors.ts";
 import { type ImageInput, listArchive } from "../node/images/index.ts";
 import { matcher } from "../node/images/inputs.ts";
 import { throwIfStopped } from "../stopped.ts";
@@ -53,7 +53,7 @@ export function divideKey(name: string): { readonly key: string; readonly ending
     : { key: name.slice(0, dot), ending: name.slice(dot + 1).toLowerCase() };
 }
 
-/** @throws UserError for a shard whose inputs are not what was planned, or cannot be had */
+/** @throws OtherSettingsError for a shard whose inputs are not what was planned; UserError where they cannot be had */
 export async function gather(shard: ShardInput, options: GatherOptions): Promise<Gathered> {
   if (shard.kind === "tar") return gatherTar(shard, options);
   if (shard.kind === "files") return gatherFiles(shard, options);
@@ -82,7 +82,7 @@ async function gatherTar(
   );
   if (size === undefined) throw new UserError(`There is no archive ${place}.`);
   if (bytes !== undefined && size !== bytes) {
-    throw new UserError(
+    throw new OtherSettingsError(
       `${place} has ${size} bytes, and had ${bytes} when this was planned.`,
       "Plan again, into another folder.",
     );
@@ -144,9 +144,11 @@ async function gatherFiles(
   { out, scratch, signal, fetched }: GatherOptions,
 ): Promise<Gathered> {
   const bytes = await out.read(list);
-  if (!bytes || createHash("sha256").update(bytes).digest("hex") !== sha256) {
-    throw new UserError(
-      `${out.place}/${list}, the list of this shard's files, is ${bytes ? "not the one that was planned" : "not there"}.`,
+  const shown = `${out.place}/${list}, the list of this shard's files,`;
+  if (!bytes) throw new UserError(`${shown} is not there.`, "Plan again, into another folder.");
+  if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
+    throw new OtherSettingsError(
+      `${shown} is not the one that was planned.`,
       "Plan again, into another folder.",
     );
   }

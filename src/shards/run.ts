@@ -6,12 +6,13 @@
 import { mkdir, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { ExitCode, OtherSettingsError, UserError } from "../errors.ts";
+import { ExitCode, OtherSettingsError, UsageError, UserError } from "../errors.ts";
 import { type ExtractEvents, extract } from "../extract/extract.ts";
 import { takeLock } from "../extract/lock.ts";
 import type { ManifestRecord } from "../extract/manifest.ts";
 import type { ExtractRequest } from "../extract/request.ts";
 import { type ExtractRooms, ownRooms } from "../extract/rooms.ts";
+import { outputError } from "../node/atomic.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { type GatherOptions, gather } from "./gather.ts";
 import { places } from "./layouts.ts";
@@ -59,14 +60,23 @@ export async function runShard(options: RunShardOptions): Promise<ShardReport> {
       `There is no shard ${shard}: the plan has ${plan.shards.length}, from 0 to ${plan.shards.length - 1}.`,
     );
   }
+  if (out.readOnly) {
+    throw new UsageError(
+      `The plan is in ${out.place}, where nothing can be written, and results lie beside their plan.`,
+      "Plan into a folder or an s3:// address.",
+    );
+  }
   const there = await readJson<Stats>(out, places.stats(shard));
   if (there) return { shard, outcome: "there", stats: checked(there, plan, shard) };
   await checkWorker(plan);
   const scratch = join(
-    options.scratch ?? join(tmpdir(), "slimfeatures"),
+    options.scratch ?? join(tmpdir(), `slimfeatures-${process.getuid?.() ?? "shards"}`),
     `${plan.hash.slice(0, 12)}-${shardName(shard)}`,
   );
-  await mkdir(scratch, { recursive: true });
+  // A folder for all has names that others know.
+  await mkdir(scratch, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw outputError(scratch, error);
+  });
   const lock = await takeLock(scratch);
   const note = startNote(out, shard);
   try {

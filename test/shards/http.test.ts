@@ -227,6 +227,15 @@ describe("a table of addresses", () => {
     ]);
   });
 
+  it("cannot be where results go: a web server takes none", async () => {
+    const { plan } = await planSmall(join(folder, "out"), { inputs: [`${host}/{0..1}.tar`] });
+    const out = await openStorage(host);
+    await expect(runShard({ plan, out, shard: 0, scratch: folder })).rejects.toThrow(
+      /nothing can be written/,
+    );
+    expect(asked).toEqual([]);
+  });
+
   it("may be of archives instead, which are fetched whole", async () => {
     const data = await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
       .png()

@@ -203,6 +203,7 @@ export function openHttp(place: string, limits: HttpLimits = usualLimits): Stora
 
   return {
     place,
+    readOnly: true,
     // biome-ignore lint/correctness/useYield: it says why it has nothing to give
     async *list() {
       throw new UserError(

@@ -14,6 +14,8 @@ export type Content = Uint8Array | { readonly file: string };
 export interface Storage {
   /** The folder or address that names count from. */
   readonly place: string;
+  /** Whether nothing can be put there. */
+  readonly readOnly?: true;
   /** The files whose names begin with `prefix`, in no order that is promised. */
   list(prefix: string): AsyncIterable<StoredFile>;
   /** What is there by that name; undefined where nothing is. */
