@@ -160,8 +160,8 @@ async function gatherFiles(
   const about = (path: string): About => ({ ...plainAbout(path), url: null });
   const remote = files.some(({ at }) => at !== undefined && isRemote(at));
   if (!remote) {
-    const inputs = files.map(({ key, at, base64 }) => ({
-      key,
+    const inputs = files.map(({ at, base64, ...file }) => ({
+      ...file,
       path: base64 === undefined ? Buffer.from(at ?? "") : Buffer.from(base64, "base64"),
     }));
     return { inputs, about };

@@ -11,6 +11,7 @@ import {
   listSources,
   type Source,
 } from "../node/images/index.ts";
+import { matcher } from "../node/images/inputs.ts";
 import { type AddressTable, divideTable } from "./addresses.ts";
 import { expandBraces } from "./braces.ts";
 import type { ListedFile, ShardInput } from "./model.ts";
@@ -82,7 +83,7 @@ interface Found {
 }
 const nothing: Found = { tars: [], sources: [], files: [] };
 
-async function findIn(name: string, { excludes }: InputWishes): Promise<Found> {
+async function findIn(name: string, wishes: InputWishes): Promise<Found> {
   if (isTar(name)) {
     const bytes = isRemote(name)
       ? undefined
@@ -93,7 +94,7 @@ async function findIn(name: string, { excludes }: InputWishes): Promise<Found> {
     const place = isRemote(name) ? name : resolve(name);
     return { ...nothing, tars: [{ place, name: basename(name), bytes }] };
   }
-  if (/^s3:/i.test(name)) return findInBucket(name);
+  if (/^s3:/i.test(name)) return findInBucket(name, wishes);
   if (isRemote(name)) {
     throw new UsageError(
       `${name} is no archive, and what lies below an address on the web cannot be listed.`,
@@ -107,7 +108,7 @@ async function findIn(name: string, { excludes }: InputWishes): Promise<Found> {
   });
   const source = { kind: "path", path: name } as const;
   if (!there.isDirectory()) return { ...nothing, sources: [source] };
-  const files = await listFolder(name, { excludes });
+  const files = await listFolder(name, { excludes: wishes.excludes });
   const archives = files.filter(({ key }) => isTar(key));
   if (archives.length === 0 || files.some(({ key }) => isImage(key)))
     return { ...nothing, sources: [source] };
@@ -118,14 +119,17 @@ async function findIn(name: string, { excludes }: InputWishes): Promise<Found> {
   return { ...nothing, tars: await Promise.all(tars) };
 }
 
-async function findInBucket(place: string): Promise<Found> {
+async function findInBucket(place: string, { globs, excludes }: InputWishes): Promise<Found> {
+  const wanted = matcher({ globs, excludes });
+  const left = matcher({ excludes });
   const storage = await openStorage(place);
   const tars: Tar[] = [];
   const files: ListedFile[] = [];
   const base = place.replace(/\/$/, "");
   for await (const { name, bytes } of storage.list("")) {
-    if (isTar(name)) tars.push({ place: `${base}/${name}`, name, bytes });
-    else if (isImage(name)) files.push({ key: name, at: `${base}/${name}` });
+    // What is in an archive is asked for by name when it is read.
+    if (isTar(name) && left(name)) tars.push({ place: `${base}/${name}`, name, bytes });
+    else if (isImage(name) && wanted(name)) files.push({ key: name, at: `${base}/${name}` });
   }
   // As in a folder: archives beside images are not opened.
   return files.length > 0 ? { ...nothing, files } : { ...nothing, tars };
@@ -158,10 +162,10 @@ const absolute = (path: Uint8Array): Buffer =>
     ? Buffer.from(path)
     : Buffer.concat([Buffer.from(join(process.cwd(), "/")), path]);
 
-const listed = ({ key, path }: ImageInput): ListedFile => {
+const listed = ({ path, ...input }: ImageInput): ListedFile => {
   const bytes = absolute(path);
-  const text = bytes.toString("utf8");
-  return Buffer.from(text).equals(bytes) ? { key, at: text } : { key, base64: bytes.toString("base64") };
+  const at = bytes.toString("utf8");
+  return { ...input, ...(Buffer.from(at).equals(bytes) ? { at } : { base64: bytes.toString("base64") }) };
 };
 
 /** Whether a list names addresses on the web: by its kind, or by its first line. */

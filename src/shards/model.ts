@@ -1,5 +1,6 @@
 /** What a plan, and the shards of it, are: as they stand in files. */
 import type { ExtractRequest } from "../extract/request.ts";
+import type { ImageInput } from "../node/images/index.ts";
 import type { AddressTable, RowRange } from "./addresses.ts";
 
 export type LayoutName = "parquet" | "clip-retrieval";
@@ -56,8 +57,7 @@ export interface ShardPlan {
 }
 
 /** A file as it stands in a shard's list. Paths that are no UTF-8 stand in base64. */
-export interface ListedFile {
-  readonly key: string;
+export interface ListedFile extends Pick<ImageInput, "key" | "part" | "fault" | "claimed"> {
   readonly at?: string;
   readonly base64?: string;
 }

@@ -166,6 +166,20 @@ describe("a plan", () => {
     expect((await readPlan(join(out, "_plan.json"))).plan).toEqual(plan);
   });
 
+  it("takes what it lists as extract does: by patterns, and out of an archive of any name", async () => {
+    const picked = await planSmall(join(folder, "picked"), { inputs: [images()], globs: ["c/**"] });
+    expect(picked.plan.shards).toMatchObject([{ count: 1 }]);
+    const archive = join(folder, "archive of no ending");
+    writeFileSync(archive, tar([{ name: "a.jpg", data: Buffer.from("xyz") }, { name: "b.jpg" }]));
+    await planSmall(join(folder, "parts"), { inputs: [archive] });
+    const list = readFileSync(join(folder, "parts/_plan/00000.jsonl"), "utf8");
+    expect(JSON.parse(list.split("\n")[0])).toEqual({
+      key: "a.jpg",
+      part: { offset: 512, size: 3 },
+      at: archive,
+    });
+  });
+
   it("is the same when it is made again, and no other takes its place", async () => {
     const out = join(folder, "out");
     const first = await planSmall(out, { inputs: [images()] });
