@@ -1,0 +1,125 @@
+/** A whole file of features as one array of rows, with what stands beside it. */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { UsageError, UserError } from "../errors.ts";
+import { formatShape, sizeOf } from "../tensor.ts";
+import { textIn } from "../text.ts";
+import { metadataPath, withLayer } from "./formats/index.ts";
+import { readFeatures } from "./readers/index.ts";
+
+/** What the metadata beside a file say of how it was made; any of it may be missing in a file from elsewhere. */
+export interface MadeBy {
+  readonly model?: string;
+  readonly endPoint?: string;
+  readonly imageSize?: number;
+  readonly globalPool?: boolean;
+  readonly pool?: string;
+  readonly pca?: { readonly components: number; readonly file: string };
+  readonly l2?: boolean;
+  readonly weights?: {
+    readonly kind?: string;
+    readonly trained?: boolean;
+    readonly path?: string;
+    readonly checkpoint?: string;
+    readonly scope?: string;
+    readonly sha256?: string;
+    readonly ema?: boolean;
+  };
+  readonly preprocess?: { readonly mode?: string; readonly exif?: string; readonly jpeg?: string };
+  readonly dataDir?: string | readonly string[];
+}
+
+export interface Vectors {
+  /** The file that was read. */
+  readonly file: string;
+  /** The images, one a row. */
+  readonly paths: readonly string[];
+  /** Row-major, `count` rows of `width` numbers. */
+  readonly rows: { readonly count: number; readonly width: number; readonly data: Float32Array };
+  /** Images whose features are not all numbers (NaN or infinite); they have no row. */
+  readonly spoiled: readonly string[];
+  readonly madeBy: MadeBy;
+}
+
+function chosenFile(file: string, layer: string | undefined): string {
+  if (layer === undefined) return file;
+  const other = withLayer(file, layer);
+  if (existsSync(other)) return other;
+  const { endPoint } = existsSync(file) ? madeByOf(file) : {};
+  if (endPoint === layer) return file;
+  throw new UsageError(
+    `There are no features of ${layer}: ${file} ${endPoint ? `is of ${endPoint}` : "does not say of which layer it is"}, and there is no ${other}.`,
+    "Name the file of the layer, or extract it with --layer.",
+  );
+}
+
+/** What stands beside a features file of its making; nothing for a file from elsewhere. @throws UserError when it is damaged */
+export function madeByOf(file: string): MadeBy {
+  let found: unknown;
+  try {
+    found = JSON.parse(textIn(readFileSync(metadataPath(file))));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw new UserError(`${metadataPath(file)} cannot be read: ${(cause as Error).message}`, undefined, {
+      cause,
+    });
+  }
+  return typeof found === "object" && found !== null ? (found as MadeBy) : {};
+}
+
+/**
+ * Reads a features file of any format into memory: float16 and int8 are widened, float64 are rounded to float32. Rows that
+ * are not all numbers are set apart by name.
+ * @param layer of several files that one run wrote, the one of this end point
+ * @throws UsageError when there is no such file, UserError when it holds maps, nothing, or features of several shapes
+ */
+export async function readVectors(file: string, layer?: string): Promise<Vectors> {
+  const path = chosenFile(file, layer);
+  const paths: string[] = [];
+  const spoiled: string[] = [];
+  let width = 0;
+  let data = new Float32Array(0);
+  for await (const row of readFeatures(path)) {
+    if (width === 0) {
+      width = vectorLength(path, row.shape);
+      data = new Float32Array(width * (Math.ceil(statSync(path).size / (4 * width)) + 1));
+    }
+    if (row.data.length !== width || sizeOf(row.shape) !== width) {
+      throw new UserError(
+        `${path} holds features of several lengths: ${width}, and ${row.data.length} for ${row.path}.`,
+        "Features are compared where they are of one network and layer.",
+      );
+    }
+    if (!row.data.every((v) => Number.isFinite(v) && Number.isFinite(Math.fround(v)))) {
+      spoiled.push(row.path);
+      continue;
+    }
+    const at = paths.length * width;
+    if (at + width > data.length) {
+      const grown = new Float32Array(2 * data.length);
+      grown.set(data);
+      data = grown;
+    }
+    data.set(row.data, at);
+    paths.push(row.path);
+  }
+  if (paths.length === 0) {
+    throw new UserError(
+      spoiled.length === 0
+        ? `${path} holds no features.`
+        : `${path} holds no features that are numbers: all ${spoiled.length} are NaN or infinite.`,
+      "Extract them again.",
+    );
+  }
+  const rows = { count: paths.length, width, data: data.subarray(0, paths.length * width) };
+  return { file: path, paths, rows, spoiled, madeBy: madeByOf(path) };
+}
+
+/** [1024], and [1, 1, 1024] as TF-Slim pools leave it, are vectors. @throws UserError for maps */
+function vectorLength(path: string, shape: readonly number[]): number {
+  const length = sizeOf(shape);
+  if (length > 0 && shape.filter((d) => d !== 1).length <= 1) return length;
+  throw new UserError(
+    `${path} holds maps of shape ${formatShape(shape)}, not vectors.`,
+    "Extract them again with --pool avg (or max, gem, flatten), or name the file of a layer that gives vectors.",
+  );
+}
