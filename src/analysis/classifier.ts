@@ -3,8 +3,9 @@ import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import { type Encoded, encodeLabels, foldsOf, usualFolds } from "./folds.ts";
 import { fitLinear, type Linear, probabilities } from "./logistic.ts";
-import { type Rows, rowOf } from "./matrix.ts";
+import { checkFinite, type Rows } from "./matrix.ts";
 import { nearest } from "./neighbours.ts";
+import { takeRows } from "./sample.ts";
 
 /** The inverse penalties that are tried, the strictest first: scikit-learn's C for standardised numbers. */
 export const strengths = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10] as const;
@@ -76,6 +77,7 @@ export async function crossValidate(
   { folds: wanted = usualFolds, seed = 0, device, onProgress = () => {} }: ValidateOptions = {},
 ): Promise<Validation> {
   if (wanted < 2) throw new UserError(`Cross-validation needs two folds, and ${wanted} is asked for.`);
+  checkFinite(rows.data, rows.width, 0);
   const encoded = encodeLabels(labels);
   const { classes, members, labels: numbers, single } = encoded;
   const { folds, foldOf } = foldsOf(encoded, wanted, seed);
@@ -179,16 +181,9 @@ function doubtsOf({ classes, labels, members }: Encoded, p: Float32Array, predic
 
 /** The share of the labelled rows whose nearest other labelled row has their label. */
 async function nearestShare(rows: Rows, { labels, members }: Encoded, device?: Device): Promise<number> {
-  const { indices } = await nearest(rowsAt(rows, members), 1, { metric: "cosine", device });
+  const own = members.length === rows.count ? rows : await takeRows(rows, [...members]);
+  const { indices } = await nearest(own, 1, { metric: "cosine", device });
   return mean(Array.from(members, (row, i) => Number(labels[members[indices[i]]] === labels[row])));
-}
-
-/** Some of the rows as rows of their own; without a copy where they are all. */
-function rowsAt(rows: Rows, members: Int32Array): Rows {
-  if (members.length === rows.count) return rows;
-  const data = new Float32Array(members.length * rows.width);
-  for (const [i, row] of members.entries()) data.set(rowOf(rows, row), i * rows.width);
-  return { count: members.length, width: rows.width, data };
 }
 
 /** A linear classifier of rows by name. */

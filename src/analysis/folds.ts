@@ -1,6 +1,6 @@
 /** Labels as numbers, and rows in folds that each hold every class in its share. */
 import { UserError } from "../errors.ts";
-import { seededRandom, shuffled } from "../seeded.ts";
+import { seededOrder } from "./sample.ts";
 
 /** Labels by their number in `classes`; -1 for a row that counts for nothing. */
 export interface Encoded {
@@ -53,15 +53,15 @@ export const usualFolds = 5;
  * fewer folds than asked for where no class has so many rows.
  */
 export function foldsOf({ classes, labels, members }: Encoded, wanted: number, seed: number) {
-  const random = seededRandom(`folds ${seed}`);
   const byClass: number[][] = classes.map(() => []);
   for (const row of members) byClass[labels[row]].push(row);
   const folds = Math.min(wanted, Math.max(...byClass.map((rows) => rows.length)));
   const foldOf = new Int32Array(labels.length).fill(-1);
   // Each class goes on where the one before it ended: small classes would all fill the first folds.
   let next = 0;
-  for (const rows of byClass) {
-    for (const i of shuffled(rows.length, random)) foldOf[rows[i]] = next++ % folds;
+  for (const [k, rows] of byClass.entries()) {
+    for (const i of seededOrder(`folds ${seed}, ${classes[k]}`, rows.length))
+      foldOf[rows[i]] = next++ % folds;
   }
   return { folds, foldOf };
 }
