@@ -12,6 +12,7 @@ export {
   type ValidateOptions,
   type Validation,
 } from "./classifier.ts";
+export { classifierFromJson, classifierToJson, type KeptClassifier } from "./classifier-json.ts";
 export { type Metric, metrics } from "./distances.ts";
 export { type DuplicateFacts, type DuplicateGroup, duplicates, nearThreshold } from "./duplicates.ts";
 export { findSpots, type Spot, type SpotOptions, type Spots } from "./hdbscan.ts";
