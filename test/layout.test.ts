@@ -51,6 +51,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   extract: [
+    "analysis",
     "images",
     "network",
     "tables",
