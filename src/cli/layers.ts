@@ -40,6 +40,10 @@ const trialColumns = ({ best, usual }: LayerFindings): readonly Column<LayerTria
 export function conclusion({ best, usual, gain, spread, better }: LayerFindings): string {
   if (!usual) return `${best.name} tells these classes best; the usual end point was not tried.`;
   if (best === usual) return `No end point tells these classes better than the usual one, ${usual.name}.`;
+  if (gain === 0) {
+    const share = Math.round((100 * best.macs) / usual.macs);
+    return `${best.name} tells these classes as well as the usual one, ${usual.name}, for ${share} % of its multiply-adds.`;
+  }
   const points = (share: number) => (100 * share).toFixed(1);
   const by = `${points(gain)} points more than ${usual.name}, and from fold to fold that differs by ${points(spread)}`;
   return better

@@ -93,10 +93,8 @@ const lengthOf = ({ shape }: EndPointFacts): number => sizeOf(pooledShape(shape,
 /** At most `most` rows that have a label, one of each class in turn. */
 function sampled(labels: readonly (string | undefined)[], most: number, seed: number): number[] {
   const byClass = new Map<string, number[]>();
-  for (const row of seededOrder(`layers ${seed}`, labels.length)) {
-    const label = labels[row];
-    if (label !== undefined) byClass.set(label, [...(byClass.get(label) ?? []), row]);
-  }
+  for (const label of labels) if (label !== undefined) byClass.set(label, []);
+  for (const row of seededOrder(`layers ${seed}`, labels.length)) byClass.get(labels[row] ?? "")?.push(row);
   const classes = [...byClass.values()];
   const rows: number[] = [];
   for (let turn = 0; rows.length < most && classes.some((own) => own.length > turn); turn++) {
@@ -154,6 +152,8 @@ export async function findLayer(
       events,
       signal,
     );
+    const { warning } = files[0].metadata.weights;
+    if (warning) events.notice?.(warning);
     const trials: LayerTrial[] = [];
     let looked = { images: 0, classes: 0 };
     for (const { path, metadata } of files) {
