@@ -1,5 +1,28 @@
 /** The library's public face. */
 export {
+  type ChosenClusters,
+  type Clusters,
+  type DuplicateFacts,
+  type DuplicateGroup,
+  duplicates,
+  type KmeansOptions,
+  kmeans,
+  kmeansAuto,
+  type Metric,
+  type NearestOptions,
+  type Neighbours,
+  nearest,
+  nearGroups,
+  nearThreshold,
+  type Outlier,
+  outliers,
+  pairsWithin,
+  type RowBlocks,
+  type Rows,
+  silhouette,
+  typicalRows,
+} from "./analysis/index.ts";
+export {
   type Checkpoint,
   openCheckpoint,
   type TensorEntry,
@@ -7,6 +30,7 @@ export {
   writeCheckpoint,
 } from "./checkpoint/index.ts";
 export { UserError } from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
   createExtractor,
@@ -20,6 +44,8 @@ export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
 export { readFeatures } from "./tables/readers/index.ts";
+export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";

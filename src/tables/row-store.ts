@@ -43,7 +43,7 @@ export function createRowStore(width: number, expected: number, memory = rowMemo
   function spill(): void {
     try {
       if (!file) {
-        const folder = mkdtempSync(join(tmpdir(), "slimfeatures-"));
+        const folder = mkdtempSync(join(tmpdir(), "slimfeatures-rows-"));
         file = { folder, fd: openSync(join(folder, "rows.f32"), "wx+") };
       }
       const bytes = Buffer.from(data.buffer, data.byteOffset, 4 * waiting);

@@ -24,7 +24,10 @@ function jsonl(
   return path;
 }
 const some = Array.from({ length: 40 }, (_, i) => [`${i}.jpg`, [i, i / 2, -1 - i]] as const);
-const filesOfOurs = () => readdirSync(tmpdir()).filter((name) => name.startsWith("slimfeatures-"));
+/** A place for temporary files where nobody else leaves any. */
+const temporary = temporaryFolder();
+process.env.TMPDIR = temporary;
+const filesOfOurs = () => readdirSync(tmpdir());
 
 async function all(rows: StoredRows): Promise<number[][]> {
   const found: number[][] = [];
