@@ -1,5 +1,50 @@
 /** The library's public face. */
 export {
+  type ChosenClusters,
+  type Classified,
+  type Classifier,
+  type ClassReport,
+  type Clusters,
+  classifierFromJson,
+  classifierToJson,
+  classifyRows,
+  crossValidate,
+  type Doubt,
+  type DuplicateFacts,
+  type DuplicateGroup,
+  duplicates,
+  findSpots,
+  fitClassifier,
+  type KeptClassifier,
+  type KmeansOptions,
+  kmeans,
+  kmeansAuto,
+  type Layout,
+  type LayoutOptions,
+  layout,
+  type Metric,
+  mapNeighbours,
+  type NearestOptions,
+  type Neighbours,
+  nearest,
+  nearGroups,
+  nearThreshold,
+  type Outlier,
+  outliers,
+  pairsWithin,
+  type RowBlocks,
+  type Rows,
+  type Spot,
+  type SpotOptions,
+  type Spots,
+  silhouette,
+  strengths,
+  trustworthiness,
+  typicalRows,
+  type ValidateOptions,
+  type Validation,
+} from "./analysis/index.ts";
+export {
   type Checkpoint,
   openCheckpoint,
   type TensorEntry,
@@ -7,6 +52,7 @@ export {
   writeCheckpoint,
 } from "./checkpoint/index.ts";
 export { UserError } from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
   createExtractor,
@@ -14,12 +60,23 @@ export {
   type ExtractorOptions,
   type Features,
 } from "./extract/extractor.ts";
+export {
+  findLayer,
+  type LayerEvents,
+  type LayerFindings,
+  type LayerRequest,
+  type LayerTrial,
+} from "./extract/find-layer.ts";
 export { ownRooms } from "./extract/rooms.ts";
 export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
+export { type ImageLabels, labelsByFolder, labelsFrom, labelsFromTable } from "./tables/labels.ts";
+export { madeOtherwise } from "./tables/made-by.ts";
 export { readFeatures } from "./tables/readers/index.ts";
+export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
