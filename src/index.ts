@@ -38,7 +38,6 @@ export {
   type SpotOptions,
   type Spots,
   silhouette,
-  strengths,
   trustworthiness,
   typicalRows,
   type ValidateOptions,
