@@ -11,6 +11,7 @@ import { blocksOf, type Rows } from "../src/analysis/matrix.ts";
 import { nearest } from "../src/analysis/neighbours.ts";
 import { prepare, productBlocks } from "../src/analysis/products.ts";
 import { type DeviceName, openDevice } from "../src/engine/devices.ts";
+import { nodePlatform } from "../src/node/platform.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { npyHeader } from "../src/tables/formats/npy.ts";
 
@@ -69,7 +70,7 @@ const folder = mkdtempSync(join(tmpdir(), "bench-neighbours-"));
 const path = join(folder, "rows.npy");
 writeFileSync(path, npyHeader("<f4", [count, width]));
 writeFileSync(path, new Uint8Array(rows.data.buffer), { flag: "a" });
-const device = await openDevice(values.device as DeviceName, { threads });
+const device = await openDevice(values.device as DeviceName, nodePlatform, { threads });
 /** Multiply-adds of pairs of different rows: what a search that saves half needs. */
 const work = (count * (count - 1) * width) / 2;
 const least = {

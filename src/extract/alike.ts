@@ -4,6 +4,7 @@ import { UsageError, UserError } from "../errors.ts";
 import { type JpegMethod, jpegMethods, type PreprocessMode, preprocessModes } from "../images/index.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
 import { loadPca, project } from "../tables/pca.ts";
 import type { Vectors } from "../tables/vectors.ts";
@@ -42,7 +43,11 @@ export async function featuresAlike(
   }
   const weights = seeded
     ? ({ weights: "seeded" } as const)
-    : await chooseWeights(model, { checkpoint: options.checkpoint ?? there, samplesOnly: false });
+    : await chooseWeights(
+        model,
+        { checkpoint: options.checkpoint ?? there, samplesOnly: false },
+        nodePlatform,
+      );
   const extractor = await createExtractor({
     ...options,
     model: name,
