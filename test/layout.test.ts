@@ -178,6 +178,22 @@ describe("the rooms of src", () => {
     expect(users("sharp").every((f) => f.startsWith("src/node/images/"))).toBe(true);
   });
 
+  it("load the analysis of features with the commands that need it, not with the program", () => {
+    const loaded = (path: string): string[] =>
+      [...readFileSync(path, "utf8").matchAll(/^(?:import|export) (?!type\b)[^;]*?from "(\.[^"]+)"/gm)]
+        .filter(([line]) => !/\{(?:\s*type [^,}]+,?)+\s*\}/.test(line))
+        .map(([, name]) => resolve(dirname(path), name));
+    const seen = new Set<string>();
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      for (const next of loaded(path)) visit(next);
+    };
+    visit(join(root, "src/cli/main.ts"));
+    expect([...seen].map(roomOf)).toContain("cli");
+    expect([...seen].filter((path) => roomOf(path) === "analysis")).toEqual([]);
+  });
+
   it("hold no file over 400 lines", () => {
     expect(files.filter((f) => f.lines > 400).map((f) => `${f.file}: ${f.lines}`)).toEqual([]);
   });
