@@ -1,4 +1,8 @@
 /** The library's public face. */
+import { type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
+import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
+import { nodePlatform } from "./node/platform.ts";
+
 export {
   type ChosenClusters,
   type Classified,
@@ -43,13 +47,8 @@ export {
   type ValidateOptions,
   type Validation,
 } from "./analysis/index.ts";
-export {
-  type Checkpoint,
-  openCheckpoint,
-  type TensorEntry,
-  type TensorValue,
-  writeCheckpoint,
-} from "./checkpoint/index.ts";
+export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
+export type { Device } from "./engine/device.ts";
 export { UserError } from "./errors.ts";
 export { featuresAlike } from "./extract/alike.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
@@ -67,9 +66,11 @@ export {
   type LayerTrial,
 } from "./extract/find-layer.ts";
 export { ownRooms } from "./extract/rooms.ts";
-export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
+export { type Pixels, preprocess } from "./images/index.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
-export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
+export type { Network, NetworkOptions } from "./network/network.ts";
+export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
+export { decodeImage, listFolder } from "./node/images/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { exportTargets } from "./tables/exports.ts";
@@ -79,3 +80,13 @@ export { type ImageLabels, labelsByFolder, labelsFrom, labelsFromTable } from ".
 export { madeOtherwise } from "./tables/made-by.ts";
 export { readFeatures } from "./tables/readers/index.ts";
 export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
+
+/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws DeviceError */
+export const openDevice: OpenDevice = (name, wishes) => openDeviceOn(name, nodePlatform, wishes);
+
+/**
+ * Opens a checkpoint, compiles a network up to the end points and loads its weights.
+ * @throws UsageError (unknown network, end point or size), CheckpointError (weights), DeviceError (no adapter).
+ */
+export const openNetwork = (options: NetworkOptions): Promise<Network> =>
+  openNetworkOn(options, nodePlatform);

@@ -3,6 +3,7 @@ import { UserError } from "../errors.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
 import { type Head, readHead } from "../network/head.ts";
+import { nodePlatform } from "../node/platform.ts";
 import type { MadeBy } from "../tables/vectors.ts";
 import { createExtractor, type ExtractorOptions } from "./extractor.ts";
 
@@ -22,7 +23,7 @@ export async function includedHead(madeBy: MadeBy): Promise<Head | undefined> {
   const whole = madeBy.pca === undefined && !madeBy.l2;
   if (!included || !whole || madeBy.weights?.sha256 !== included.sha256) return undefined;
   if (madeBy.endPoint !== model.featureEndPoint) return undefined;
-  return readHead(included);
+  return readHead(included, nodePlatform);
 }
 
 /**
@@ -57,7 +58,7 @@ export async function logitsOfImages(
 export async function wordsFor(logits: readonly Float32Array[], count: number): Promise<Word[]> {
   if (logits.length === 0) return [];
   const classes = logits[0].length;
-  const names = await imagenetNames(findModel(usualModel), classes);
+  const names = await imagenetNames(findModel(usualModel), classes, nodePlatform.own.names);
   const means = new Float64Array(classes);
   for (const own of logits) {
     const peak = own.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -1,8 +1,7 @@
 /** The last layer of the network whose trained weights are included: from its feature to its logits. */
-import { join } from "node:path";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import type { IncludedWeights } from "../nets/registry.ts";
-import { weightsDirectory } from "../node/package.ts";
+import type { Platform } from "../platform/index.ts";
 
 export interface Head {
   readonly classes: number;
@@ -11,8 +10,11 @@ export interface Head {
 }
 
 /** Reads the last layer of included weights. @throws CheckpointError where they are damaged */
-export async function readHead({ checkpoint: name }: IncludedWeights): Promise<Head> {
-  const checkpoint = await openCheckpoint(join(weightsDirectory, name));
+export async function readHead(
+  { checkpoint: name }: IncludedWeights,
+  { own, files }: Pick<Platform, "own" | "files">,
+): Promise<Head> {
+  const checkpoint = await openCheckpoint(own.weights.at(name), files);
   try {
     const find = (end: string): string => {
       const found = checkpoint.variables.find((v) => v.includes("/Logits/") && v.endsWith(end));

@@ -6,9 +6,9 @@ import { kmeans } from "../../src/analysis/kmeans.ts";
 import type { Rows } from "../../src/analysis/matrix.ts";
 import { nearest } from "../../src/analysis/neighbours.ts";
 import { allDistances, silhouette } from "../../src/analysis/silhouette.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import { npyHeader, parseNpyHeader } from "../../src/tables/formats/npy.ts";
 import { itWithPython, runPython, temporaryFolder } from "../support/features.ts";
+import { openCpu } from "../support/node.ts";
 import { clusteredRows, drawnRows } from "../support/rows.ts";
 
 const digitsFolder = resolve(import.meta.dirname, "../../../shared/reference/digits");
