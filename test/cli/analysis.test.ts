@@ -5,7 +5,7 @@ import { parquetReadObjects } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../src/errors.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
-import { temporaryFolder } from "../support/features.ts";
+import { itWithPython, runPython, temporaryFolder } from "../support/features.ts";
 import { runMain } from "./helpers.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -313,6 +313,64 @@ describe("export", () => {
     );
     expect(Math.hypot(...values)).toBeCloseTo(1, 5);
   });
+
+  itWithPython(
+    "to projector is read by TensorBoard",
+    async () => {
+      const { path } = await to("projector", "--out", join(folder, "tensorboard"), "--images", photos);
+      const read = runPython(
+        `
+import json, os, sys
+from google.protobuf import text_format
+from tensorboard.plugins.projector import projector_config_pb2, projector_plugin
+folder = sys.argv[1]
+config = projector_config_pb2.ProjectorConfig()
+text_format.Parse(open(os.path.join(folder, "projector_config.pbtxt")).read(), config)
+[e] = config.embeddings
+tensors = projector_plugin._read_tensor_tsv_file(os.path.join(folder, e.tensor_path))
+there = [os.path.exists(os.path.join(folder, p)) for p in (e.metadata_path, e.sprite.image_path)]
+print(json.dumps([list(tensors.shape), there, list(e.sprite.single_image_dim)]))
+`,
+        path,
+      );
+      expect(read).toEqual([
+        [8, 1024],
+        [true, true],
+        [64, 64],
+      ]);
+    },
+    "tensorboard",
+  );
+
+  itWithPython(
+    "as Parquet is read by pandas, with the numbers of the file",
+    async () => {
+      const atlas = await to("embedding-atlas", "--images", photos);
+      const clip = await to("clip-retrieval", "--out", join(folder, "clip for pandas"));
+      const read = runPython(
+        `
+import json, sys
+import numpy as np, pandas as pd
+x = np.load(sys.argv[1]).reshape(8, -1)
+atlas = pd.read_parquet(sys.argv[2])
+meta = pd.read_parquet(sys.argv[3] + "/metadata/metadata_0.parquet")
+unit = np.load(sys.argv[3] + "/img_emb/img_emb_0.npy").reshape(8, -1)
+same = bool((np.stack(atlas.feature.to_list()).astype(np.float32) == x).all())
+near = float(np.abs(unit - x / np.linalg.norm(x, axis=1, keepdims=True)).max())
+print(json.dumps([list(atlas.columns), same, near < 1e-6, list(meta.columns), meta.caption.tolist() == atlas.path.tolist()]))
+`,
+        ...[features, atlas.path, clip.path],
+      );
+      expect(read).toEqual([
+        ["path", "feature", "label", "file", "image"],
+        true,
+        true,
+        ["image_path", "caption"],
+        true,
+      ]);
+    },
+    "pandas",
+  );
 
   it("says what it cannot know, and refuses what is in the way", async () => {
     const file = jsonl("bare.jsonl", { "a\tb": [1, 2] });
