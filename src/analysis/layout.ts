@@ -2,6 +2,7 @@
  * Rows laid out in a plane, near ones near to each other: by UMAP ("Uniform Manifold Approximation and Projection",
  * McInnes, Healy and Melville, 2018) through umap-js, or by their first two principal components.
  */
+import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import { fitPca, project } from "../pca.ts";
 import { seededRandom } from "../seeded.ts";
@@ -19,6 +20,8 @@ export interface LayoutOptions {
   readonly seed?: number;
   /** Of the rows among themselves, at least `mapNeighbours` each where there are as many; found when left out. */
   readonly neighbours?: Neighbours;
+  /** What computes the products by which neighbours are found. */
+  readonly device?: Device;
   /** Is told how many of the rounds of the layout are done; of principal components, nothing. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -80,10 +83,10 @@ const beginning = { half: 10, apart: 1e-4 };
 async function byUmap(
   rows: Rows,
   flat: Float32Array,
-  { seed = 0, neighbours, onProgress = () => {} }: LayoutOptions,
+  { seed = 0, neighbours, device, onProgress = () => {} }: LayoutOptions,
 ): Promise<Float32Array> {
   const count = Math.min(mapNeighbours, rows.count - 2);
-  const found = neighbours ?? (await nearest(rows, count, { metric: "euclidean" }));
+  const found = neighbours ?? (await nearest(rows, count, { metric: "euclidean", device }));
   if (found.indices.length !== rows.count * found.k) {
     throw new UserError(
       `The neighbours are those of ${found.indices.length / found.k} rows, and there are ${rows.count}.`,

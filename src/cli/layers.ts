@@ -65,6 +65,9 @@ interface Flags {
   readonly json?: boolean;
 }
 
+/** Options that say nothing without labels. */
+const forTrials = ["model", "checkpoint", "weights", "layer"] as const;
+
 async function find(io: Io, dataDir: string, labels: string, flags: Flags): Promise<void> {
   const { findLayer } = await import("../extract/find-layer.ts");
   const { layer, ...rest } = flags;
@@ -155,12 +158,18 @@ Examples:
         }
         return find(io, target, flags.for, flags);
       }
-      const name = target ?? flags.model;
-      if (name === undefined) {
+      const idle = forTrials.find((option) => flags[option] !== undefined);
+      if (idle !== undefined) {
+        throw new UsageError(
+          `--${idle} is for trying end points on labelled images, and no labels are named.`,
+          "Name them by --for folders or --for FILE.csv.",
+        );
+      }
+      if (target === undefined) {
         throw new UsageError("No network is named.", "List them with: npm run models.");
       }
       const { imageSize, globalPool, json } = flags;
-      const { endPoints, unavailable } = describeLayers(findModel(name), { imageSize, globalPool });
+      const { endPoints, unavailable } = describeLayers(findModel(target), { imageSize, globalPool });
       for (const { name, reason } of unavailable) io.err(`not at this size: ${name}: ${reason}\n`);
       await io.out(json ? `${JSON.stringify(endPoints, null, 2)}\n` : textTable(layerColumns, endPoints));
     });
