@@ -7,7 +7,15 @@ import type { Word } from "../extract/words.ts";
 import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { commonOptions, type FeaturesFlags, onDevice, print, withProgress, withVectors } from "./features.ts";
+import {
+  commonOptions,
+  type FeaturesFlags,
+  imagesFolder,
+  onDevice,
+  print,
+  withProgress,
+  withVectors,
+} from "./features.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./numbers.ts";
 import type { Column } from "./table.ts";
@@ -134,6 +142,7 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { count, seed, restarts } = flags;
+      imagesFolder(flags.images);
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths } = vectors;
         if (typeof count === "number" && count > rows.count) {
