@@ -100,7 +100,7 @@ async function wordsOf(
   const files = typical.flat().map((row) => join(images, vectors.paths[row]));
   const logits = await logitsOfImages(
     files,
-    { device: flags.device, threads: flags.threads, notice: (sentence) => io.err(`${sentence}\n`) },
+    { device: flags.device, threads: flags.threads, onNotice: (sentence) => io.err(`${sentence}\n`) },
     (reason) => io.err(`${reason}\n`),
   );
   let at = 0;
@@ -132,7 +132,7 @@ export const addCluster: AddCommand = (program, io) => {
     .addHelpText(
       "after",
       `
-By k-means, seeded: the same clusters each time, on every device. auto tries a few numbers from 2 to 30 and takes the one of
+By k-means, seeded: the same clusters each time. auto tries a few numbers from 2 to 30 and takes the one of
 the largest mean silhouette. Words are the likeliest of ImageNet's classes of the most typical images, by the
 included network. --csv prints the cluster of each image.
 

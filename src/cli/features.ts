@@ -28,9 +28,7 @@ export const metricOption = (): Option =>
     .choices(["cosine", "euclidean"])
     .default("cosine");
 const deviceOption = (): Option =>
-  new Option("--device <device>", "what computes; changes no result")
-    .choices(["auto", "webgpu", "cpu"])
-    .default("auto");
+  new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto");
 /** Of every such command, the last ones. */
 export const commonOptions = (): Option[] => [
   layerOption(),
