@@ -68,34 +68,31 @@ interface Flags {
 /** Options that say nothing without labels. */
 const forTrials = ["model", "checkpoint", "weights", "layer"] as const;
 
-async function find(io: Io, dataDir: string, labels: string, flags: Flags): Promise<void> {
+async function find(io: Io, inputs: string, flags: Flags & { readonly for: string }): Promise<void> {
   const { findLayer } = await import("../extract/find-layer.ts");
-  const { layer, ...rest } = flags;
+  const { for: labels, layer, json, ...rest } = flags;
   const images = makeProgress(io, { unit: "images" });
   const layers = makeProgress(io, { unit: "end points" });
-  let total = 0;
   try {
     const found = await stoppable(io, (signal) =>
       findLayer(
-        { ...rest, dataDir, labels, layers: layer },
+        { ...rest, inputs, labels, layers: layer },
         {
-          notice: (sentence) => images.say(sentence),
-          started: (count, network) => {
-            total = count;
-            images.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
-          },
-          progressed: (done) => images.update(done, total),
-          failed: ({ path, reason }) => images.say(`failed: ${path}: ${reason}`),
-          tried: (done, all) => {
+          signal,
+          onNotice: (sentence) => images.say(sentence),
+          onStart: ({ model, backend, adapter }) =>
+            images.say(`computing ${model} on ${backend} (${adapter})`),
+          onProgress: ({ done, total }) => images.update(done, total),
+          onFailure: ({ path, reason }) => images.say(`failed: ${path}: ${reason}`),
+          onTried: (done, all) => {
             images.end();
             layers.update(done, all);
           },
         },
-        signal,
       ),
     );
     layers.end();
-    if (flags.json) {
+    if (json) {
       const { best, usual, ...others } = found;
       return await io.out(`${JSON.stringify({ ...others, best: best.name, usual: usual?.name }, null, 2)}\n`);
     }
@@ -156,7 +153,7 @@ Examples:
             "Name their folder: layers --for folders DIR.",
           );
         }
-        return find(io, target, flags.for, flags);
+        return find(io, target, { ...flags, for: flags.for });
       }
       const idle = forTrials.find((option) => flags[option] !== undefined);
       if (idle !== undefined) {

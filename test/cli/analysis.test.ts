@@ -160,10 +160,18 @@ describe("duplicates", () => {
   });
 
   it("goes on where images are gone or there is no manifest, and says so", async () => {
+    mkdirSync(join(folder, "elsewhere"));
     const moved = await runMain("duplicates", features, "--images", join(folder, "elsewhere"));
     expect(moved.code).toBe(0);
     expect(moved.err).toMatch(/cannot be read \(ENOENT\)/);
     expect(moved.out).toMatch(/nearly the same .*kept\/same.png/);
+    for (const command of ["duplicates", "cluster"]) {
+      const { code, err } = await runMain(command, features, "--images", join(folder, "no such"));
+      expect([code, err]).toEqual([ExitCode.usage, expect.stringMatching(/There is no folder .*no such/)]);
+    }
+    const damaged = jsonl("damaged.jsonl", { a: [1, 2], b: [1, 2] });
+    writeFileSync(`${damaged}.manifest.jsonl`, '{"path":"a"}\n{"path"');
+    expect((await runMain("duplicates", damaged)).err).toMatch(/manifest.jsonl is damaged in line 2/);
     const { err, out } = await runMain("duplicates", jsonl("two.jsonl", { a: [1, 2], b: [1, 2] }));
     expect(err).toMatch(/no manifest beside the file/);
     expect(out).toMatch(/keep +a\n +1 +nearly the same +0.0000 +b\n/);

@@ -127,6 +127,21 @@ describe("a file of features as rows", () => {
     expect(filesOfOurs()).toEqual(before);
   });
 
+  it.each([
+    ['{"model": 5}', /its model is of a wrong type/],
+    ['{"weights": null}', /its weights is of a wrong type/],
+    ['{"weights": {"sha256": []}}', /its weights.sha256 is of a wrong type/],
+    ['{"preprocess": "slim"}', /its preprocess is of a wrong type/],
+    ["[", /cannot be read/],
+    ["null", /it is no object/],
+  ])("refuses metadata of %s", async (text, sentence) => {
+    const file = jsonl("metadata.jsonl", [["a", [1]]]);
+    writeFileSync(`${file}.json`, text);
+    await expect(readVectors(file)).rejects.toThrow(sentence);
+    writeFileSync(`${file}.json`, '{"from": "elsewhere", "dataDir": ["a", "b"], "weights": {}}');
+    expect((await readVectors(file)).madeBy.model).toBeUndefined();
+  });
+
   it("stays in memory where it fits, however many were expected", () => {
     for (const expected of [1, 2, 1000]) {
       const store = createRowStore(2, expected, 8000);
