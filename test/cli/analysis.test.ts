@@ -108,7 +108,7 @@ describe("similar", () => {
     writeFileSync(join(folder, "others.npy.json"), JSON.stringify(about));
     const weights = await runMain("similar", join(folder, "others.npy"), "--image", image, "--device", "cpu");
     expect([weights.code, weights.err]).toEqual([
-      ExitCode.unexpected,
+      ExitCode.model,
       expect.stringMatching(/were made with other weights of mobilenet_v1/),
     ]);
     const seeded = jsonl("short.jsonl", { a: [1, 2], b: [2, 1] });

@@ -49,6 +49,14 @@ describe("a file of features as rows", () => {
     expect(await all(rows)).toEqual(some.map(([, f]) => f.map((v) => v)));
   });
 
+  it.each(["float16", "int8"] as const)("widens %s", async (dtype) => {
+    const to = join(folder, `${dtype}.npy`);
+    await convertFeatures({ from: [jsonl("some.jsonl", some)], to, format: findFormat("npy"), dtype });
+    const { rows } = await readVectors(to);
+    for (const [i, v] of some.flatMap(([, f]) => f).entries())
+      expect(Math.abs(rows.data[i] - v)).toBeLessThan(dtype === "int8" ? 0.17 : 1e-6);
+  });
+
   it("sets rows apart by name that are not all numbers", async () => {
     const file = jsonl("spoiled.jsonl", [["a", [1, 2]], ["b", [null, 2]], ["c", [1, 1e300]], ["d", [3, 4]]]); // biome-ignore format: rows
     const { paths, rows, spoiled } = await readVectors(file);
