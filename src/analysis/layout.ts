@@ -14,7 +14,9 @@ import { nearest } from "./neighbours.ts";
 export const layoutMethods = ["auto", "umap", "pca"] as const;
 export type LayoutMethod = (typeof layoutMethods)[number];
 
+/** How rows are laid out, and how that is watched. */
 export interface LayoutOptions {
+  /** Where `auto` is asked for, the number of rows decides. */
   readonly method: LayoutMethod;
   /** The same seed gives the same places, bit for bit; 0 when left out. */
   readonly seed?: number;
@@ -26,9 +28,11 @@ export interface LayoutOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Rows in a plane. */
 export interface Layout {
   /** The place of each row, as x and y: `2 * count` values. */
   readonly xy: Float32Array;
+  /** How they were laid out. */
   readonly method: Exclude<LayoutMethod, "auto">;
 }
 

@@ -21,6 +21,7 @@ import { type ExtractOptions, eventsOf } from "./index.ts";
 import type { ExtractRequest } from "./request.ts";
 import { type ExtractRooms, ownRooms } from "./rooms.ts";
 
+/** Which end points are tried, and on which images. All but `inputs` and `labels` may be left out. */
 export interface LayerRequest
   extends Pick<
       ExtractRequest,
@@ -38,6 +39,7 @@ export interface LayerRequest
 
 /** How well the vector of one end point, averaged over its area, tells the classes apart. */
 export interface LayerTrial {
+  /** The end point. */
   readonly name: string;
   /** Numbers of the vector. */
   readonly length: number;
@@ -49,7 +51,9 @@ export interface LayerTrial {
   readonly nearestAccuracy: number;
 }
 
+/** What the trials of a network's end points come to. */
 export interface LayerFindings {
+  /** The network. */
   readonly model: string;
   /** Images that were looked at, and their classes. */
   readonly images: number;
@@ -67,6 +71,7 @@ export interface LayerFindings {
   readonly better: boolean;
 }
 
+/** How the search for an end point is watched and stopped. */
 export interface LayerOptions extends ExtractOptions {
   /** Is told how many of the end points are tried, once the images are computed. */
   readonly onTried?: (done: number, total: number) => void;
