@@ -113,11 +113,17 @@ export async function removeFormer(
   if (format.inFolders) await unlink(formerly(featuresPath, ending)).catch(() => {});
 }
 
-/** Where the metadata of a features file may lie, by present and by former names; readers take the first that is there. */
-export const metadataPlaces = (featuresPath: string): readonly string[] => [
-  besidePath(featuresPath, ".json", { inFolders: true }),
-  formerly(featuresPath, ".json"),
+/** Where that may lie, by present and by former names; readers take the first that is there. */
+export const besidePlaces = (featuresPath: string, ending: BesideEnding): readonly string[] => [
+  besidePath(featuresPath, ending, { inFolders: true }),
+  formerly(featuresPath, ending),
 ];
+
+/** Of several layers, the file of one: `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
+export function withLayer(path: string, endPoint: string): string {
+  const extension = extname(path);
+  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
+}
 
 /** Writes a table and its metadata. Neither appears under its name before both are whole. @throws OutputError */
 export async function writeTable(path: string, format: FeatureFormat, table: FeatureTable): Promise<void> {

@@ -42,11 +42,11 @@ export const parquet: FeatureFormat = {
   },
 };
 
-/** Writes columns of text alone, the first of which has no gaps. */
+/** Writes columns of text alone, the first of which has no gaps. @throws OutputError */
 export async function writeTexts(
   file: AtomicFile,
   columns: readonly TextColumn[],
-  description: string,
+  description?: string,
 ): Promise<void> {
   const sheet = await openSheet(
     file,
@@ -69,7 +69,7 @@ async function openSheet(
   file: AtomicFile,
   texts: readonly string[],
   others: readonly SchemaElement[],
-  description: string,
+  description: string | undefined,
 ): Promise<Sheet> {
   const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
   const told = <T>(work: () => T): T => {
@@ -95,7 +95,7 @@ async function openSheet(
       ),
       ...others,
     ],
-    kvMetadata: [{ key: descriptionKey, value: description }],
+    ...(description !== undefined && { kvMetadata: [{ key: descriptionKey, value: description }] }),
   });
   return {
     write: (columnData) => told(() => sheet.write({ columnData, rowGroupSize: columnData[0].data.length })),

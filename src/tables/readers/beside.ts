@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../../errors.ts";
 import { textIn } from "../../text.ts";
-import { metadataPlaces } from "../formats/index.ts";
+import { besidePlaces } from "../formats/index.ts";
 
 export interface Beside {
   /** Where it stands. */
@@ -15,7 +15,7 @@ export interface Beside {
 
 /** Nothing for a file that came from elsewhere. @throws UserError when the metadata is damaged. */
 export function readBeside(path: string): Beside {
-  const place = metadataPlaces(path).find((p) => existsSync(p));
+  const place = besidePlaces(path, ".json").find((p) => existsSync(p));
   if (place === undefined) return {};
   const damaged = (why: string, cause?: unknown) =>
     new UserError(`${place} cannot be read: ${why}`, undefined, { cause });
