@@ -3,9 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { extract } from "../../src/extract/extract.ts";
+import { manifestOf } from "../../src/extract/manifest.ts";
 import { convertFeatures } from "../../src/tables/convert.ts";
 import { findFormat, formats } from "../../src/tables/formats/index.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
+import { madeByOf } from "../../src/tables/vectors.ts";
 import {
   fakeRooms,
   itWithPython,
@@ -78,6 +80,20 @@ describe("beside features", () => {
     renameSync(join(folder, "out", "_f.csv.json"), `${out}.json`);
     expect(await metadata(out)).toMatchObject({ model: "inception_v1", backend: "cpu" });
     expect(await all(out)).toEqual(rows);
+  });
+
+  it("manifests and metadata are found by the analysis of features, too", async () => {
+    const out = join(folder, "out", "f.parquet");
+    await run("f.parquet", "parquet", { layers: ["features", "Logits"] });
+    const layer = join(folder, "out", "f.Logits.parquet");
+    const manifest = join(folder, "out", "_f.parquet.manifest.jsonl");
+    expect(manifestOf(layer, "Logits")).toBe(manifest);
+    expect(madeByOf(layer)).toMatchObject({ model: "inception_v1", endPoint: "Logits" });
+    renameSync(manifest, `${out}.manifest.jsonl`);
+    renameSync(join(folder, "out", "_f.Logits.parquet.json"), `${layer}.json`);
+    expect(manifestOf(layer, "Logits")).toBe(`${out}.manifest.jsonl`);
+    expect(madeByOf(layer)).toMatchObject({ endPoint: "Logits" });
+    expect(madeByOf(join(folder, "nothing.parquet"))).toEqual({});
   });
 
   it("what an earlier version wrote goes when it is written anew, and its run goes on", async () => {

@@ -19,6 +19,14 @@ export interface HttpLimits {
   readonly mostBytes: number;
   /** Milliseconds before the second attempt; they double with each. */
   readonly wait: number;
+  /** By which it is waited; for tests. */
+  readonly clock: Clock;
+}
+
+interface Clock {
+  /** Milliseconds since some moment. */
+  now(): number;
+  sleep(milliseconds: number): Promise<unknown>;
 }
 
 export const usualLimits: HttpLimits = {
@@ -27,6 +35,7 @@ export const usualLimits: HttpLimits = {
   patience: 30_000,
   mostBytes: 2 ** 40,
   wait: 500,
+  clock: { now: () => performance.now(), sleep },
 };
 
 /** A file that a server does not give. `passing` where it may another time. */
@@ -49,15 +58,17 @@ const passingStatuses: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 /** No server is waited for longer between two attempts, in milliseconds. */
 const longestWait = 60_000;
 
-/** When each host may be asked next. */
-const turns = new Map<string, number>();
+/** When each host may be asked next, by the clock that tells it. */
+const turnsBy = new WeakMap<Clock, Map<string, number>>();
 
-async function waitForTurn(url: string, perSecond: number): Promise<void> {
+async function waitForTurn(url: string, { perSecond, clock }: HttpLimits): Promise<void> {
   const { host } = new URL(url);
-  const now = performance.now();
+  const turns = turnsBy.get(clock) ?? new Map<string, number>();
+  turnsBy.set(clock, turns);
+  const now = clock.now();
   const turn = Math.max(now, turns.get(host) ?? 0);
   turns.set(host, turn + 1000 / perSecond);
-  if (turn > now) await sleep(turn - now);
+  if (turn > now) await clock.sleep(turn - now);
 }
 
 /** Milliseconds that an answer asks to wait: seconds, or a date. https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
@@ -81,7 +92,7 @@ async function trying<T>(
   work: (patience: Patience) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    await waitForTurn(url, limits.perSecond);
+    await waitForTurn(url, limits);
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(silent), limits.patience);
     try {
@@ -90,7 +101,7 @@ async function trying<T>(
       const fault = error instanceof HttpError ? error : broken(url, error);
       if (!fault.passing || attempt >= limits.attempts) throw fault;
       const asked = fault.cause instanceof Response ? askedWait(fault.cause.headers) : 0;
-      await sleep(Math.min(longestWait, Math.max(asked, limits.wait * 2 ** (attempt - 1))));
+      await limits.clock.sleep(Math.min(longestWait, Math.max(asked, limits.wait * 2 ** (attempt - 1))));
     } finally {
       clearTimeout(timer);
     }
