@@ -1,4 +1,5 @@
 /** The commands about networks and checkpoints, on real small files. */
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/program.ts";
 import { models } from "../../src/nets/index.ts";

@@ -82,7 +82,7 @@ export async function workingFolder(): Promise<WorkingFolder> {
     path,
     run(language, text) {
       // A program finds the package by its name from inside of it alone.
-      const script = join(root, "node_modules/.cache", `docs-${process.pid}-${scripts++}.m${language}`);
+      const script = join(root, ".snippets", `docs-${process.pid}-${scripts++}.m${language}`);
       const commands: Readonly<Record<string, readonly string[]>> = {
         sh: ["sh", "-e", "-c", text],
         python: [python ?? "python3", "-c", text],
@@ -90,7 +90,7 @@ export async function workingFolder(): Promise<WorkingFolder> {
         js: [process.execPath, script],
       };
       if (language === "ts" || language === "js") {
-        mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
+        mkdirSync(join(root, ".snippets"), { recursive: true });
         writeFileSync(script, text);
       }
       const [command, ...args] = commands[language];
