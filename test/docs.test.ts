@@ -37,8 +37,10 @@ const anchorOf = (heading: string) =>
     .trim()
     .replace(/\s/g, "-");
 
-const anchorsOf = (page: string) =>
-  [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading));
+const anchorsOf = (page: string) => [
+  ...[...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading)),
+  ...[...read(page).matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id),
+];
 
 interface Block {
   readonly language: string;
