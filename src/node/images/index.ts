@@ -1,0 +1,8 @@
+/** Image files on this machine: found, read and decoded, in this thread or in workers. */
+export { listArchive } from "./archive.ts";
+export { decodeImage, nativeDecoder } from "./decode.ts";
+export { type ImageInput, type ListOptions, listFolder, nameOf } from "./inputs.ts";
+export { type ListOrder, listNamed, type NamedFiles } from "./list.ts";
+export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
+export { decodeContent, inputBytes, type Outcome, type ReadRecipe, readContent } from "./read.ts";
+export { listSources, type Source } from "./sources.ts";
