@@ -3,20 +3,30 @@ import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from 
 import { nodePlatform } from "./node/platform.ts";
 
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
-export { UserError } from "./errors.ts";
-export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
-  createExtractor,
-  type Extractor,
-  type ExtractorOptions,
-  type Features,
-} from "./extract/extractor.ts";
-export { ownRooms } from "./extract/rooms.ts";
+  CheckpointError,
+  DeviceError,
+  ImageError,
+  NothingToDoError,
+  OutputError,
+  UsageError,
+  UserError,
+} from "./errors.ts";
+export type { ExtractReport } from "./extract/extract.ts";
+export { createExtractor } from "./extract/extractor.ts";
+export { type ExtractOptions, type ExtractStart, extract } from "./extract/index.ts";
+export type { ExtractRequest } from "./extract/request.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
+export type { Extractor } from "./library/extractor.ts";
+export type { FoundImage, ImageSource, RawImage } from "./library/images.ts";
+export type { ExtractorOptions, FeaturesOptions, Progress, StreamOptions } from "./library/options.ts";
+export type { Features } from "./library/parts.ts";
+export type { StreamedFailure, StreamedFeatures } from "./library/stream.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
 export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
 export { decodeImage, listFolder } from "./node/images/index.ts";
+export { Stopped } from "./stopped.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
