@@ -9,7 +9,7 @@ import { exitCodeTable } from "../src/cli/exit.ts";
 import type { Io } from "../src/cli/io.ts";
 import { modelsMarkdown } from "../src/cli/models.ts";
 import { makeProgram } from "../src/cli/program.ts";
-import { asTyped, startedBy } from "../src/invocation.ts";
+import { answerTo, asTyped, startedBy } from "../src/invocation.ts";
 
 export const root = resolve(import.meta.dirname, "..");
 
@@ -38,6 +38,7 @@ function chapters(command: Command, path: readonly string[]): string[] {
 /** All commands with their help, as docs/cli.md has them. */
 export function cliMarkdown(): string {
   startedBy("node_modules/slimfeatures");
+  answerTo("command line");
   const program = makeProgram(silent, () => {});
   const commands = program.commands.filter((command) => command.name() !== "help");
   const anchor = (name: string) => `[\`${name}\`](#${name})`;

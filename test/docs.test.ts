@@ -37,10 +37,17 @@ const anchorOf = (heading: string) =>
     .trim()
     .replace(/\s/g, "-");
 
-const anchorsOf = (page: string) => [
-  ...[...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading)),
-  ...[...read(page).matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id),
-];
+/** The anchors of a page; a heading that was there before gets a number. */
+function anchorsOf(page: string): string[] {
+  const times = new Map<string, number>();
+  const headings = [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => {
+    const anchor = anchorOf(heading);
+    const before = times.get(anchor) ?? 0;
+    times.set(anchor, before + 1);
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
+  return [...headings, ...[...read(page).matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id)];
+}
 
 interface Block {
   readonly language: string;
