@@ -1,8 +1,33 @@
 /** The library's public face. */
+import { type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
 import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
 import { nodePlatform } from "./node/platform.ts";
 
+export {
+  type ChosenClusters,
+  type Clusters,
+  type DuplicateFacts,
+  type DuplicateGroup,
+  duplicates,
+  type KmeansOptions,
+  kmeans,
+  kmeansAuto,
+  type Metric,
+  type NearestOptions,
+  type Neighbours,
+  nearest,
+  nearGroups,
+  nearThreshold,
+  type Outlier,
+  outliers,
+  pairsWithin,
+  type RowBlocks,
+  type Rows,
+  silhouette,
+  typicalRows,
+} from "./analysis/index.ts";
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
+export type { Device } from "./engine/device.ts";
 export {
   CheckpointError,
   DeviceError,
@@ -12,6 +37,7 @@ export {
   UsageError,
   UserError,
 } from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
 export type { ExtractReport } from "./extract/extract.ts";
 export { createExtractor } from "./extract/extractor.ts";
 export { type ExtractOptions, type ExtractStart, extract } from "./extract/index.ts";
@@ -29,9 +55,14 @@ export { decodeImage, listFolder } from "./node/images/index.ts";
 export { Stopped } from "./stopped.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
 export { readFeatures } from "./tables/readers/index.ts";
+export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
+
+/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws DeviceError */
+export const openDevice: OpenDevice = (name, wishes) => openDeviceOn(name, nodePlatform, wishes);
 
 /**
  * Opens a checkpoint, compiles a network up to the end points and loads its weights.

@@ -89,6 +89,12 @@ export function metadataPath(featuresPath: string): string {
   return `${featuresPath}.json`;
 }
 
+/** Of several layers, the file of one: `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
+export function withLayer(path: string, endPoint: string): string {
+  const extension = extname(path);
+  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
+}
+
 /** Writes a table and its metadata. Neither appears under its name before both are whole. @throws OutputError */
 export async function writeTable(path: string, format: FeatureFormat, table: FeatureTable): Promise<void> {
   const file = await openAtomic(path);
