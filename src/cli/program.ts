@@ -5,6 +5,7 @@ import { answerTo, asTyped } from "../invocation.ts";
 import { toolName, toolVersion } from "../node/package.ts";
 import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
+import { addClassify } from "./classify.ts";
 import { addCluster } from "./cluster.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";
@@ -17,8 +18,9 @@ import { addFetch } from "./fetch.ts";
 import { addFiles } from "./files.ts";
 import { type Io, isBrokenPipe } from "./io.ts";
 import { addKernels } from "./kernels.ts";
+import { addLayers } from "./layers.ts";
 import { addLoad } from "./load.ts";
-import { addLayers, addModels } from "./models.ts";
+import { addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
 import { addOutliers } from "./outliers.ts";
 import { refuseRepeats } from "./repeats.ts";
@@ -37,6 +39,7 @@ const commands: readonly AddCommand[] = [
   addSimilar,
   addDuplicates,
   addCluster,
+  addClassify,
   addOutliers,
   addExport,
   addFetch,

@@ -7,8 +7,9 @@ import type { ExtractorOptions } from "../library/options.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
 import { nodePlatform } from "../node/platform.ts";
+import { project } from "../pca.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
-import { loadPca, project } from "../tables/pca.ts";
+import { loadPca } from "../tables/pca.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import { createExtractor } from "./extractor.ts";
 

@@ -2,12 +2,12 @@
 import type { DecodeRules } from "../images/index.ts";
 import type { Network } from "../network/network.ts";
 import { openAtomic } from "../node/atomic.ts";
+import { fitPca, type Pca, project } from "../pca.ts";
 import { encoderFor } from "../tables/encode.ts";
-
 import { withLayer, writeTable } from "../tables/formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "../tables/formats/table.ts";
 import { numbersOf, unitLength } from "../tables/numbers.ts";
-import { fitPca, loadPca, type Pca, project, savePca } from "../tables/pca.ts";
+import { loadPca, savePca } from "../tables/pca.ts";
 import { sizeOf } from "../tensor.ts";
 import { type ManifestRecord, writeManifest } from "./manifest.ts";
 import { describeRun, type Metadata } from "./metadata.ts";
