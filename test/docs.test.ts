@@ -11,21 +11,14 @@ const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `do
 const others = ["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 
 /** Options of other programs, and of the scripts that measure and damage. */
-const elsewhere = new Set([
-  ...["--compare", "--contenders", "--count", "--ignore-scripts", "--minutes", "--prefix", "--replay"],
-  ...[
-    "--runs",
-    "--save",
-    "--show",
-    "--target",
-    "--omit",
-    "--file",
-    "--rounds",
-    "--images",
-    "--exits",
-    "--seed",
-  ],
-]);
+const elsewhere = new Set(
+  [
+    "--compare --contenders --count --exits --ignore-scripts --images --minutes --prefix --replay --rounds --runs",
+    "--save --seed --show --target --omit --file --package --external --logdir --embeddings --index --dtype --vector",
+  ]
+    .join(" ")
+    .split(" "),
+);
 
 const read = (page: string) => readFileSync(join(root, page), "utf8");
 

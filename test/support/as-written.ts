@@ -54,7 +54,8 @@ export function missingLibraries(text: string): string[] {
 
 /**
  * A folder with `photos/` and the same pictures by their subject in `labelled/`, another picture `new.jpg`, and checkpoints
- * of inception_v1, untrained, under the names that the docs give them.
+ * of inception_v1, untrained, under the names that the docs give them; names of classes in `labels.txt`, and the subject
+ * of each picture in `labels.csv`.
  */
 export async function workingFolder(): Promise<WorkingFolder> {
   const path = mkdtempSync(join(tmpdir(), "docs-"));
@@ -77,6 +78,8 @@ export async function workingFolder(): Promise<WorkingFolder> {
   spawnSync("tar", ["-czf", "inception_v1_2016_08_28.tar.gz", ...parts], { cwd: path });
   const labels = Array.from({ length: 1001 }, (_, i) => `class ${i}`).join("\n");
   writeFileSync(join(path, "labels.txt"), labels);
+  const rows = readdirSync(join(path, "photos")).map((name) => `${name},${name.split("_")[0]}`);
+  writeFileSync(join(path, "labels.csv"), `path,label\n${rows.join("\n")}\n`);
   let scripts = 0;
   return {
     path,
