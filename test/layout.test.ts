@@ -64,6 +64,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   analysis: ["engine", "kernels", "pca.ts", "seeded.ts", "tensor.ts", "errors.ts"],
+  page: [],
   verify: ["images", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
   "index.ts": ["analysis", "extract", "tables", "network", "nets", "images", "checkpoint", "errors.ts"],
   cli: [
