@@ -4,8 +4,8 @@
  * and the few of which it cannot be ruled out are searched again without products: what comes out never depends on the device.
  */
 import type { Device } from "../engine/device.ts";
-import { openDevice } from "../engine/devices.ts";
 import { UserError } from "../errors.ts";
+import { littleWork, onDevice } from "./device.ts";
 import { bestOf, distanceOf, type Metric } from "./distances.ts";
 import { type Kept, keeper } from "./keep.ts";
 import {
@@ -31,9 +31,6 @@ export interface NearestOptions {
 /** Candidates besides those that are wanted. */
 const spare = 8;
 
-/** Multiply-adds that are sooner done without a device. */
-export const littleWork = 2e7;
-
 /**
  * The `k` rows nearest to each query, exactly: by distances in float64, whatever the device. Memory besides the rows is
  * some 30 bytes for each of the `k` of a query.
@@ -50,12 +47,7 @@ export async function nearest(
   const all: Search = { rows, queries, k, metric, onProgress };
   const work = (queries ?? rows).count * rows.count * rows.width;
   if (!device && work <= littleWork) return searchPlainly(all);
-  const opened = device ?? (await openDevice("cpu"));
-  try {
-    return await searchByProducts(all, opened);
-  } finally {
-    if (!device) await opened.close();
-  }
+  return onDevice(device, work, (opened) => searchByProducts(all, opened));
 }
 
 interface Search {

@@ -5,10 +5,13 @@ import { asTyped } from "../invocation.ts";
 import { toolName, toolVersion } from "../node/package.ts";
 import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
+import { addCluster } from "./cluster.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";
 import { addDoctor } from "./doctor.ts";
+import { addDuplicates } from "./duplicates.ts";
 import { exitCodeHelp, signalExitCode } from "./exit.ts";
+import { addExport } from "./export.ts";
 import { addExtract } from "./extract.ts";
 import { addFetch } from "./fetch.ts";
 import { addFiles } from "./files.ts";
@@ -17,7 +20,9 @@ import { addKernels } from "./kernels.ts";
 import { addLoad } from "./load.ts";
 import { addLayers, addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { addOutliers } from "./outliers.ts";
 import { refuseRepeats } from "./repeats.ts";
+import { addSimilar } from "./similar.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 
@@ -29,6 +34,11 @@ const commands: readonly AddCommand[] = [
   addCheckpoint,
   addLoad,
   addFiles,
+  addSimilar,
+  addDuplicates,
+  addCluster,
+  addOutliers,
+  addExport,
   addFetch,
   addTune,
   addVerify,

@@ -120,6 +120,8 @@ export async function writeOutputs(options: OutputOptions): Promise<{
         mode: request.preprocess,
         exif: options.decode.exif,
         jpeg: options.decode.jpeg,
+        ...(options.decode.icc && { icc: true }),
+        background: options.decode.background,
         description: options.description,
       },
       records,

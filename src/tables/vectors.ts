@@ -24,7 +24,13 @@ export interface MadeBy {
     readonly sha256?: string;
     readonly ema?: boolean;
   };
-  readonly preprocess?: { readonly mode?: string; readonly exif?: string; readonly jpeg?: string };
+  readonly preprocess?: {
+    readonly mode?: string;
+    readonly exif?: string;
+    readonly jpeg?: string;
+    readonly icc?: boolean;
+    readonly background?: readonly [number, number, number];
+  };
   readonly dataDir?: string | readonly string[];
 }
 

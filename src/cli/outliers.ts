@@ -1,0 +1,80 @@
+/** `outliers`: the images that are least like any other. */
+import type { Outlier } from "../analysis/outliers.ts";
+import { UsageError } from "../errors.ts";
+import type { AddCommand } from "./command.ts";
+import {
+  commonOptions,
+  type FeaturesFlags,
+  metricOption,
+  onDevice,
+  openVectors,
+  print,
+  withProgress,
+} from "./features.ts";
+import { wholeNumber } from "./numbers.ts";
+import type { Column } from "./table.ts";
+
+interface Flags extends FeaturesFlags {
+  readonly neighbours: number;
+  readonly count: number;
+}
+
+interface Told extends Omit<Outlier, "row" | "nearest"> {
+  readonly path: string;
+  readonly nearest: string;
+}
+
+const columns: readonly Column<Told>[] = [
+  { title: "distance", right: true, cell: ({ distance }) => distance.toFixed(4) },
+  {
+    title: "times the usual",
+    right: true,
+    cell: ({ times }) => (Number.isFinite(times) ? times.toFixed(2) : ""),
+  },
+  { title: "path", cell: ({ path }) => path },
+  { title: "most like", cell: ({ nearest }) => nearest },
+];
+
+export const addOutliers: AddCommand = (program, io) => {
+  const command = program
+    .command("outliers")
+    .description("list the images that are least like any other")
+    .argument("<features>", "a features file of any format")
+    .option("-n, --count <n>", "how many (default: 20)", wholeNumber(1e9), 20)
+    .option("-k, --neighbours <n>", "an image is judged by so many (default: 5)", wholeNumber(1000), 5)
+    .addOption(metricOption());
+  for (const option of commonOptions()) command.addOption(option);
+  command
+    .addHelpText(
+      "after",
+      `
+The distance is the mean one of the nearest other images; the usual one is the median over all images.
+
+Example:
+  npm run outliers -- features/mobilenet_v1_features.pkl -n 10`,
+    )
+    .action(async (file: string, flags: Flags) => {
+      const { metric, count, neighbours } = flags;
+      const { rows, paths, file: read } = await openVectors(io, file, flags.layer);
+      if (rows.count < 2) {
+        throw new UsageError(
+          `${read} holds ${paths[0]} alone.`,
+          "Two images at least have something to compare.",
+        );
+      }
+      const { outliers } = await import("../analysis/outliers.ts");
+      const all = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
+        withProgress(io, "pairs", (onProgress) =>
+          outliers(rows, { metric, k: neighbours, device, onProgress }),
+        ),
+      );
+      const told = all.slice(0, count).map(
+        ({ row, nearest, ...rest }): Told => ({
+          path: paths[row],
+          ...rest,
+          nearest: paths[nearest],
+        }),
+      );
+      await print(io, flags, { columns, rows: told, json: { metric, neighbours, outliers: told } });
+    });
+};
