@@ -27,7 +27,7 @@ const end = "\n// whole\n";
 /** Changes with every change of a source, of the entry, or of the packages. */
 function stateOf(entry) {
   const files = readdirSync(source, { recursive: true })
-    .filter((name) => /\.m?[jt]s$/.test(name))
+    .filter((name) => /\.(?:m?[jt]s|css)$/.test(name))
     .map((name) => join(source, name));
   const hash = createHash("sha256");
   for (const file of [...files.sort(), entry, fileURLToPath(sourceUrl("../package.json"))]) {
@@ -37,21 +37,29 @@ function stateOf(entry) {
   return hash.digest("hex").slice(0, 16);
 }
 
-function build(entry) {
+function build(entry, options) {
   const { buildSync, stop } = requireOwn("esbuild");
-  const { outputFiles } = buildSync({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: "cjs",
-    define: { "import.meta.url": JSON.stringify(import.meta.url) },
-    packages: "external",
-    platform: "node",
-  });
+  const { outputFiles } = buildSync({ entryPoints: [entry], bundle: true, write: false, ...options });
   // Its service would stay open as long as this process.
   void stop();
-  return outputFiles[0].text + end;
+  return outputFiles;
 }
+
+const forNode = {
+  format: "cjs",
+  define: { "import.meta.url": JSON.stringify(import.meta.url) },
+  packages: "external",
+  platform: "node",
+};
+
+const forBrowsers = {
+  format: "iife",
+  platform: "browser",
+  target: ["chrome111", "firefox113", "safari16.4"],
+  minify: true,
+  charset: "utf8",
+  outdir: ".",
+};
 
 /** Keeps a script in the place of those of earlier sources. A folder that cannot be written costs time, and nothing else. */
 function keep(name, state, text) {
@@ -85,22 +93,37 @@ function kept(name, state) {
 
 const made = new Map();
 
-/** The script of an entry, whose path is told from src/. A process makes it once. */
-export function bundled(path) {
-  let script = made.get(path);
-  if (!script) {
+/** What `make` gives for an entry, whose path is told from src/, kept until a source changes. A process makes it once. */
+function once(path, make) {
+  let text = made.get(path);
+  if (!text) {
     const entry = fileURLToPath(sourceUrl(path));
     const name = path.replace(/[^\w]+/g, "-");
     const state = stateOf(entry);
-    let text = kept(name, state);
+    text = kept(name, state);
     if (!text) {
-      text = build(entry);
+      text = make(entry) + end;
       keep(name, state, text);
     }
-    script = { text, filename: `${entry}.cjs` };
-    made.set(path, script);
+    made.set(path, text);
   }
-  return script;
+  return text;
+}
+
+/** The script of an entry, whose path is told from src/. */
+export const bundled = (path) => ({
+  text: once(path, (entry) => build(entry, forNode)[0].text),
+  filename: `${fileURLToPath(sourceUrl(path))}.cjs`,
+});
+
+/** Script and style of a page's entry. */
+export function bundledPage(path) {
+  const text = once(path, (entry) => {
+    const files = build(entry, forBrowsers);
+    const ending = (name) => files.find((file) => file.path.endsWith(name))?.text ?? "";
+    return JSON.stringify({ script: ending(".js"), style: ending(".css") });
+  });
+  return JSON.parse(text.slice(0, -end.length));
 }
 
 /**

@@ -4,8 +4,9 @@ import { UsageError, UserError } from "../errors.ts";
 import { type JpegMethod, jpegMethods, type PreprocessMode, preprocessModes } from "../images/index.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
+import { project } from "../pca.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
-import { loadPca, project } from "../tables/pca.ts";
+import { loadPca } from "../tables/pca.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import { createExtractor, type ExtractorOptions } from "./extractor.ts";
 

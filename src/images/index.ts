@@ -27,4 +27,5 @@ export {
   type ReadRecipe,
   readContent,
 } from "./read.ts";
-export { listSources, type Source } from "./sources.ts";
+export { isPlaceOfImages, listSources, type Source } from "./sources.ts";
+export { type Sheet, type SheetEvents, type SheetShape, thumbnailSheets } from "./thumbnails.ts";
