@@ -16,6 +16,7 @@ export {
 } from "./extract/extractor.ts";
 export { ownRooms } from "./extract/rooms.ts";
 export { decodeImage, listFolder, type Pixels, preprocess } from "./images/index.ts";
+export { type MapEvents, type MapReport, type MapRequest, mapFeatures } from "./map/map.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export { type Network, type NetworkOptions, openNetwork } from "./network/network.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";

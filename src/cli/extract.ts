@@ -184,7 +184,8 @@ export const addExtract: AddCommand = (program, io, exit) => {
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
     const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
-    const report = await run(request, quiet);
+    const report = await runExtract(request, quiet);
+    quiet.err(summary(report, io));
     const { failed, skipped } = report.files[0].metadata.images;
     if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
     if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
@@ -250,7 +251,8 @@ async function readList(path: string): Promise<Uint8Array> {
   }
 }
 
-async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
+/** Extracts, tells how far it is, and of a few images what they show. */
+export async function runExtract(request: ExtractRequest, io: Io): Promise<ExtractReport> {
   const { extract } = await import("../extract/extract.ts");
   const { ownRooms } = await import("../extract/rooms.ts");
   const progress = makeProgress(io, { unit: "images" });
@@ -278,7 +280,6 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
     );
     progress.end();
     io.err(whatTheyShow(report));
-    io.err(summary(report, io));
     return report;
   } finally {
     progress.end();
