@@ -55,14 +55,14 @@ export function boxOf(xy: Float32Array, images?: Iterable<number>): Box {
   return left > right ? { left: 0, right: 0, low: 0, high: 0 } : { left, right, low, high };
 }
 
-/** The camera that shows a whole box, with `margin` pixels around it. */
-export function framed(box: Box, size: Size, margin: number): Camera {
+/** The camera that shows a whole box, with `margin` pixels around it, and `left` more on the left that something else covers. */
+export function framed(box: Box, size: Size, margin: number, left = 0): Camera {
   const free = (pixels: number) => Math.max(1, pixels - 2 * margin);
   const scale = Math.min(
-    free(size.width) / Math.max(box.right - box.left, 1e-9),
+    free(size.width - left) / Math.max(box.right - box.left, 1e-9),
     free(size.height) / Math.max(box.high - box.low, 1e-9),
   );
-  return { x: (box.left + box.right) / 2, y: (box.low + box.high) / 2, scale };
+  return { x: (box.left + box.right) / 2 - left / 2 / scale, y: (box.low + box.high) / 2, scale };
 }
 
 /** Closer by `factor`, about a pixel of the screen, which keeps showing the same place. */

@@ -1,13 +1,13 @@
 /** Places moved apart a little, so that pictures at them cover each other less, and near ones stay near. */
 import { boxOf } from "./camera.ts";
 
-/** As a part of what each would have if all had the same room. */
-const wanted = 0.78;
-const rounds = 60;
+/** The side of a picture, as a part of what it would be if they filled the square. */
+const wanted = 0.8;
+const rounds = 120;
 
 /**
- * Places scaled into a square of side 1 about the origin, and moved apart where they are nearer to each other than `apart`,
- * the distance that is given with them. The same places give the same ones.
+ * Places scaled into a square of side 1 about the origin, and moved apart where squares of side `apart` about
+ * them would cover each other. The same places give the same ones.
  */
 export function spread(xy: Float32Array): { readonly xy: Float32Array; readonly apart: number } {
   const count = xy.length / 2;
@@ -23,7 +23,7 @@ export function spread(xy: Float32Array): { readonly xy: Float32Array; readonly 
   return { xy: places, apart };
 }
 
-/** Pushes every two that are too near half the way that they lack. Whether there were any. */
+/** Pushes every two whose squares of side `apart` cover each other half the way that they lack. Whether there were any. */
 function pushApart(xy: Float32Array, apart: number): boolean {
   const count = xy.length / 2;
   const cells = new Map<number, number[]>();
@@ -41,16 +41,15 @@ function pushApart(xy: Float32Array, apart: number): boolean {
       for (let r = row - 1; r <= row + 1; r++) {
         for (const j of cells.get(c * 10_000 + r) ?? []) {
           if (j <= i) continue;
-          let [dx, dy] = [xy[2 * j] - xy[2 * i], xy[2 * j + 1] - xy[2 * i + 1]];
-          const distance = Math.hypot(dx, dy);
-          if (distance >= apart * 0.999) continue;
-          // Two at one place part in a direction of their own.
-          if (distance < 1e-7) [dx, dy] = [Math.cos(i + 2.4 * j) * 1e-7, Math.sin(i + 2.4 * j) * 1e-7];
-          const step = (0.5 * (apart - distance)) / Math.max(distance, 1e-7) / 2;
-          xy[2 * i] -= dx * step;
-          xy[2 * i + 1] -= dy * step;
-          xy[2 * j] += dx * step;
-          xy[2 * j + 1] += dy * step;
+          const [dx, dy] = [xy[2 * j] - xy[2 * i], xy[2 * j + 1] - xy[2 * i + 1]];
+          // Pictures are squares: they part along the side on which they lack least.
+          const axis = Math.abs(dx) > Math.abs(dy) || (dx === dy && (i + j) % 2 === 0) ? 0 : 1;
+          const way = axis === 0 ? dx : dy;
+          const lacking = apart - Math.abs(way);
+          if (lacking < apart * 0.002) continue;
+          const step = 0.25 * lacking * (way < 0 ? -1 : 1);
+          xy[2 * i + axis] -= step;
+          xy[2 * j + axis] += step;
           pushed = true;
         }
       }

@@ -7,7 +7,7 @@ import { groupTint } from "./tints.ts";
 /** Pixels, below which the legend is closed at first: it would hide the map. */
 const narrow = 720;
 
-export function createLegend(data: MapData, store: Store): HTMLElement | undefined {
+export function createLegend(data: MapData, store: Store): HTMLDetailsElement | undefined {
   if (data.colourings.length === 0) return undefined;
   const list = h("ul", { class: "groups" });
   const chooser = h("select", { id: "colouring" });

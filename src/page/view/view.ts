@@ -306,7 +306,9 @@ export function createMapView(root: HTMLElement, data: MapData): void {
     const before = canvas.size;
     const isWhole = camera.scale === whole.scale && camera.x === whole.x && camera.y === whole.y;
     canvas.resize({ width: contentRect.width, height: contentRect.height });
-    whole = framed(boxOf(xy), canvas.size, Math.min(margin, contentRect.width / 10));
+    const covered = legend?.open ? legend.offsetWidth : 0;
+    const room = contentRect.width > 3 * covered ? covered : 0;
+    whole = framed(boxOf(xy), canvas.size, Math.min(margin, contentRect.width / 10), room);
     if (count === 1) whole = { ...whole, scale: canvas.size.width };
     if (isWhole || before.width <= 1) camera = whole;
     // At once, since a canvas that was resized is blank.
