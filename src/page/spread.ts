@@ -1,13 +1,13 @@
 /** Places moved apart a little, so that pictures at them cover each other less, and near ones stay near. */
 import { boxOf } from "./camera.ts";
 
-/** The side of a picture, as a part of what it would be if they filled the square. */
-const wanted = 0.8;
+/** How far apart they are, as a part of what they would be if they filled the square. */
+const wanted = 0.9;
 const rounds = 120;
 
 /**
- * Places scaled into a square of side 1 about the origin, and moved apart where squares of side `apart` about
- * them would cover each other. The same places give the same ones.
+ * Places scaled into a square of side 1 about the origin, and moved apart where they are nearer to each other
+ * than `apart`. The same places give the same ones.
  */
 export function spread(xy: Float32Array): { readonly xy: Float32Array; readonly apart: number } {
   const count = xy.length / 2;
@@ -23,7 +23,7 @@ export function spread(xy: Float32Array): { readonly xy: Float32Array; readonly 
   return { xy: places, apart };
 }
 
-/** Pushes every two whose squares of side `apart` cover each other half the way that they lack. Whether there were any. */
+/** Pushes every two that are too near half the way that they lack. Whether there were any. */
 function pushApart(xy: Float32Array, apart: number): boolean {
   const count = xy.length / 2;
   const cells = new Map<number, number[]>();
@@ -42,14 +42,16 @@ function pushApart(xy: Float32Array, apart: number): boolean {
         for (const j of cells.get(c * 10_000 + r) ?? []) {
           if (j <= i) continue;
           const [dx, dy] = [xy[2 * j] - xy[2 * i], xy[2 * j + 1] - xy[2 * i + 1]];
-          // Pictures are squares: they part along the side on which they lack least.
-          const axis = Math.abs(dx) > Math.abs(dy) || (dx === dy && (i + j) % 2 === 0) ? 0 : 1;
-          const way = axis === 0 ? dx : dy;
-          const lacking = apart - Math.abs(way);
-          if (lacking < apart * 0.002) continue;
-          const step = 0.25 * lacking * (way < 0 ? -1 : 1);
-          xy[2 * i + axis] -= step;
-          xy[2 * j + axis] += step;
+          const distance = Math.hypot(dx, dy);
+          if (distance > apart * 0.995) continue;
+          const step = 0.25 * (apart - distance);
+          // Two at one place part in a direction of their own.
+          const [ux, uy] =
+            distance > 1e-7 ? [dx / distance, dy / distance] : [Math.cos(i + 2.4 * j), Math.sin(i + 2.4 * j)];
+          xy[2 * i] -= ux * step;
+          xy[2 * i + 1] -= uy * step;
+          xy[2 * j] += ux * step;
+          xy[2 * j + 1] += uy * step;
           pushed = true;
         }
       }

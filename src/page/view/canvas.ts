@@ -67,7 +67,7 @@ export function createCanvas({ data, xy, apart, places, sheets, store }: CanvasP
 
   /** Pictures grow with the map at first, and end at what they are made of. */
   const pictureSide = ({ scale }: Camera) =>
-    Math.min(Math.max(data.thumbnails.cell, 48), Math.max(scale * apart * 0.94, points ? 0 : leastPicture));
+    Math.min(Math.max(data.thumbnails.cell, 48), Math.max(scale * apart * 0.86, points ? 0 : leastPicture));
 
   function boxOf(camera: Camera, image: number, side: number) {
     const { x, y } = toScreen(camera, size, xy[2 * image], xy[2 * image + 1]);

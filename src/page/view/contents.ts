@@ -3,7 +3,7 @@ import type { MapData } from "../data.ts";
 import { counted, csvText, nameOfPath, pathsText, shortNumber } from "../words.ts";
 import { type Child, copy, h, save } from "./elements.ts";
 import type { PictureOptions, Pictures } from "./pictures.ts";
-import type { State, Tab } from "./store.ts";
+import { narrow, type State, type Tab } from "./store.ts";
 import { groupTint } from "./tints.ts";
 
 export interface ContentParts {
@@ -101,7 +101,7 @@ const imageContent: Content = (parts, { current, dark }) => {
     h(
       "div",
       { class: "chosen" },
-      pictures.canvas(current, 168),
+      pictures.canvas(current, innerWidth < narrow ? 96 : 176, "none"),
       h("h2", {}, nameOfPath(path)),
       folder !== "" && h("p", { class: "folder" }, folder),
       facts.length > 0 && h("dl", { class: "facts" }, ...facts),

@@ -1,11 +1,8 @@
 /** The legend: what the colours mean, which of the colourings is shown, and buttons that list a group. */
 import type { MapData } from "../data.ts";
 import { h } from "./elements.ts";
-import type { Store } from "./store.ts";
+import { narrow, type Store } from "./store.ts";
 import { groupTint } from "./tints.ts";
-
-/** Pixels, below which the legend is closed at first: it would hide the map. */
-const narrow = 720;
 
 export function createLegend(data: MapData, store: Store): HTMLDetailsElement | undefined {
   if (data.colourings.length === 0) return undefined;
@@ -80,6 +77,7 @@ export function createLegend(data: MapData, store: Store): HTMLDetailsElement | 
     h("div", {}, label, chooser),
     list,
   );
+  // On a narrow screen it would hide the map.
   card.open = innerWidth >= narrow;
   return card;
 }

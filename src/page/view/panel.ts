@@ -10,7 +10,7 @@ export function createPanel(parts: ContentParts, store: Store): HTMLElement {
     image: () => "Image",
     list: () => `List${count(store.state.listed?.images.length ?? 0)}`,
     duplicates: () => `Duplicates${count(data.duplicates.length)}`,
-    outliers: () => `Outliers${count(data.outliers.length)}`,
+    outliers: () => "Outliers",
   };
   const buttons = new Map<Tab, HTMLButtonElement>();
   const body = h("div", { class: "tabpanel", role: "tabpanel", id: "panel", tabIndex: 0 });

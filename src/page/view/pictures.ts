@@ -14,8 +14,8 @@ export interface PictureOptions {
 export interface Pictures {
   /** A button with the picture and the name of an image. */
   button(options: PictureOptions): HTMLButtonElement;
-  /** The picture alone, `side` pixels wide and high. */
-  canvas(image: number, side: number): HTMLCanvasElement;
+  /** The picture alone: in the middle of a square of `side` pixels, or as large as it is, with a longer side of so many. */
+  canvas(image: number, side: number, frame: "square" | "none"): HTMLCanvasElement;
   /** Draws again what waited for its sheet. */
   refresh(): void;
 }
@@ -28,27 +28,32 @@ export function createPictures(data: MapData, sheets: Sheets): Pictures {
 
   function paint(canvas: HTMLCanvasElement, image: number): boolean {
     const context = canvas.getContext("2d");
-    const side = canvas.width;
+    const side = Math.max(canvas.width, canvas.height);
     const [w, t] = sheets.shape(image);
     if (!context) return true;
     context.imageSmoothingQuality = "high";
     const drawn = sheets.draw(
       context,
       image,
-      (side - w * side) / 2,
-      (side - t * side) / 2,
+      (canvas.width - w * side) / 2,
+      (canvas.height - t * side) / 2,
       w * side,
       t * side,
     );
     return drawn || sheets.isGone(image);
   }
 
-  function canvas(image: number, side: number): HTMLCanvasElement {
+  function canvas(image: number, side: number, frame: "square" | "none"): HTMLCanvasElement {
     const element = h("canvas", {
       class: sheets.isGone(image) ? "picture gone" : "picture",
       aria: { hidden: true },
     });
-    element.width = element.height = Math.round(side * Math.min(devicePixelRatio || 1, 2));
+    const [w, t] = frame === "none" ? sheets.shape(image) : [1, 1];
+    const ratio = Math.min(devicePixelRatio || 1, 2);
+    element.width = Math.round(w * side * ratio);
+    element.height = Math.round(t * side * ratio);
+    element.style.width = `${w * side}px`;
+    element.style.height = `${t * side}px`;
     if (!paint(element, image)) waiting.set(element, image);
     return element;
   }
@@ -67,7 +72,7 @@ export function createPictures(data: MapData, sheets: Sheets): Pictures {
           aria: { label: `${path}${note ? `, ${note}` : ""}${gone}` },
           on: { click: () => press(image) },
         },
-        canvas(image, small),
+        canvas(image, small, "square"),
         h("span", { class: "name" }, nameOfPath(path)),
         note !== undefined && h("span", { class: "note" }, note),
       );

@@ -1,5 +1,8 @@
 /** What the page shows just now, and who wants to know of changes. */
 
+/** Pixels, below which the panel lies under the map, as in the style. */
+export const narrow = 720;
+
 /** The panel's tabs. */
 export const tabs = ["image", "list", "duplicates", "outliers"] as const;
 export type Tab = (typeof tabs)[number];
