@@ -4,9 +4,10 @@ import { InvalidArgumentError } from "commander";
 import type { ChosenClusters } from "../analysis/silhouette.ts";
 import { UsageError } from "../errors.ts";
 import type { Word } from "../extract/words.ts";
+import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { commonOptions, type FeaturesFlags, onDevice, openVectors, print, withProgress } from "./features.ts";
+import { commonOptions, type FeaturesFlags, onDevice, print, withProgress, withVectors } from "./features.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./numbers.ts";
 import type { Column } from "./table.ts";
@@ -63,21 +64,22 @@ function clusterCount(text: string): number | "auto" {
 /** Words for each cluster's typical rows: from the features, where they go into the included network's last layer, else from the images. */
 async function wordsOf(
   io: Io,
-  vectors: Vectors,
+  vectors: Vectors<StoredRows>,
   typical: readonly number[][],
   flags: Flags,
 ): Promise<Word[][]> {
   const { includedHead, logitsOfImages, wordsFor } = await import("../extract/words.ts");
-  const { rowOf } = await import("../analysis/matrix.ts");
+  const { takeRows } = await import("../analysis/sample.ts");
   const head = await includedHead(vectors.madeBy);
   if (head) {
     return Promise.all(
-      typical.map((rows) =>
-        wordsFor(
-          rows.map((row) => head.logits(rowOf(vectors.rows, row))),
+      typical.map(async (rows) => {
+        const { data, width } = await takeRows(vectors.rows, rows);
+        return wordsFor(
+          rows.map((_, i) => head.logits(data.subarray(i * width, (i + 1) * width))),
           wordsTold,
-        ),
-      ),
+        );
+      }),
     );
   }
   const { images } = flags;
@@ -132,52 +134,53 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { count, seed, restarts } = flags;
-      const vectors = await openVectors(io, file, flags.layer);
-      const { rows, paths } = vectors;
-      if (typeof count === "number" && count > rows.count) {
-        throw new UsageError(
-          `${count} clusters cannot be made of ${rows.count} ${rows.count === 1 ? "image" : "images"}.`,
-          `Ask for 1 to ${rows.count}, or auto.`,
+      await withVectors(io, file, flags.layer, async (vectors) => {
+        const { rows, paths } = vectors;
+        if (typeof count === "number" && count > rows.count) {
+          throw new UsageError(
+            `${count} clusters cannot be made of ${rows.count} ${rows.count === 1 ? "image" : "images"}.`,
+            `Ask for 1 to ${rows.count}, or auto.`,
+          );
+        }
+        const { kmeans } = await import("../analysis/kmeans.ts");
+        const { kmeansAuto } = await import("../analysis/silhouette.ts");
+        const { typicalRows } = await import("../analysis/typical.ts");
+        const most = (count === "auto" ? 30 : count) * restarts * 10;
+        const clusters = await onDevice(io, flags, rows.count * rows.width * most, (device) =>
+          withProgress(io, "runs", async (onProgress): Promise<ChosenClusters> => {
+            const options = { seed, restarts, device, onProgress };
+            if (count === "auto") return kmeansAuto(rows, options);
+            return { ...(await kmeans(rows, { ...options, k: count })), trials: [] };
+          }),
         );
-      }
-      const { kmeans } = await import("../analysis/kmeans.ts");
-      const { kmeansAuto } = await import("../analysis/silhouette.ts");
-      const { typicalRows } = await import("../analysis/typical.ts");
-      const most = (count === "auto" ? 30 : count) * restarts * 10;
-      const clusters = await onDevice(io, flags, rows.count * rows.width * most, (device) =>
-        withProgress(io, "runs", async (onProgress): Promise<ChosenClusters> => {
-          const options = { seed, restarts, device, onProgress };
-          if (count === "auto") return kmeansAuto(rows, options);
-          return { ...(await kmeans(rows, { ...options, k: count })), trials: [] };
-        }),
-      );
-      const typical = await typicalRows(rows, clusters, typicalForWords);
-      const words = flags.csv ? [] : await wordsOf(io, vectors, typical, flags);
-      const told = clusters.sizes.map(
-        (size, c): Told => ({
-          cluster: c,
-          size,
-          typical: typical[c].map((row) => paths[row]),
-          words: words[c] ?? [],
-        }),
-      );
-      const assigned = paths.map((path, row): Assigned => ({ path, cluster: clusters.labels[row] }));
-      if (flags.csv) return print(io, flags, { columns: assignedColumns, rows: assigned, json: undefined });
-      await print(io, flags, {
-        columns: clusterColumns,
-        rows: told,
-        json: {
-          k: clusters.k,
-          inertia: clusters.inertia,
-          trials: clusters.trials,
-          clusters: told,
-          images: assigned,
-        },
+        const trial = clusters.trials.find(({ k }) => k === clusters.k);
+        if (trial)
+          io.err(`${trial.k} clusters are apart best: a mean silhouette of ${trial.silhouette.toFixed(3)}\n`);
+        if (typeof count === "number" && clusters.k < count)
+          io.err(`There are only ${clusters.k} clusters: so many rows are different.\n`);
+        const typical = await typicalRows(rows, clusters, typicalForWords);
+        const words = flags.csv ? [] : await wordsOf(io, vectors, typical, flags);
+        const told = clusters.sizes.map(
+          (size, c): Told => ({
+            cluster: c,
+            size,
+            typical: typical[c].map((row) => paths[row]),
+            words: words[c] ?? [],
+          }),
+        );
+        const assigned = paths.map((path, row): Assigned => ({ path, cluster: clusters.labels[row] }));
+        if (flags.csv) return print(io, flags, { columns: assignedColumns, rows: assigned, json: undefined });
+        await print(io, flags, {
+          columns: clusterColumns,
+          rows: told,
+          json: {
+            k: clusters.k,
+            inertia: clusters.inertia,
+            trials: clusters.trials,
+            clusters: told,
+            images: assigned,
+          },
+        });
       });
-      const trial = clusters.trials.find(({ k }) => k === clusters.k);
-      if (trial)
-        io.err(`${trial.k} clusters are apart best: a mean silhouette of ${trial.silhouette.toFixed(3)}\n`);
-      if (typeof count === "number" && clusters.k < count)
-        io.err(`There are only ${clusters.k} clusters: so many rows are different.\n`);
     });
 };

@@ -8,9 +8,9 @@ import {
   type FeaturesFlags,
   metricOption,
   onDevice,
-  openVectors,
   print,
   withProgress,
+  withVectors,
 } from "./features.ts";
 import type { Io } from "./io.ts";
 import type { Column } from "./table.ts";
@@ -101,57 +101,58 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { metric, images, threshold } = flags;
-      const vectors = await openVectors(io, file, flags.layer);
-      const { rows, paths, madeBy } = vectors;
-      const { manifestOf, readManifest } = await import("../extract/manifest.ts");
-      const manifest = manifestOf(vectors.file, madeBy.endPoint);
-      if (manifest === undefined)
-        io.err("There is no manifest beside the file: the same content is told by its features alone.\n");
-      const records = new Map((manifest ? readManifest(manifest) : []).map((r) => [r.path, r]));
-      const facts = paths.map((path) => {
-        const { sha256: content, width, height } = records.get(path) ?? {};
-        return { content, width, height };
-      });
-      const { duplicates } = await import("../analysis/duplicates.ts");
-      const found = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
-        withProgress(io, "pairs", (onProgress) =>
-          duplicates(rows, {
+      await withVectors(io, file, flags.layer, async (vectors) => {
+        const { rows, paths, madeBy } = vectors;
+        const { manifestOf, readManifest } = await import("../extract/manifest.ts");
+        const manifest = manifestOf(vectors.file, madeBy.endPoint);
+        if (manifest === undefined)
+          io.err("There is no manifest beside the file: the same content is told by its features alone.\n");
+        const records = new Map((manifest ? readManifest(manifest) : []).map((r) => [r.path, r]));
+        const facts = paths.map((path) => {
+          const { sha256: content, width, height } = records.get(path) ?? {};
+          return { content, width, height };
+        });
+        const { duplicates } = await import("../analysis/duplicates.ts");
+        const found = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
+          withProgress(io, "pairs", (onProgress) =>
+            duplicates(rows, {
+              metric,
+              threshold,
+              facts,
+              device,
+              onProgress,
+              pixelsOf: images === undefined ? undefined : pixelHashes(io, images, paths),
+            }),
+          ),
+        );
+        const line = (group: number, row: number, same: Line["same"], distance?: number): Line => ({
+          group: group + 1,
+          same,
+          distance,
+          path: paths[row],
+          width: facts[row].width,
+          height: facts[row].height,
+        });
+        const lines = found.groups.flatMap(({ keep, others }, g) => [
+          line(g, keep, "keep"),
+          ...others.map(({ row, same, distance }) => line(g, row, same, distance)),
+        ]);
+        const spare = lines.length - found.groups.length;
+        await print(io, flags, {
+          columns,
+          rows: lines,
+          json: {
             metric,
-            threshold,
-            facts,
-            device,
-            onProgress,
-            pixelsOf: images === undefined ? undefined : pixelHashes(io, images, paths),
-          }),
-        ),
-      );
-      const line = (group: number, row: number, same: Line["same"], distance?: number): Line => ({
-        group: group + 1,
-        same,
-        distance,
-        path: paths[row],
-        width: facts[row].width,
-        height: facts[row].height,
+            threshold: found.threshold,
+            groups: found.groups.map(({ keep, others }) => ({
+              keep: paths[keep],
+              others: others.map(({ row, same, distance }) => ({ path: paths[row], same, distance })),
+            })),
+          },
+        });
+        io.err(
+          `${found.groups.length} groups, ${spare} images of ${paths.length} besides those to keep; nearly the same: a ${metric} distance of ${found.threshold.toPrecision(3)} or less\n`,
+        );
       });
-      const lines = found.groups.flatMap(({ keep, others }, g) => [
-        line(g, keep, "keep"),
-        ...others.map(({ row, same, distance }) => line(g, row, same, distance)),
-      ]);
-      const spare = lines.length - found.groups.length;
-      await print(io, flags, {
-        columns,
-        rows: lines,
-        json: {
-          metric,
-          threshold: found.threshold,
-          groups: found.groups.map(({ keep, others }) => ({
-            keep: paths[keep],
-            others: others.map(({ row, same, distance }) => ({ path: paths[row], same, distance })),
-          })),
-        },
-      });
-      io.err(
-        `${found.groups.length} groups, ${spare} images of ${paths.length} besides those to keep; nearly the same: a ${metric} distance of ${found.threshold.toPrecision(3)} or less\n`,
-      );
     });
 };

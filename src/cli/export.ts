@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 import { exportTargets, type Pictures } from "../tables/exports.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { layerOption, openVectors } from "./features.ts";
+import { layerOption, withVectors } from "./features.ts";
 import type { Io } from "./io.ts";
 
 interface Flags {
@@ -18,7 +18,7 @@ interface Flags {
 }
 
 /** The folder of the images: the one that is named, or the one that the features were made from, where it is still there. */
-function imageFolder({ madeBy, file }: Vectors, named: string | undefined): string | undefined {
+function imageFolder({ madeBy, file }: Vectors<unknown>, named: string | undefined): string | undefined {
   if (named !== undefined) {
     if (existsSync(named) && statSync(named).isDirectory()) return named;
     throw new UsageError(`There is no folder ${named}.`, "Name the folder that the paths count from.");
@@ -70,30 +70,31 @@ Example:
     )
     .action(async (file: string, flags: Flags) => {
       const target = exportTargets.find(({ name }) => name === flags.to) as (typeof exportTargets)[number];
-      const vectors = await openVectors(io, file, flags.layer);
-      const stem = basename(vectors.file, extname(vectors.file));
-      const out = flags.out ?? join(dirname(vectors.file), `${stem}.${target.name}${target.extension}`);
-      if (existsSync(out) && statSync(out).isDirectory() !== (target.extension === "")) {
-        throw new UsageError(
-          `${out} is there, and is ${target.extension === "" ? "no folder" : "a folder"}.`,
-          "Name another place with --out.",
+      await withVectors(io, file, flags.layer, async (vectors) => {
+        const stem = basename(vectors.file, extname(vectors.file));
+        const out = flags.out ?? join(dirname(vectors.file), `${stem}.${target.name}${target.extension}`);
+        if (existsSync(out) && statSync(out).isDirectory() !== (target.extension === "")) {
+          throw new UsageError(
+            `${out} is there, and is ${target.extension === "" ? "no folder" : "a folder"}.`,
+            "Name another place with --out.",
+          );
+        }
+        const folder = imageFolder(vectors, flags.images);
+        const files = vectors.paths.map((path) => (folder === undefined ? path : resolve(folder, path)));
+        if (folder === undefined) {
+          io.err(
+            "The folder of the images is not known: paths stay as they are. --images DIR names the folder that they count from.\n",
+          );
+        } else {
+          const gone = files.filter((path) => !existsSync(path)).length;
+          if (gone > 0) io.err(`${gone} of ${files.length} images are not in ${folder}\n`);
+        }
+        const pictures = flags.images === undefined ? undefined : await picturesOf(io, files);
+        const opens = await target.write({ vectors, out, files, pictures });
+        io.err(`${vectors.paths.length} images; open it with: ${opens}\n`);
+        await io.out(
+          flags.json ? `${JSON.stringify({ out, images: vectors.paths.length, opens })}\n` : `${out}\n`,
         );
-      }
-      const folder = imageFolder(vectors, flags.images);
-      const files = vectors.paths.map((path) => (folder === undefined ? path : resolve(folder, path)));
-      if (folder === undefined) {
-        io.err(
-          "The folder of the images is not known: paths stay as they are. --images DIR names the folder that they count from.\n",
-        );
-      } else {
-        const gone = files.filter((path) => !existsSync(path)).length;
-        if (gone > 0) io.err(`${gone} of ${files.length} images are not in ${folder}\n`);
-      }
-      const pictures = flags.images === undefined ? undefined : await picturesOf(io, files);
-      const opens = await target.write({ vectors, out, files, pictures });
-      io.err(`${vectors.paths.length} images; open it with: ${opens}\n`);
-      await io.out(
-        flags.json ? `${JSON.stringify({ out, images: vectors.paths.length, opens })}\n` : `${out}\n`,
-      );
+      });
     });
 };

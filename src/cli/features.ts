@@ -4,6 +4,7 @@ import type { Device } from "../engine/device.ts";
 import type { DeviceName } from "../engine/devices.ts";
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../nearest.ts";
+import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { Io } from "./io.ts";
 import { threadsOption } from "./numbers.ts";
@@ -38,23 +39,39 @@ export const commonOptions = (): Option[] => [
   new Option("--csv", "as CSV"),
 ];
 
-/** Reads a features file whole, and tells what of it is left out. */
-export async function openVectors(io: Io, file: string, layer?: string): Promise<Vectors> {
-  const { readVectors } = await import("../tables/vectors.ts");
-  const vectors = await readVectors(file, layer);
-  if (vectors.spoiled.length > 0) {
-    const more = vectors.spoiled.length > 3 ? ` and ${vectors.spoiled.length - 3} more` : "";
-    io.err(
-      `left out, since their features are not all numbers: ${vectors.spoiled.slice(0, 3).join(", ")}${more}\n`,
-    );
+/** Does `work` with a features file, and tells what of it is left out. */
+export async function withVectors<T>(
+  io: Io,
+  file: string,
+  layer: string | undefined,
+  work: (vectors: Vectors<StoredRows>) => Promise<T>,
+): Promise<T> {
+  const { openVectors } = await import("../tables/vectors.ts");
+  const { vectors, close } = await openVectors(file, layer);
+  try {
+    const { spoiled, madeBy } = vectors;
+    if (spoiled.length > 0) {
+      const more = spoiled.length > 3 ? ` and ${spoiled.length - 3} more` : "";
+      io.err(
+        `left out, since their features are not all numbers: ${spoiled.slice(0, 3).join(", ")}${more}\n`,
+      );
+    }
+    if (madeBy.weights?.trained === false)
+      io.err("UNTRAINED: these features are of seeded weights; what is near in them means nothing.\n");
+    return await work(vectors);
+  } finally {
+    close();
   }
-  if (vectors.madeBy.weights?.trained === false)
-    io.err("UNTRAINED: these features are of seeded weights; what is near in them means nothing.\n");
-  return vectors;
+}
+
+/** @throws UsageError where there is one image, which has nothing to be compared with */
+export function refuseOne({ paths, file }: Pick<Vectors, "paths" | "file">): void {
+  if (paths.length > 1) return;
+  throw new UsageError(`${file} holds ${paths[0]} alone.`, "Two images at least have something to compare.");
 }
 
 /** The row of the image `path`. @throws UsageError where there is none, naming those that are like it */
-export function rowNamed({ paths, spoiled, file }: Vectors, path: string): number {
+export function rowNamed({ paths, spoiled, file }: Vectors<unknown>, path: string): number {
   const row = paths.indexOf(path);
   if (row >= 0) return row;
   if (spoiled.includes(path)) throw new UsageError(`The features of ${path} are not all numbers.`);

@@ -1,15 +1,15 @@
 /** `outliers`: the images that are least like any other. */
 import type { Outlier } from "../analysis/outliers.ts";
-import { UsageError } from "../errors.ts";
 import type { AddCommand } from "./command.ts";
 import {
   commonOptions,
   type FeaturesFlags,
   metricOption,
   onDevice,
-  openVectors,
   print,
+  refuseOne,
   withProgress,
+  withVectors,
 } from "./features.ts";
 import { wholeNumber } from "./numbers.ts";
 import type { Column } from "./table.ts";
@@ -55,26 +55,23 @@ Example:
     )
     .action(async (file: string, flags: Flags) => {
       const { metric, count, neighbours } = flags;
-      const { rows, paths, file: read } = await openVectors(io, file, flags.layer);
-      if (rows.count < 2) {
-        throw new UsageError(
-          `${read} holds ${paths[0]} alone.`,
-          "Two images at least have something to compare.",
+      await withVectors(io, file, flags.layer, async (vectors) => {
+        const { rows, paths } = vectors;
+        refuseOne(vectors);
+        const { outliers } = await import("../analysis/outliers.ts");
+        const all = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
+          withProgress(io, "pairs", (onProgress) =>
+            outliers(rows, { metric, k: neighbours, device, onProgress }),
+          ),
         );
-      }
-      const { outliers } = await import("../analysis/outliers.ts");
-      const all = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
-        withProgress(io, "pairs", (onProgress) =>
-          outliers(rows, { metric, k: neighbours, device, onProgress }),
-        ),
-      );
-      const told = all.slice(0, count).map(
-        ({ row, nearest, ...rest }): Told => ({
-          path: paths[row],
-          ...rest,
-          nearest: paths[nearest],
-        }),
-      );
-      await print(io, flags, { columns, rows: told, json: { metric, neighbours, outliers: told } });
+        const told = all.slice(0, count).map(
+          ({ row, nearest, ...rest }): Told => ({
+            path: paths[row],
+            ...rest,
+            nearest: paths[nearest],
+          }),
+        );
+        await print(io, flags, { columns, rows: told, json: { metric, neighbours, outliers: told } });
+      });
     });
 };

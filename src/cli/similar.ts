@@ -6,9 +6,10 @@ import {
   type FeaturesFlags,
   metricOption,
   onDevice,
-  openVectors,
   print,
+  refuseOne,
   rowNamed,
+  withVectors,
 } from "./features.ts";
 import { wholeNumber } from "./numbers.ts";
 import type { Column } from "./table.ts";
@@ -61,47 +62,43 @@ Examples:
           "Name one: --path KEY for an image of the file, or --image FILE for a new one.",
         );
       }
-      const vectors = await openVectors(io, file, flags.layer);
-      const { rows, paths, madeBy } = vectors;
-      if (flags.model !== undefined && flags.model !== madeBy.model) {
-        throw new UsageError(
-          `The features of ${vectors.file} are of ${madeBy.model ?? "a network that it does not name"}, not of ${flags.model}.`,
-          "Features of two networks cannot be compared. Name a file that this network made.",
+      await withVectors(io, file, flags.layer, async (vectors) => {
+        const { rows, paths, madeBy } = vectors;
+        if (flags.model !== undefined && flags.model !== madeBy.model) {
+          throw new UsageError(
+            `The features of ${vectors.file} are of ${madeBy.model ?? "a network that it does not name"}, not of ${flags.model}.`,
+            "Features of two networks cannot be compared. Name a file that this network made.",
+          );
+        }
+        const { nearest } = await import("../analysis/neighbours.ts");
+        const { blocksOf } = await import("../analysis/matrix.ts");
+        const own = path === undefined ? undefined : rowNamed(vectors, path);
+        if (own !== undefined) refuseOne(vectors);
+        let query: Float32Array;
+        if (own !== undefined) query = await blocksOf(rows).read(own, own + 1);
+        else {
+          const { featuresAlike } = await import("../extract/alike.ts");
+          [query] = await featuresAlike(vectors, [image as string], {
+            ...flags,
+            notice: (sentence) => io.err(`${sentence}\n`),
+          });
+        }
+        const others = rows.count - (own === undefined ? 0 : 1);
+        const k = Math.min(count, others);
+        // The image itself is among the rows, and is taken out below.
+        const asked = own === undefined ? k : k + 1;
+        const { indices, distances } = await onDevice(io, flags, rows.count * rows.width, (device) =>
+          nearest(rows, asked, { metric, device, queries: { count: 1, width: rows.width, data: query } }),
         );
-      }
-      const { nearest } = await import("../analysis/neighbours.ts");
-      const { rowOf } = await import("../analysis/matrix.ts");
-      const own = path === undefined ? undefined : rowNamed(vectors, path);
-      let query: Float32Array;
-      if (own !== undefined) query = rowOf(rows, own);
-      else {
-        const { featuresAlike } = await import("../extract/alike.ts");
-        [query] = await featuresAlike(vectors, [image as string], {
-          ...flags,
-          notice: (sentence) => io.err(`${sentence}\n`),
+        const found = Array.from(indices, (row, i) => ({ row, path: paths[row], distance: distances[i] }))
+          .filter(({ row }) => row !== own)
+          .slice(0, k)
+          .map(({ path, distance }): Found => ({ path, distance }));
+        await print(io, flags, {
+          columns,
+          rows: found,
+          json: { query: path ?? image, metric, neighbours: found },
         });
-      }
-      const others = rows.count - (own === undefined ? 0 : 1);
-      if (others === 0) {
-        throw new UsageError(
-          `${vectors.file} holds ${path} alone.`,
-          "Two images at least have something to compare.",
-        );
-      }
-      const k = Math.min(count, others);
-      // The image itself is among the rows, and is taken out below.
-      const asked = own === undefined ? k : k + 1;
-      const { indices, distances } = await onDevice(io, flags, rows.count * rows.width, (device) =>
-        nearest(rows, asked, { metric, device, queries: { count: 1, width: rows.width, data: query } }),
-      );
-      const found = Array.from(indices, (row, i) => ({ row, path: paths[row], distance: distances[i] }))
-        .filter(({ row }) => row !== own)
-        .slice(0, k)
-        .map(({ path, distance }): Found => ({ path, distance }));
-      await print(io, flags, {
-        columns,
-        rows: found,
-        json: { query: path ?? image, metric, neighbours: found },
       });
     });
 };

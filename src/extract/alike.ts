@@ -24,7 +24,7 @@ const among = <T extends string>(value: string | undefined, known: readonly T[])
  * ImageError, CheckpointError, DeviceError
  */
 export async function featuresAlike(
-  { file, madeBy, rows }: Pick<Vectors, "file" | "madeBy" | "rows">,
+  { file, madeBy, rows }: Pick<Vectors<{ readonly width: number }>, "file" | "madeBy" | "rows">,
   images: readonly (string | Buffer)[],
   options: AlikeOptions = {},
 ): Promise<Float32Array[]> {

@@ -5,10 +5,11 @@ import { findFormat, writeTable } from "./formats/index.ts";
 import { type TextColumn, writeParquet, writeTexts } from "./formats/parquet.ts";
 import type { FeatureTable } from "./formats/table.ts";
 import { bytesOf, shortestFloat32, unitLength } from "./numbers.ts";
+import { eachRow, type StoredRows } from "./row-store.ts";
 import type { Vectors } from "./vectors.ts";
 
 export interface ExportRequest {
-  readonly vectors: Vectors;
+  readonly vectors: Vectors<StoredRows>;
   /** The file or folder to write. */
   readonly out: string;
   /** Where each row's image lies; its path in the features file where that is not known. */
@@ -38,27 +39,29 @@ export interface ExportTarget {
 const labelOf = (path: string): string => path.split("/").slice(0, -1).join("/");
 
 function tableOf(
-  { paths, rows, madeBy }: Vectors,
+  { paths, rows, madeBy }: Vectors<StoredRows>,
   change: (row: Float32Array) => Float32Array,
 ): FeatureTable {
-  const { width, data, count } = rows;
   return {
     paths,
-    shape: [width],
+    shape: [rows.width],
     dtype: "float32",
     metadata: madeBy,
     async *rows() {
-      for (let i = 0; i < count; i++) yield bytesOf(change(data.subarray(i * width, (i + 1) * width)));
+      for await (const row of eachRow(rows)) yield bytesOf(change(row));
     },
   };
 }
 
 const asTheyAre = (row: Float32Array) => row;
 
-async function writeFile(path: string, parts: Iterable<string | Uint8Array>): Promise<void> {
+async function writeFile(
+  path: string,
+  parts: Iterable<string | Uint8Array> | AsyncIterable<string>,
+): Promise<void> {
   const file = await openAtomic(path);
   try {
-    for (const part of parts) await file.append(Buffer.from(part as Uint8Array));
+    for await (const part of parts) await file.append(Buffer.from(part as Uint8Array));
     await file.commit();
   } finally {
     await file.abandon();
@@ -92,12 +95,11 @@ const projector: ExportTarget = {
   extension: "",
   async write({ vectors, out, pictures }) {
     const { paths, rows } = vectors;
-    const { count, width, data } = rows;
+    const { count, width } = rows;
     await writeFile(
       join(out, "tensors.tsv"),
-      (function* () {
-        for (let i = 0; i < count; i++)
-          yield `${Array.from(data.subarray(i * width, (i + 1) * width), shortestFloat32).join("\t")}\n`;
+      (async function* () {
+        for await (const row of eachRow(rows)) yield `${Array.from(row, shortestFloat32).join("\t")}\n`;
       })(),
     );
     // Only a table of several columns has a header.

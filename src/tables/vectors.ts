@@ -5,6 +5,7 @@ import { formatShape, sizeOf } from "../tensor.ts";
 import { textIn } from "../text.ts";
 import { metadataPath, withLayer } from "./formats/index.ts";
 import { readFeatures } from "./readers/index.ts";
+import { createRowStore, type RowStore, type StoredRows } from "./row-store.ts";
 
 /** What the metadata beside a file say of how it was made; any of it may be missing in a file from elsewhere. */
 export interface MadeBy {
@@ -34,13 +35,15 @@ export interface MadeBy {
   readonly dataDir?: string | readonly string[];
 }
 
-export interface Vectors {
+export interface Vectors<
+  R = { readonly count: number; readonly width: number; readonly data: Float32Array },
+> {
   /** The file that was read. */
   readonly file: string;
   /** The images, one a row. */
   readonly paths: readonly string[];
   /** Row-major, `count` rows of `width` numbers. */
-  readonly rows: { readonly count: number; readonly width: number; readonly data: Float32Array };
+  readonly rows: R;
   /** Images whose features are not all numbers (NaN or infinite); they have no row. */
   readonly spoiled: readonly string[];
   readonly madeBy: MadeBy;
@@ -79,45 +82,56 @@ export function madeByOf(file: string): MadeBy {
  * @throws UsageError when there is no such file, UserError when it holds maps, nothing, or features of several shapes
  */
 export async function readVectors(file: string, layer?: string): Promise<Vectors> {
+  const { vectors } = await openVectors(file, layer, Number.POSITIVE_INFINITY);
+  if (!("data" in vectors.rows)) throw new Error("rows went to a file");
+  return { ...vectors, rows: vectors.rows };
+}
+
+/**
+ * As `readVectors`, but with rows of more than `memory` bytes (by default a quarter of the machine's) in a temporary file, from
+ * which they are read in blocks. `close` removes it.
+ */
+export async function openVectors(
+  file: string,
+  layer?: string,
+  memory?: number,
+): Promise<{ readonly vectors: Vectors<StoredRows>; close(): void }> {
   const path = chosenFile(file, layer);
   const paths: string[] = [];
   const spoiled: string[] = [];
   let width = 0;
-  let data = new Float32Array(0);
-  for await (const row of readFeatures(path)) {
-    if (width === 0) {
-      width = vectorLength(path, row.shape);
-      data = new Float32Array(width * (Math.ceil(statSync(path).size / (4 * width)) + 1));
+  let store: RowStore | undefined;
+  try {
+    for await (const row of readFeatures(path)) {
+      if (!store) {
+        width = vectorLength(path, row.shape);
+        store = createRowStore(width, Math.ceil(statSync(path).size / (4 * width)) + 1, memory);
+      }
+      if (row.data.length !== width || sizeOf(row.shape) !== width) {
+        throw new UserError(
+          `${path} holds features of several lengths: ${width}, and ${row.data.length} for ${row.path}.`,
+          "Features are compared where they are of one network and layer.",
+        );
+      }
+      if (row.data.every((v) => Number.isFinite(Math.fround(v)))) {
+        store.add(row.data);
+        paths.push(row.path);
+      } else spoiled.push(row.path);
     }
-    if (row.data.length !== width || sizeOf(row.shape) !== width) {
+    if (!store || paths.length === 0) {
       throw new UserError(
-        `${path} holds features of several lengths: ${width}, and ${row.data.length} for ${row.path}.`,
-        "Features are compared where they are of one network and layer.",
+        spoiled.length === 0
+          ? `${path} holds no features.`
+          : `${path} holds no features that are numbers: all ${spoiled.length} are NaN or infinite.`,
+        "Extract them again.",
       );
     }
-    if (!row.data.every((v) => Number.isFinite(v) && Number.isFinite(Math.fround(v)))) {
-      spoiled.push(row.path);
-      continue;
-    }
-    const at = paths.length * width;
-    if (at + width > data.length) {
-      const grown = new Float32Array(2 * data.length);
-      grown.set(data);
-      data = grown;
-    }
-    data.set(row.data, at);
-    paths.push(row.path);
+    const vectors = { file: path, paths, rows: store.rows(), spoiled, madeBy: madeByOf(path) };
+    return { vectors, close: store.close };
+  } catch (error) {
+    store?.close();
+    throw error;
   }
-  if (paths.length === 0) {
-    throw new UserError(
-      spoiled.length === 0
-        ? `${path} holds no features.`
-        : `${path} holds no features that are numbers: all ${spoiled.length} are NaN or infinite.`,
-      "Extract them again.",
-    );
-  }
-  const rows = { count: paths.length, width, data: data.subarray(0, paths.length * width) };
-  return { file: path, paths, rows, spoiled, madeBy: madeByOf(path) };
 }
 
 /** [1024], and [1, 1, 1024] as TF-Slim pools leave it, are vectors. @throws UserError for maps */
