@@ -39,16 +39,6 @@ export function seededRandom(name: string): () => number {
   return () => seededBits(start, i++) * 2 ** -32;
 }
 
-/** The whole numbers from 0 to `count` - 1 in an order drawn by `random` (Fisher and Yates). */
-export function shuffled(count: number, random: () => number): Int32Array {
-  const order = Int32Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const other = Math.floor(random() * (i + 1));
-    [order[i], order[other]] = [order[other], order[i]];
-  }
-  return order;
-}
-
 /** `offset + bound * unit(i)`, computed in float64 and rounded once to float32. */
 export function seededTensor(name: string, shape: Shape, bound = 1, offset = 0): Float32Array {
   const values = seededUnits(name, sizeOf(shape));

@@ -6,7 +6,7 @@ import { UserError } from "../errors.ts";
 import { fitPca, project } from "../pca.ts";
 import { seededRandom } from "../seeded.ts";
 import { breathing } from "./breathe.ts";
-import { type Neighbours, type Rows, rowOf } from "./matrix.ts";
+import { checkFinite, type Neighbours, type Rows, rowOf } from "./matrix.ts";
 import { nearest } from "./neighbours.ts";
 
 /** How rows are laid out; `auto` is umap for what it takes to tell neighbours from others, up to 50,000 rows. */
@@ -44,8 +44,7 @@ const leastUmap = 4;
  * @throws UserError for rows that are not all numbers, or where UMAP is asked for fewer than four rows
  */
 export async function layout(rows: Rows, options: LayoutOptions): Promise<Layout> {
-  const bad = rows.data.findIndex((v) => !Number.isFinite(v));
-  if (bad >= 0) throw new UserError(`Row ${Math.floor(bad / rows.width)} is not all numbers.`);
+  checkFinite(rows.data, rows.width, 0);
   if (options.method === "umap" && rows.count < leastUmap) {
     throw new UserError(
       `UMAP needs at least ${leastUmap} images, and there ${rows.count === 1 ? "is 1" : `are ${rows.count}`}.`,

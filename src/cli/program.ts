@@ -5,6 +5,7 @@ import { asTyped } from "../invocation.ts";
 import { toolName, toolVersion } from "../node/package.ts";
 import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
+import { addClassify } from "./classify.ts";
 import { addCluster } from "./cluster.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";
@@ -39,6 +40,7 @@ const commands: readonly AddCommand[] = [
   addSimilar,
   addDuplicates,
   addCluster,
+  addClassify,
   addOutliers,
   addExport,
   addFetch,
