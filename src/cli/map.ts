@@ -16,7 +16,8 @@ import { makeProgress } from "./progress.ts";
 import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
 
-interface Flags extends Pick<MapRequest, "layer" | "method" | "seed" | "neighbours" | "clusters" | "title"> {
+interface Flags
+  extends Pick<MapRequest, "layer" | "method" | "seed" | "neighbours" | "clusters" | "labels" | "title"> {
   readonly images?: readonly string[];
   readonly out: string;
   readonly model?: string;
@@ -100,6 +101,10 @@ export const addMap: AddCommand = (program, io, exit) => {
       "--clusters <n>",
       "how many, by k-means; or auto: the dense spots of the map (default: auto)",
       clusterCount,
+    )
+    .option(
+      "--labels <folders|file>",
+      "colour by labels too: each image's folder, or a table with a column of paths and one of labels",
     )
     .option("--title <text>", "what stands above the map (default: the folder's name)")
     .option("--model <name>", `the network, where features are extracted first (default: ${usualModel})`)

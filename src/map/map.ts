@@ -14,8 +14,9 @@ import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
 import { mapPage } from "../page/page.ts";
 import { counted } from "../page/words.ts";
 import { throwIfStopped } from "../stopped.ts";
+import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
-import { classColouring, clusterColouring, folderColouring } from "./colourings.ts";
+import { classColouring, clusterColouring, colouringBy, folderColouring } from "./colourings.ts";
 import { findImages, titleOf } from "./images.ts";
 import { makeThumbnails, write } from "./sheets.ts";
 
@@ -35,6 +36,8 @@ export interface MapRequest {
   readonly neighbours?: number;
   /** How many clusters, or "auto" for the dense spots of the map, which is what is taken when left out. */
   readonly clusters?: number | "auto";
+  /** Labels to colour by: "folders", or a table with a column of paths and one of labels. */
+  readonly labels?: string;
   readonly title?: string;
   readonly device?: DeviceName;
   readonly threads?: number;
@@ -90,7 +93,8 @@ export async function mapFeatures(
   const { rows, paths, spoiled, madeBy } = vectors;
   const folders = [request.images ?? madeBy.dataDir ?? []].flat();
   const found = await findImages(paths, folders, request.images !== undefined);
-  const notes = notesOf(vectors);
+  const labelled = request.labels === undefined ? undefined : await labelsFrom(request.labels, paths);
+  const notes = [...notesOf(vectors), ...(labelled?.notes ?? [])];
   for (const note of notes) notice(note);
 
   const macs = rows.count ** 2 * rows.width;
@@ -119,7 +123,11 @@ export async function mapFeatures(
       seed: `map ${seed}`,
       device,
     });
-    const others = [folderColouring(paths), head && (await classColouring(vectors, head))];
+    const others = [
+      labelled && colouringBy("Label", labelled.labels),
+      request.labels === "folders" ? undefined : folderColouring(paths),
+      head && (await classColouring(vectors, head)),
+    ];
     const colourings = [clusters, ...others.filter((c): c is Colouring => c !== undefined)];
     check();
 

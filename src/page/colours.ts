@@ -26,8 +26,8 @@ export function groupColour(index: number, dark: boolean): Rgb {
   const [l, c, h] =
     index < chosen.length
       ? chosen[index]
-      : [index % 2 === 0 ? 0.6 : 0.74, 0.13, (20 + (index - chosen.length) * goldenAngle) % 360];
-  return ofOklch(dark ? Math.min(0.85, l + 0.07) : l - 0.02, c, h);
+      : [index % 2 === 0 ? 0.46 : 0.86, 0.12, (20 + (index - chosen.length) * goldenAngle) % 360];
+  return ofOklch(dark ? Math.min(0.9, l + 0.05) : l - 0.02, c, h);
 }
 
 /** Of images that are in no group. */
