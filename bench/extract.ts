@@ -12,9 +12,9 @@ import sharp from "sharp";
 import { refuseRepeats } from "../src/cli/repeats.ts";
 import { type ExtractReport, type ExtractRequest, extract, type StageTimes } from "../src/extract/extract.ts";
 import { batchSizeFor } from "../src/extract/plan.ts";
-import { ownRooms } from "../src/extract/rooms.ts";
+import { type ExtractRooms, ownRooms } from "../src/extract/rooms.ts";
 import { findModel } from "../src/nets/index.ts";
-import { type Network, openNetwork } from "../src/network/network.ts";
+import type { Network } from "../src/network/network.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { spread } from "./spread.ts";
 
@@ -67,7 +67,7 @@ async function decodeBySharp(paths: readonly string[], inFlight: number): Promis
 }
 
 /** A network that costs nothing. */
-const idleNetwork = (inputShape: Network["inputShape"]): typeof openNetwork => {
+const idleNetwork = (inputShape: Network["inputShape"]): ExtractRooms["openNetwork"] => {
   const widths = 1024;
   return async ({ model }) => ({
     model,
@@ -214,7 +214,7 @@ async function bench(options: Options): Promise<readonly Contest[]> {
     for (const path of paths.slice(options.computed)) await rm(path);
     for (const device of options.contest) {
       if (device === "decoding") continue;
-      const network = await openNetwork({ model: model.name, device, weights: "seeded" });
+      const network = await ownRooms.openNetwork({ model: model.name, device, weights: "seeded" });
       try {
         const batch = batchSizeFor(request(device), network);
         const size = sizeOf(network.inputShape);
@@ -227,7 +227,7 @@ async function bench(options: Options): Promise<readonly Contest[]> {
         };
         await engine();
         // Opening a network is no part of the engine's rate, so extract is lent the one that is open.
-        const lent: typeof openNetwork = async () => ({ ...network, close: async () => {} });
+        const lent: ExtractRooms["openNetwork"] = async () => ({ ...network, close: async () => {} });
         done(
           await contest(
             `${model.name} on ${network.backend} (${network.adapter})`,

@@ -1,4 +1,4 @@
 /** Starts first-feature.ts as the program itself is started. */
-import { bundled, run } from "../src/bundle.mjs";
+import { freshDist } from "../scripts/dist.mjs";
 
-run(bundled("../bench/first-feature.ts"));
+await import(new URL("bench-first-feature.js", freshDist()).href);

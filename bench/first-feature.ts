@@ -1,6 +1,7 @@
 /** The process that `start-up.ts` starts: opens a network from a checkpoint and computes one feature. */
 import type { DeviceName } from "../src/engine/devices.ts";
 import { openNetwork } from "../src/network/network.ts";
+import { nodePlatform } from "../src/node/platform.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 import type { Marks } from "./start-up.ts";
@@ -10,12 +11,15 @@ const [model, device, checkpoint] = process.argv.slice(2);
 const loaded = performance.now();
 
 async function firstFeature(): Promise<void> {
-  const network = await openNetwork({
-    model,
-    device: device as DeviceName,
-    weights: "checkpoint",
-    checkpoint,
-  });
+  const network = await openNetwork(
+    {
+      model,
+      device: device as DeviceName,
+      weights: "checkpoint",
+      checkpoint,
+    },
+    nodePlatform,
+  );
   const ready = performance.now();
   await network.run([seededUnits("bench/images", sizeOf(network.inputShape))]);
   process.send?.({ loaded, ready } satisfies Marks);

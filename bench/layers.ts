@@ -6,6 +6,7 @@ import { variablesOf } from "../src/engine/graph.ts";
 import type { Step } from "../src/engine/program.ts";
 import { buildNetwork, type Model } from "../src/nets/index.ts";
 import { seededWeights } from "../src/nets/seeded-weights.ts";
+import { ownFolders } from "../src/node/folder.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { formatShape, sizeOf } from "../src/tensor.ts";
 import { type LayersGflops, layersGflops } from "./micro-kernel.ts";
@@ -62,7 +63,7 @@ export async function prepare(model: Model, batch: number) {
   const program = compile(graph, [model.featureEndPoint]);
   return {
     program,
-    weights: await seededWeights(model.name, variablesOf(graph)),
+    weights: await seededWeights(model.name, variablesOf(graph), ownFolders.statistics),
     input: seededUnits("bench/images", sizeOf(program.inputs[0].shape)),
   };
 }

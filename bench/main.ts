@@ -6,6 +6,7 @@ import type { DeviceName } from "../src/engine/devices.ts";
 import { ExitCode, UsageError, UserError } from "../src/errors.ts";
 import { findModel } from "../src/nets/index.ts";
 import { openTuned } from "../src/network/tuned.ts";
+import { nodePlatform } from "../src/node/platform.ts";
 import { type BenchResult, benchLayers } from "./layers.ts";
 import { microKernelGflops } from "./micro-kernel.ts";
 import { compareTable, describeResult, layersTable } from "./report.ts";
@@ -67,7 +68,7 @@ async function bench(options: Options): Promise<void> {
   const model = findModel(options.model);
   // Read first: a wrong path should not cost a run.
   const earlier = options.compare ? await readResult<BenchResult>(options.compare, "layers") : undefined;
-  const device = await openTuned(options.device, {
+  const device = await openTuned(options.device, nodePlatform, {
     notice: (sentence) => console.error(sentence),
     threads,
     halfWeights: options.precision === "f16",

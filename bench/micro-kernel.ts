@@ -7,6 +7,7 @@ import { createHeap } from "../src/engine/cpu/heap.ts";
 import { openPool, type PoolStep } from "../src/engine/cpu/pool.ts";
 import type { StepTiming } from "../src/engine/device.ts";
 import { blockBytes, columns, multiplyPanels, rows } from "../src/kernels/cpu/product.ts";
+import { nodeThreads } from "../src/node/threads.ts";
 import { add, call, count, type Fn, func, i32 } from "../src/wasm/code.ts";
 import { encodeModule, mostPages } from "../src/wasm/module.ts";
 import { spread } from "./spread.ts";
@@ -63,7 +64,7 @@ async function timeSteps(
   steps: readonly Omit<Extract<PoolStep, { code: Fn }>, "after" | "params">[],
   runs: number,
 ): Promise<number> {
-  const pool = openPool(createHeap(), threads);
+  const pool = openPool(createHeap(), threads, nodeThreads);
   try {
     const session = pool.open(
       steps.map((step, i) => ({ ...step, params: 0, after: i === 0 ? [] : [i - 1] })),

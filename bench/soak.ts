@@ -14,6 +14,7 @@ import { refuseRepeats } from "../src/cli/repeats.ts";
 import { openDevice } from "../src/engine/devices.ts";
 import { extract } from "../src/extract/extract.ts";
 import { ownRooms } from "../src/extract/rooms.ts";
+import { nodePlatform } from "../src/node/platform.ts";
 import { seededUnits } from "../src/seeded.ts";
 
 /** The last tenth must be so fast, measured by the second; where a tenth is long enough to tell. */
@@ -102,7 +103,7 @@ async function soak(count: number, device: "cpu" | "webgpu"): Promise<string[]> 
   try {
     await writeImages(join(folder, "in"), count);
     // Dawn's entry is opened once and stays for the whole process; whatever a run opens besides must be closed by its end.
-    await (await openDevice(device)).close();
+    await (await openDevice(device, nodePlatform)).close();
     const before = handles();
     const samples: Sample[] = [];
     const out = join(folder, "f.npy");

@@ -7,6 +7,7 @@ import { type Column, textTable } from "../src/cli/table.ts";
 import { openCpu } from "../src/engine/cpu/device.ts";
 import type { StepTiming } from "../src/engine/device.ts";
 import type { Model } from "../src/nets/index.ts";
+import { nodePlatform } from "../src/node/platform.ts";
 import { nameOf, prepare } from "./layers.ts";
 import { threadsGflops, waitMicroseconds } from "./micro-kernel.ts";
 import { type Spread, spread } from "./spread.ts";
@@ -94,9 +95,9 @@ export async function benchSpeedUp(
   const { program, weights, input } = await prepare(model, batch);
   // The third one's tasks are those of many threads, one after the other.
   const devices = [
-    openCpu({ threads: few }),
-    openCpu({ threads: many }),
-    openCpu({ threads: few, sharesFor: many }),
+    openCpu(nodePlatform, { threads: few }),
+    openCpu(nodePlatform, { threads: many }),
+    openCpu(nodePlatform, { threads: few, sharesFor: many }),
   ];
   try {
     const sessions = [];

@@ -3,10 +3,11 @@ import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeCheckpoint } from "../src/checkpoint/index.ts";
 import { needs } from "../src/engine/needs.ts";
 import { buildNetwork, type Model } from "../src/nets/index.ts";
 import { seededWeights } from "../src/nets/seeded-weights.ts";
+import { writeCheckpoint } from "../src/node/checkpoint.ts";
+import { ownFolders } from "../src/node/folder.ts";
 import { type Spread, spread } from "./spread.ts";
 
 /** Milliseconds since the process's start. */
@@ -43,7 +44,7 @@ function startOnce(...args: readonly string[]): Promise<Marks & { total: number 
 /** Starts `model` on `device` `starts` times, after one start that fills the page cache. */
 export async function benchStartUp(model: Model, device: string, starts: number): Promise<StartUp> {
   const { variables } = needs(buildNetwork(model, 1), [model.featureEndPoint]);
-  const weights = await seededWeights(model.name, variables);
+  const weights = await seededWeights(model.name, variables, ownFolders.statistics);
   const dir = await mkdtemp(join(tmpdir(), "bench-start-up-"));
   try {
     const prefix = join(dir, `${model.name}.ckpt`);

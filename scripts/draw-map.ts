@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { decodeImage, extract, mapFeatures, ownRooms } from "../src/index.ts";
 import { seededUnits } from "../src/seeded.ts";
-import { openChromium, type Tab } from "../test/support/chromium.ts";
+import { openChromium, type Tab } from "../test/support/tabs.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const target = join(root, "docs/pictures");

@@ -9,11 +9,12 @@ import { named, topClasses } from "../src/extract/predictions.ts";
 import { createExtractor } from "../src/index.ts";
 import { imagenetNames } from "../src/nets/imagenet.ts";
 import { findModel } from "../src/nets/index.ts";
+import { ownFolders } from "../src/node/folder.ts";
 import { samplesDirectory } from "../src/node/package.ts";
 
 const images = ["bubbles_01.jpg", "hills_03.png", "weave_02.bmp"];
 const folder = resolve(import.meta.dirname, "../test/reference/samples");
-const names = await imagenetNames(findModel("mobilenet_v1"), 1001);
+const names = await imagenetNames(findModel("mobilenet_v1"), 1001, ownFolders.names);
 const values: Float32Array[] = [];
 const cases: object[] = [];
 for (const preprocess of ["slim", "resize"] as const) {

@@ -6,10 +6,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphNode } from "../src/engine/graph.ts";
-import { decodeImage, listFolder, preprocess } from "../src/images/index.ts";
+import { preprocess } from "../src/images/index.ts";
 import { opOf } from "../src/kernels/index.ts";
 import { buildNetwork, findModel, type Model } from "../src/nets/index.ts";
-import { statisticsDirectory } from "../src/nets/seeded-weights.ts";
+import { ownFolders } from "../src/node/folder.ts";
+import { decodeImage, listFolder } from "../src/node/images/index.ts";
 import { seededVariable } from "../src/seeded.ts";
 import { sizeOf } from "../src/tensor.ts";
 
@@ -97,7 +98,7 @@ async function measure(name: string): Promise<void> {
       for (const input of node.inputs) if (lastUse.get(input) === i) values.delete(input);
     }
   }
-  const path = join(statisticsDirectory, `${name}.bn`);
+  const path = ownFolders.statistics.at(`${name}.bn`);
   writeFileSync(`${path}.json`, JSON.stringify(measured.map(([n, v]) => [n, v.length])));
   writeFileSync(
     `${path}.f32`,

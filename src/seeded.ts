@@ -9,7 +9,7 @@ import { type Shape, sizeOf } from "./tensor.ts";
 
 function fnv1a(name: string): number {
   let h = 0x811c9dc5;
-  for (const byte of Buffer.from(name, "utf8")) h = Math.imul(h ^ byte, 0x01000193);
+  for (const byte of new TextEncoder().encode(name)) h = Math.imul(h ^ byte, 0x01000193);
   return h >>> 0;
 }
 

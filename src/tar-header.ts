@@ -3,6 +3,8 @@
  * its own files. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html
  */
 
+import { bytesOfUtf8, concat, latin1 } from "./bytes.ts";
+
 /** Headers are of this size, and contents are padded to a multiple of it. */
 export const tarBlock = 512;
 
@@ -10,9 +12,9 @@ export const tarBlock = 512;
 export const mostExtended = 2 ** 20;
 
 export interface TarHeader {
-  readonly name: Buffer;
+  readonly name: Uint8Array;
   /** Where a link leads. */
-  readonly link: Buffer;
+  readonly link: Uint8Array;
   /** In bytes; NaN where the field holds no number. */
   readonly size: number;
   /**
@@ -29,25 +31,27 @@ export interface TarHeader {
 export const sparseType = "S";
 
 /** A field's bytes up to the first zero. */
-export function untilZero(bytes: Buffer): Buffer {
+export function untilZero(bytes: Uint8Array): Uint8Array {
   const end = bytes.indexOf(0);
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
 /** Octal digits, or GNU's base 256 where the top bit is set. NaN for anything else. */
-function numberIn(field: Buffer): number {
+function numberIn(field: Uint8Array): number {
   if (field[0] & 0x80) return field.subarray(1).reduce((n, b) => n * 256 + b, field[0] & 0x7f);
-  const digits = untilZero(field).toString("latin1").trim();
+  const digits = latin1(untilZero(field)).trim();
   return digits === "" ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
 }
 
+const slash = bytesOfUtf8("/");
+
 /** A header from its block. */
-export function readTarHeader(header: Buffer): TarHeader {
-  const ustar = header.toString("latin1", 257, 262) === "ustar" && header[263] === 0x30;
-  const prefix = ustar ? untilZero(header.subarray(345, 500)) : Buffer.alloc(0);
+export function readTarHeader(header: Uint8Array): TarHeader {
+  const ustar = latin1(header, 257, 262) === "ustar" && header[263] === 0x30;
+  const prefix = ustar ? untilZero(header.subarray(345, 500)) : new Uint8Array(0);
   const own = untilZero(header.subarray(0, 100));
   return {
-    name: prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), own]) : own,
+    name: prefix.length > 0 ? concat([prefix, slash, own]) : own,
     link: untilZero(header.subarray(157, 257)),
     size: numberIn(header.subarray(124, 136)),
     type: header[156] === 0 ? "0" : String.fromCharCode(header[156]),
@@ -59,28 +63,28 @@ export function readTarHeader(header: Buffer): TarHeader {
 
 /** What a pax header says of the next member. */
 export interface PaxRecords {
-  name?: Buffer;
-  link?: Buffer;
+  name?: Uint8Array;
+  link?: Uint8Array;
   size?: number;
   /** The member's data are a map and the pieces that are no holes. */
   sparse?: true;
 }
 
 /** The records ("length key=value\n") of a pax header; undefined where they are damaged. */
-export function readPax(bytes: Buffer): PaxRecords | undefined {
+export function readPax(bytes: Uint8Array): PaxRecords | undefined {
   const found: PaxRecords = {};
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);
     if (space < 0) return undefined;
-    const length = Number(bytes.toString("latin1", at, space));
+    const length = Number(latin1(bytes, at, space));
     if (!Number.isInteger(length) || length <= space - at || at + length > bytes.length) return undefined;
     const record = bytes.subarray(space + 1, at + length - 1);
     const equals = record.indexOf(0x3d);
     const value = record.subarray(equals + 1);
-    const key = record.toString("latin1", 0, Math.max(equals, 0));
+    const key = latin1(record, 0, Math.max(equals, 0));
     if (key === "path") found.name = value;
     if (key === "linkpath") found.link = value;
-    if (key === "size") found.size = Number(value.toString("latin1"));
+    if (key === "size") found.size = Number(latin1(value));
     if (key.startsWith("GNU.sparse.")) found.sparse = true;
     at += length;
   }

@@ -7,31 +7,55 @@ const root = resolve(import.meta.dirname, "..");
 
 /** What the files of each room may import of ours besides the room itself. Files in src/ itself are rooms of one. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
-  "bundle.mjs": [],
-  "bundle-worker.mjs": ["bundle.mjs"],
+  // What builds the program stands beside src/.
+  "bundle.mjs": [".."],
+  "bytes.ts": [],
   "tensor.ts": [],
   "invocation.ts": [],
   "errors.ts": ["invocation.ts"],
   "seeded.ts": ["tensor.ts"],
   "pca.ts": ["seeded.ts", "errors.ts"],
-  checkpoint: ["tar-header.ts", "half.ts", "text.ts", "errors.ts", "tensor.ts"],
+  "posix.ts": ["platform"],
+  checkpoint: [
+    "platform",
+    "bytes.ts",
+    "posix.ts",
+    "tar-header.ts",
+    "half.ts",
+    "text.ts",
+    "errors.ts",
+    "tensor.ts",
+  ],
+  platform: [],
   wasm: [],
   kernels: ["wasm", "tensor.ts", "errors.ts"],
-  engine: ["bundle.mjs", "kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],
+  engine: ["platform", "kernels", "wasm", "half.ts", "tensor.ts", "errors.ts"],
   "nearest.ts": [],
-  "text.ts": [],
+  "text.ts": ["bytes.ts"],
   "half.ts": [],
-  "tar-header.ts": [],
-  nets: ["bundle.mjs", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
-  images: ["bundle.mjs", "wasm", "tar-header.ts", "text.ts", "tensor.ts", "errors.ts"],
+  "tar-header.ts": ["bytes.ts"],
+  nets: ["platform", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
+  images: ["platform", "wasm", "bytes.ts", "tensor.ts", "errors.ts"],
   "stopped.ts": [],
-  node: ["bundle.mjs", "errors.ts"],
+  browser: ["platform", "engine", "posix.ts", "errors.ts"],
+  node: [
+    "bundle.mjs",
+    "platform",
+    "engine",
+    "checkpoint",
+    "images",
+    "bytes.ts",
+    "tar-header.ts",
+    "text.ts",
+    "stopped.ts",
+    "tensor.ts",
+    "errors.ts",
+  ],
   network: [
     "nets",
     "engine",
     "checkpoint",
-    "node",
-    "stopped.ts",
+    "platform",
     "nearest.ts",
     "seeded.ts",
     "half.ts",
@@ -78,9 +102,10 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "stopped.ts",
     "errors.ts",
   ],
-  verify: ["images", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  verify: ["images", "node", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
   "index.ts": [
     "map",
+    "node",
     "analysis",
     "extract",
     "tables",
@@ -112,6 +137,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** The rooms that may take something from Node and its packages. All others run in a browser as well. */
+const ofNode = ["bundle.mjs", "node", "tables", "extract", "verify", "cli"];
+
 const roomOf = (file: string) => relative(join(root, "src"), file).split("/")[0];
 
 const files = (readdirSync(join(root, "src"), { recursive: true }) as string[])
@@ -120,10 +148,10 @@ const files = (readdirSync(join(root, "src"), { recursive: true }) as string[])
     const file = join("src", name);
     const path = join(root, file);
     const text = readFileSync(path, "utf8");
-    const imports = [...text.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)].map((m) =>
-      resolve(dirname(path), m[1]),
-    );
-    return { path, file, imports, lines: text.split("\n").length };
+    const named = [...text.matchAll(/(?:^import|from|import\(|require\()\s*"([^"]+)"/gm)].map((m) => m[1]);
+    const imports = named.filter((name) => name.startsWith(".")).map((name) => resolve(dirname(path), name));
+    const packages = named.filter((name) => !name.startsWith("."));
+    return { path, file, imports, packages, lines: text.split("\n").length };
   });
 
 describe("the rooms of src", () => {
@@ -138,6 +166,17 @@ describe("the rooms of src", () => {
         .map((i) => `${file} imports ${relative(root, i)}`),
     );
     expect(faults).toEqual([]);
+  });
+
+  it("take from Node and its packages in few rooms only", () => {
+    const faults = files
+      .filter(({ path }) => !ofNode.includes(roomOf(path)))
+      .flatMap(({ file, packages }) => packages.map((name) => `${file} imports ${name}`));
+    expect(faults).toEqual([]);
+    const idle = ofNode.filter(
+      (room) => !files.some((f) => roomOf(f.path) === room && f.packages.length > 0),
+    );
+    expect(idle).toEqual([]);
   });
 
   it("have no cycles inside", () => {
@@ -162,10 +201,8 @@ describe("the rooms of src", () => {
       files
         .filter((f) => readFileSync(f.path, "utf8").match(new RegExp(`(from|import\\() ?"${name}"`)))
         .map((f) => f.file);
-    expect(users("webgpu").filter((f) => f.startsWith("src/engine/webgpu/"))).toContain(
-      "src/engine/webgpu/adapter.ts",
-    );
-    expect(users("sharp").every((f) => f.startsWith("src/images/"))).toBe(true);
+    expect(users("webgpu")).toEqual(["src/node/gpu.ts"]);
+    expect(users("sharp").every((f) => f.startsWith("src/node/images/"))).toBe(true);
   });
 
   it("hold no file over 400 lines", () => {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openCheckpoint } from "../src/checkpoint/index.ts";
+import { openCheckpoint } from "../src/node/checkpoint.ts";
 
 const prefix = join(resolve(import.meta.dirname, ".."), "weights/mobilenet_v1_1.0_224.ckpt");
 

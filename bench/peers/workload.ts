@@ -3,6 +3,7 @@ import { type Graph, variablesOf } from "../../src/engine/graph.ts";
 import type { WeightSource } from "../../src/engine/weights.ts";
 import { buildNetwork, findModel } from "../../src/nets/index.ts";
 import { seededWeights } from "../../src/nets/seeded-weights.ts";
+import { ownFolders } from "../../src/node/folder.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 
@@ -19,7 +20,7 @@ export interface Workload {
 export async function workload(name: string, batch: number): Promise<Workload> {
   const model = findModel(name);
   const graph = buildNetwork(model, batch);
-  const weights = await seededWeights(name, variablesOf(graph));
+  const weights = await seededWeights(name, variablesOf(graph), ownFolders.statistics);
   const images = seededUnits("bench/images", batch * model.inputSize ** 2 * model.inputChannels);
   const input = graph.nodes.find((n) => n.kind === "input");
   if (!input || sizeOf(input.shape) !== images.length) throw new Error(`${name} takes other images`);

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32c, maskCrc } from "../../src/checkpoint/crc32c.ts";
-import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import type { TensorValue } from "../../src/checkpoint/tensor.ts";
 import { UserError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import {
   floats,

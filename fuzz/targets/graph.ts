@@ -4,10 +4,10 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { UserError } from "../../src/errors.ts";
 import { explain } from "../../src/network/explain.ts";
 import { shapesOf } from "../../src/network/network.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { message } from "../../test/checkpoint/support.ts";
 import { ownReference } from "../../test/support/reference.ts";
 import { cut, damage } from "../damage.ts";

@@ -1,13 +1,8 @@
 /** Images through the whole way from file to network input, and tar archives of them. */
 import sharp from "sharp";
 import { UserError } from "../../src/errors.ts";
-import {
-  decodeContent,
-  inputBytes,
-  listArchive,
-  type PreprocessFamily,
-  readContent,
-} from "../../src/images/index.ts";
+import type { PreprocessFamily } from "../../src/images/index.ts";
+import { decodeContent, inputBytes, listArchive, readContent } from "../../src/node/images/index.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { tar } from "../../test/checkpoint/support.ts";
 import { damagePng } from "../chunks.ts";

@@ -1,7 +1,6 @@
 /** Reading bytes that come from strangers: every length is checked before it is used. */
-import type { FileHandle } from "node:fs/promises";
-import { open } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
+import type { ByteSource, Files } from "../platform/files.ts";
 
 /** Damage found in a file or a part of one. */
 export function damaged(what: string, how: string): CheckpointError {
@@ -99,37 +98,21 @@ export class Cursor {
   }
 }
 
-/** Positional reads from a file whose size was taken once. */
-export interface ByteFile {
-  readonly path: string;
-  readonly size: number;
-  /** Exactly `length` bytes at `offset`. @throws CheckpointError when the file ends before. */
-  read(offset: number, length: number): Promise<Buffer>;
-  close(): Promise<void>;
-}
-
-/** One read of the operating system takes less than 2 GiB. */
-const readAtMost = 2 ** 30;
-
-/** Opens a regular file. @throws CheckpointError when it cannot be opened. */
-export async function openByteFile(path: string): Promise<ByteFile> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, "r");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
+/**
+ * Opens a regular file. Its reads give exactly the bytes that they are asked for.
+ * @throws CheckpointError when it cannot be opened; and from reads, when it ends before.
+ */
+export async function openByteFile(path: string, files: Files): Promise<ByteSource> {
+  const source = await files.open(path).catch((cause: unknown) => {
+    const { code, message } = cause as { code?: string; message?: string };
     if (code === "ENOENT")
       throw new CheckpointError(`${path} is missing.`, "It belongs to the checkpoint; copy it too.", {
         cause,
       });
-    throw new CheckpointError(`${path} cannot be opened (${code}).`, undefined, { cause });
-  }
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw new CheckpointError(`${path} is not a regular file.`);
-  }
-  const { size } = stat;
+    if (code === "EISDIR") throw new CheckpointError(`${path} is not a regular file.`, undefined, { cause });
+    throw new CheckpointError(`${path} cannot be opened (${code ?? message}).`, undefined, { cause });
+  });
+  const { size } = source;
   return {
     path,
     size,
@@ -137,15 +120,11 @@ export async function openByteFile(path: string): Promise<ByteFile> {
       if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
         throw damaged(path, `bytes ${offset} to ${offset + length} are wanted of ${size}`);
       }
-      const bytes = Buffer.allocUnsafeSlow(length);
-      for (let done = 0; done < length; ) {
-        const part = Math.min(length - done, readAtMost);
-        const { bytesRead } = await handle.read(bytes, done, part, offset + done);
-        if (bytesRead === 0) throw damaged(path, "it became shorter while it was read");
-        done += bytesRead;
-      }
+      const bytes = await source.read(offset, length);
+      if (bytes.length < length) throw damaged(path, "it became shorter while it was read");
       return bytes;
     },
-    close: () => handle.close(),
+    stream: () => source.stream(),
+    close: () => source.close(),
   };
 }

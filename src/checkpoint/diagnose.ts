@@ -1,40 +1,42 @@
 /** What a file that is no checkpoint really is, and what to do about it. */
+import { bytesOfHex, equals, latin1, viewOf } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
-import type { ByteFile } from "./bytes.ts";
+import type { ByteSource } from "../platform/files.ts";
 import { isGraphFile } from "./graph.ts";
 import { footerSize, tableMagic } from "./sstable.ts";
 
 export type Kind = "table" | "archive" | "graph" | "other";
 
 /** A table by its last bytes, an archive by its first, a graph by its first node, or something else. */
-export async function kindOf(file: ByteFile): Promise<Kind> {
+export async function kindOf(file: ByteSource): Promise<Kind> {
   const start = await file.read(0, Math.min(file.size, 512));
   if (start.length >= 2 && start[0] === 0x1f && start[1] === 0x8b) return "archive";
-  if (start.toString("latin1", 257, 262) === "ustar") return "archive";
+  if (latin1(start, 257, 262) === "ustar") return "archive";
   const end = file.size < footerSize ? start : await file.read(file.size - 8, 8);
-  if (end.equals(tableMagic)) return "table";
+  if (equals(end, tableMagic)) return "table";
   return (await isGraphFile(file)) ? "graph" : "other";
 }
 
 interface Sign {
-  readonly seen: (start: Buffer, text: string) => boolean;
+  readonly seen: (start: Uint8Array, text: string) => boolean;
   readonly is: (text: string) => string;
   readonly advice: string;
 }
 
 const startsWith = (hex: string) => {
-  const magic = Buffer.from(hex, "hex");
-  return (start: Buffer) => start.subarray(0, magic.length).equals(magic);
+  const magic = bytesOfHex(hex);
+  return (start: Uint8Array) => equals(start.subarray(0, magic.length), magic);
 };
 
 /** Whether nearly all of what may be float32 values are of a size that weights have. Letters can be such values, too. */
-function looksLikeFloats(start: Buffer, text: string): boolean {
+function looksLikeFloats(start: Uint8Array, text: string): boolean {
   if (/^[\t\r\n -~]*$/.test(text)) return false;
+  const view = viewOf(start);
   const count = Math.floor(start.length / 4);
   let likely = 0;
   let zeros = 0;
   for (let i = 0; i < count; i++) {
-    const size = Math.abs(start.readFloatLE(4 * i));
+    const size = Math.abs(view.getFloat32(4 * i, true));
     if (size === 0) zeros++;
     else if (size > 1e-12 && size < 1e6) likely++;
   }
@@ -101,10 +103,10 @@ const signs: readonly Sign[] = [
 ];
 
 /** The error for a file that is neither table nor archive. */
-export async function diagnose(file: ByteFile): Promise<CheckpointError> {
+export async function diagnose(file: ByteSource): Promise<CheckpointError> {
   if (file.size === 0) return new CheckpointError(`${file.path} is empty.`, download);
   const start = await file.read(0, Math.min(file.size, 4096));
-  const text = start.toString("latin1");
+  const text = latin1(start);
   const sign = signs.find((s) => s.seen(start, text));
   if (sign) return new CheckpointError(`${file.path} ${sign.is(text)}.`, sign.advice);
   const short =

@@ -4,8 +4,9 @@
  * is indexed of it is where it lies. Nothing in a graph is executed.
  */
 import { CheckpointError } from "../errors.ts";
+import type { ByteSource, Files } from "../platform/files.ts";
 import { sizeOf } from "../tensor.ts";
-import { type ByteFile, damaged, openByteFile } from "./bytes.ts";
+import { damaged, openByteFile } from "./bytes.ts";
 import { dtypeOf } from "./dtypes.ts";
 import { tensorShape, text } from "./proto.ts";
 import { type Range, type Ranges, rangesOf } from "./ranges.ts";
@@ -69,7 +70,7 @@ async function isNode(ranges: Ranges, range: Range, what: string): Promise<boole
 }
 
 /** The GraphDef in a file: the whole of it, that of a MetaGraphDef, or that of a SavedModel's graph for serving. */
-async function graphIn(file: ByteFile): Promise<Range | undefined> {
+async function graphIn(file: ByteSource): Promise<Range | undefined> {
   const ranges = rangesOf(file, file.path);
   const isGraph = async (range: Range) =>
     (await firstField(ranges, range, 1, (node) => isNode(ranges, node, file.path))) !== undefined;
@@ -106,7 +107,7 @@ async function graphIn(file: ByteFile): Promise<Range | undefined> {
 }
 
 /** Whether a file begins as a graph does, whatever it is called. */
-export const isGraphFile = async (file: ByteFile): Promise<boolean> => (await graphIn(file)) !== undefined;
+export const isGraphFile = async (file: ByteSource): Promise<boolean> => (await graphIn(file)) !== undefined;
 
 async function tagsOf(ranges: Ranges, meta: Range, what: string): Promise<string[]> {
   const tags: string[] = [];
@@ -261,8 +262,8 @@ async function indexOf(ranges: Ranges, graph: Range): Promise<Index> {
 const readSuffix = "/read";
 
 /** Opens a graph. `shown` is the path that the user named. @throws CheckpointError where there is none, or it is damaged. */
-export async function openGraph(path: string, shown: string): Promise<Opened> {
-  const file = await openByteFile(path);
+export async function openGraph(path: string, shown: string, files: Files): Promise<Opened> {
+  const file = await openByteFile(path, files);
   try {
     const graph = await graphIn(file);
     if (!graph) throw damaged(path, "it holds no graph that can be read");
@@ -273,7 +274,7 @@ export async function openGraph(path: string, shown: string): Promise<Opened> {
   }
 }
 
-function openIndexed(file: ByteFile, { constants, caveat }: Index, shown: string): Opened {
+function openIndexed(file: ByteSource, { constants, caveat }: Index, shown: string): Opened {
   const names = sortNames(constants.keys());
   const aliases = new Map(
     names.flatMap((name) => {

@@ -2,6 +2,7 @@
  * Keys of tensor slices: numbers and strings encoded so that their bytes sort like their values
  * (tensorflow/core/lib/strings/ordered_code.cc, EncodeTensorNameSlice in saved_tensor_slice_util.cc).
  */
+import { bytesOfUtf8 } from "../bytes.ts";
 import type { Extent } from "./proto.ts";
 
 /** Unsigned: the count of bytes, then the bytes, largest first. */
@@ -35,10 +36,10 @@ function encodeString(bytes: Uint8Array): number[] {
 }
 
 /** The key under which a slice of a tensor is stored. */
-export function sliceKey(name: string, slice: readonly Extent[]): Buffer {
-  return Buffer.from([
+export function sliceKey(name: string, slice: readonly Extent[]): Uint8Array {
+  return Uint8Array.from([
     ...encodeUnsigned(0),
-    ...encodeString(Buffer.from(name, "utf8")),
+    ...encodeString(bytesOfUtf8(name)),
     ...encodeUnsigned(slice.length),
     ...slice.flatMap(({ start, length }) => [...encodeSigned(start), ...encodeSigned(length)]),
   ]);

@@ -1,10 +1,9 @@
 /** The files that a prefix or one file of a checkpoint stands for. What a file is, its content says. */
-import { readdir, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import type { Files } from "../platform/files.ts";
 import { openByteFile } from "./bytes.ts";
 import { diagnose, kindOf } from "./diagnose.ts";
-import { openTable } from "./sstable.ts";
+import { emptyKey, openTable } from "./sstable.ts";
 
 export type Location =
   | { readonly kind: "V2"; readonly prefix: string; readonly index: string }
@@ -13,20 +12,19 @@ export type Location =
   /** `inside` is what of an archive is named; everything where it is empty. */
   | { readonly kind: "archive"; readonly file: string; readonly inside: string };
 
-export const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (s) => s.isFile(),
-    () => false,
-  );
+export const isFile = async (path: string, files: Files): Promise<boolean> =>
+  (await files.stat(path))?.kind === "file";
 
 /** A V2 checkpoint by its prefix. */
 export const v2 = (prefix: string): Location => ({ kind: "V2", prefix, index: `${prefix}.index` });
 
 /** The shards of a V1 checkpoint, `prefix-00000-of-00003` and so on, or undefined where there are none. */
-async function v1Shards(prefix: string, count?: string): Promise<string[] | undefined> {
-  const name = basename(prefix);
-  const files = await readdir(dirname(prefix)).catch(() => []);
-  const shards = files
+async function v1Shards(prefix: string, files: Files, count?: string): Promise<string[] | undefined> {
+  const name = files.basename(prefix);
+  const folder = files.dirname(prefix);
+  const entries = await files.list(folder).catch(() => []);
+  const shards = entries
+    .map((entry) => entry.name)
     .filter(
       (f) =>
         f.startsWith(`${name}-`) &&
@@ -42,29 +40,29 @@ async function v1Shards(prefix: string, count?: string): Promise<string[] | unde
       "Copy all files of the checkpoint into one folder.",
     );
   }
-  return shards.map((s) => join(dirname(prefix), s));
+  return shards.map((s) => files.join(folder, s));
 }
 
 /** What lies under a prefix. TensorFlow prefers V2 where both are there. */
-export async function fromPrefix(prefix: string): Promise<Location | undefined> {
-  if (await isFile(`${prefix}.index`)) return v2(prefix);
-  if (await isFile(prefix)) return fromFile(prefix);
-  const shards = await v1Shards(prefix);
+export async function fromPrefix(prefix: string, files: Files): Promise<Location | undefined> {
+  if (await isFile(`${prefix}.index`, files)) return v2(prefix);
+  if (await isFile(prefix, files)) return fromFile(prefix, files);
+  const shards = await v1Shards(prefix, files);
   return shards && { kind: "V1", files: shards };
 }
 
 /** A file by its content. The record of the empty key tells V1 (a message) from V2 (a number). */
-async function fromFile(path: string): Promise<Location> {
-  const file = await openByteFile(path);
+async function fromFile(path: string, files: Files): Promise<Location> {
+  const file = await openByteFile(path, files);
   try {
     const kind = await kindOf(file);
     if (kind === "graph") return { kind, file: path };
     if (kind === "archive") return { kind, file: path, inside: "" };
     if (kind === "other") throw await diagnose(file);
-    const record = await (await openTable(file)).get(Buffer.alloc(0));
+    const record = await (await openTable(file)).get(emptyKey);
     if (record?.[0] === 0x08) return { kind: "V2", prefix: path.replace(/\.index$/, ""), index: path };
     const shard = /^(.+)-\d{5}-of-(\d{5})$/.exec(path);
-    return { kind: "V1", files: (shard && (await v1Shards(shard[1], shard[2]))) ?? [path] };
+    return { kind: "V1", files: (shard && (await v1Shards(shard[1], files, shard[2]))) ?? [path] };
   } finally {
     await file.close();
   }

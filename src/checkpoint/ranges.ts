@@ -2,7 +2,8 @@
  * A walk over the fields of messages that are too large to hold: graphs of up to 2 GB. Tags and lengths are read through a
  * window; what a field holds is told as a range of the file, and read by whoever wants it.
  */
-import { type ByteFile, Cursor, damaged } from "./bytes.ts";
+import type { ByteSource } from "../platform/files.ts";
+import { Cursor, damaged } from "./bytes.ts";
 
 /** A part of a file. */
 export interface Range {
@@ -16,7 +17,7 @@ export type RangeField =
   | ({ readonly number: number; readonly wire: "bytes" } & Range);
 
 export interface Ranges {
-  readonly file: ByteFile;
+  readonly file: ByteSource;
   /** The fields of the message in `range`, in order. @throws CheckpointError when one is cut off or leads out of it. */
   fields(range: Range): AsyncGenerator<RangeField>;
   /** The bytes of a range. A short one comes out of the window, and is good until the next call. */
@@ -30,7 +31,7 @@ const longestHead = 16;
 /** More fields than any graph has outside of its values. */
 const mostFields = 2 ** 23;
 
-export function rangesOf(file: ByteFile, what: string): Ranges {
+export function rangesOf(file: ByteSource, what: string): Ranges {
   let window: Uint8Array = new Uint8Array(0);
   let start = 0;
   let count = 0;

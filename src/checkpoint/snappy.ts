@@ -5,13 +5,13 @@ import { Cursor, damaged } from "./bytes.ts";
 const mostExpansion = 22;
 
 /** @throws CheckpointError when the stream is damaged or claims more than it could hold. */
-export function snappyDecompress(bytes: Uint8Array, what: string): Buffer {
+export function snappyDecompress(bytes: Uint8Array, what: string): Uint8Array {
   const c = new Cursor(bytes, what);
   const length = c.varint32();
   if (length > mostExpansion * bytes.length + 64) {
     throw damaged(what, `${bytes.length} compressed bytes claim to hold ${length}`);
   }
-  const out = Buffer.alloc(length);
+  const out = new Uint8Array(length);
   let at = 0;
   const room = (n: number) => {
     if (n > length - at) throw damaged(what, "it unpacks to more than it announces");

@@ -1,5 +1,7 @@
 /** The state file called `checkpoint` that training leaves beside its checkpoints (CheckpointState, a protobuf in text). */
+import { bytesOfLatin1, latin1, utf8 } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
+import type { Files } from "../platform/files.ts";
 import { asUtf8 } from "../text.ts";
 import { openByteFile } from "./bytes.ts";
 
@@ -15,7 +17,7 @@ function unescaped(quoted: string): string {
     if (/^x./i.test(code)) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
     return escapes[code] ?? code;
   });
-  return Buffer.from(bytes, "latin1").toString("utf8");
+  return utf8(bytesOfLatin1(bytes));
 }
 
 /** The last part of a path of any system's. */
@@ -28,18 +30,19 @@ const lastPart = (path: string): string => path.split(/[\\/]/).at(-1) as string;
  */
 export async function namesInState(
   path: string,
+  files: Files,
 ): Promise<{ readonly path: string; readonly last: readonly string[] }> {
-  const file = await openByteFile(path);
+  const file = await openByteFile(path, files);
   const bytes = await file.read(0, Math.min(file.size, longestState)).finally(() => file.close());
   // The bytes one by one: names may be in UTF-8 as they are, too.
   const quoted = /^\s*model_checkpoint_path:\s*(["'])((?:[^"'\\]|\\.|(?!\1)["'])*)\1/m.exec(
-    (asUtf8(bytes) ?? bytes).toString("latin1"),
+    latin1(asUtf8(bytes) ?? bytes),
   )?.[2];
   if (quoted === undefined || quoted === "")
     throw new CheckpointError(`${path} names no checkpoint (model_checkpoint_path is missing).`);
   const asItStands = unescaped(quoted);
   // Written by hand, a path of Windows has no second backslash, and its parts look like escapes.
-  const raw = Buffer.from(quoted, "latin1").toString("utf8");
+  const raw = utf8(bytesOfLatin1(quoted));
   return {
     path: asItStands,
     last: [...new Set([lastPart(asItStands), lastPart(raw)])].filter(

@@ -3,11 +3,9 @@
  * sizes). Only wanted members are written, those of each folder into one with a number for its name; links and devices are
  * passed over.
  */
-import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
-import { createGunzip } from "node:zlib";
+import { bytesOfUtf8, concat, utf8 } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
+import type { Files, Scratch } from "../platform/files.ts";
 import {
   tarBlock as block,
   isTarSize,
@@ -17,7 +15,7 @@ import {
   sparseType,
   untilZero,
 } from "../tar-header.ts";
-import { damaged } from "./bytes.ts";
+import { damaged, openByteFile } from "./bytes.ts";
 import type { Folder } from "./choose.ts";
 
 /**
@@ -38,13 +36,13 @@ interface Member {
 const longestName = 255;
 
 /** Hands out a stream's bytes in the pieces that are asked for. */
-function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number) {
+function createFeed(stream: AsyncIterable<Uint8Array>, path: string, packed: number) {
   const source = stream[Symbol.asyncIterator]();
-  let held: Buffer = Buffer.alloc(0);
+  let held: Uint8Array = new Uint8Array(0);
   let total = 0;
 
   /** The next bytes that are there, at most `most` of them; undefined at the end. */
-  async function some(most: number): Promise<Buffer | undefined> {
+  async function some(most: number): Promise<Uint8Array | undefined> {
     while (held.length === 0) {
       const next = await source.next();
       if (next.done) return undefined;
@@ -60,7 +58,7 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number)
   }
 
   /** Passes the next `length` bytes to `take`. */
-  async function pass(length: number, take?: (piece: Buffer) => Promise<void>): Promise<void> {
+  async function pass(length: number, take?: (piece: Uint8Array) => Promise<void>): Promise<void> {
     for (let left = length; left > 0; ) {
       const piece = await some(left);
       if (!piece)
@@ -73,17 +71,17 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number)
     }
   }
 
-  async function exactly(length: number): Promise<Buffer> {
-    const pieces: Buffer[] = [];
+  async function exactly(length: number): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
     await pass(length, async (piece) => void pieces.push(piece));
-    return Buffer.concat(pieces);
+    return concat(pieces);
   }
 
   /** The next header block; undefined at the end of the stream. */
-  async function header(): Promise<Buffer | undefined> {
+  async function header(): Promise<Uint8Array | undefined> {
     const first = await some(block);
     if (!first) return undefined;
-    return first.length === block ? first : Buffer.concat([first, await exactly(block - first.length)]);
+    return first.length === block ? first : concat([first, await exactly(block - first.length)]);
   }
 
   /** Reads to the end, so that gzip's own checksum is verified. */
@@ -91,19 +89,22 @@ function createFeed(stream: AsyncIterable<Buffer>, path: string, packed: number)
     while (await some(2 ** 20));
   }
 
-  return { pass, exactly, header, drain };
+  /** Lets go of the stream. */
+  const stop = async () => void (await source.return?.());
+
+  return { pass, exactly, header, drain, stop };
 }
 
 function checkSize(size: number, path: string): void {
   if (!isTarSize(size)) throw damaged(path, "an archived file has no valid size");
 }
 
-function parseHeader(block: Buffer, path: string): Member {
+function parseHeader(block: Uint8Array, path: string): Member {
   const { name, size, type, sum, statedSum } = readTarHeader(block);
   checkSize(statedSum, path);
   if (sum !== statedSum) throw damaged(path, "the checksum of an archived file's header is wrong");
   checkSize(size, path);
-  return { name: name.toString("utf8"), size, type };
+  return { name: utf8(name), size, type };
 }
 
 /** What is told of a member before its own header. */
@@ -114,28 +115,30 @@ interface Announced {
 }
 
 /** The records of a pax header that matter here. */
-function parsePax(bytes: Buffer, path: string): Announced {
+function parsePax(bytes: Uint8Array, path: string): Announced {
   const found = readPax(bytes);
   if (!found) throw damaged(path, "an extended header of the archive cannot be read");
   const { name, ...rest } = found;
   if (rest.size !== undefined) checkSize(rest.size, path);
-  return { ...rest, ...(name && { name: name.toString("utf8") }) };
+  return { ...rest, ...(name && { name: utf8(name) }) };
 }
 
 /**
- * Writes the members that `wanted` takes (asked with their folder and the last part of their name) below `folder`; gives what they are called
- * in the archive, and where they are.
+ * Writes the members that `wanted` takes (asked with their folder and the last part of their name) to `scratch`; gives what they are
+ * called in the archive, and where they are.
  * @throws CheckpointError when the archive is damaged, truncated, or has names that lead out of it.
  */
 export async function unpack(
   path: string,
-  folder: string,
+  files: Files,
+  scratch: Scratch,
   wanted: (folder: string, name: string) => boolean,
 ): Promise<Folder[]> {
-  const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
-  const { first, size } = await readStart(path);
+  const file = await openByteFile(path, files);
+  const stream = file.stream();
+  const first = await file.read(0, Math.min(2, file.size));
   const zipped = first[0] === 0x1f && first[1] === 0x8b;
-  const feed = createFeed(zipped ? raw.pipe(createGunzip({ chunkSize: 2 ** 20 })) : raw, path, size);
+  const feed = createFeed(zipped ? unzipped(stream, files, path) : stream, path, file.size);
   const folders = new Map<string, Folder & { readonly files: string[] }>();
   const taken = new Set<string>();
   try {
@@ -151,7 +154,7 @@ export async function unpack(
         const bytes = await feed.exactly(plain.size);
         await feed.pass((block - (plain.size % block)) % block);
         if (plain.type === "x") override = { ...override, ...parsePax(bytes, path) };
-        if (plain.type === "L") override = { ...override, name: untilZero(bytes).toString("utf8") };
+        if (plain.type === "L") override = { ...override, name: utf8(untilZero(bytes)) };
         continue;
       }
       if (override.sparse || member.type === sparseType) {
@@ -166,7 +169,7 @@ export async function unpack(
         throw new CheckpointError(`${path} holds the name ${member.name}, which leads out of the archive.`);
       }
       const base = parts.at(-1) ?? "";
-      if (base.includes("\0") || Buffer.byteLength(base) > longestName)
+      if (base.includes("\0") || bytesOfUtf8(base).length > longestName)
         throw damaged(path, `it holds a name that no file can have (${JSON.stringify(base.slice(0, 40))})`);
       const inside = parts.slice(0, -1).filter((part) => part !== "" && part !== ".");
       const name = inside.join("/");
@@ -176,64 +179,70 @@ export async function unpack(
       }
       let into = folders.get(name);
       if (!into) {
-        into = { name, path: join(folder, String(folders.size)), files: [] };
-        await mkdir(into.path);
+        into = { name, path: scratch.files.join(scratch.path, String(folders.size)), files: [] };
         folders.set(name, into);
       }
       const whole = [...inside, base].join("/");
       if (taken.has(whole)) throw damaged(path, `it holds two files called ${whole}`);
       taken.add(whole);
-      await writeMember(join(into.path, base), (take) => feed.pass(member.size, take));
+      await writeMember(scratch, scratch.files.join(into.path, base), (take) => feed.pass(member.size, take));
       await feed.pass(padding);
       into.files.push(base);
     }
     await feed.drain();
   } catch (error) {
-    throw explain(error, path);
+    throw whyNotUnpacked(error, path);
   } finally {
-    raw.destroy();
+    await feed.stop();
+    await file.close();
   }
   return [...folders.values()];
 }
 
-async function readStart(path: string): Promise<{ first: Buffer; size: number }> {
-  const handle = await open(path, "r");
-  try {
-    const { buffer } = await handle.read(Buffer.alloc(2), 0, 2, 0);
-    return { first: buffer, size: (await handle.stat()).size };
-  } finally {
-    await handle.close();
-  }
-}
-
 async function writeMember(
+  scratch: Scratch,
   path: string,
-  fill: (take: (piece: Buffer) => Promise<void>) => Promise<void>,
+  fill: (take: (piece: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  let handle: FileHandle | undefined;
+  const file = await scratch.create(path);
   try {
-    handle = await open(path, "wx");
-    const file = handle;
-    await fill(async (piece) => {
-      for (let at = 0; at < piece.length; ) at += (await file.write(piece, at)).bytesWritten;
-    });
+    await fill((piece) => file.write(piece));
   } finally {
-    await handle?.close();
+    await file.close();
   }
 }
 
-function explain(error: unknown, path: string): unknown {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (error instanceof CheckpointError) return error;
-  if (code === "Z_BUF_ERROR" || /unexpected end of file/.test(message)) {
-    return new CheckpointError(
-      `${path} is truncated: its compressed data ends too early.`,
-      "Download it again.",
-      { cause: error },
-    );
+/** What zlib and browsers say of compressed data that end too early. */
+const cutOff = /unexpected end of file|truncated|ended without reaching|incomplete/i;
+
+/** What gzip packed, and in the words of this program why it cannot be unpacked. */
+async function* unzipped(
+  stream: AsyncIterable<Uint8Array>,
+  files: Files,
+  path: string,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* files.gunzip(stream);
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    // The file itself could not be read on.
+    if (code !== undefined && !code.startsWith("Z_")) throw cause;
+    if (code === "Z_BUF_ERROR" || cutOff.test(message)) {
+      throw new CheckpointError(
+        `${path} is truncated: its compressed data ends too early.`,
+        "Download it again.",
+        { cause },
+      );
+    }
+    const why = message.replace(/\.$/, "");
+    throw new CheckpointError(`${path} is damaged: ${why}.`, "Download it again.", { cause });
   }
-  if (code?.startsWith("Z_"))
-    return new CheckpointError(`${path} is damaged: ${message}.`, "Download it again.", { cause: error });
+}
+
+/** What keeps the archive `path` from being unpacked, in words where the user can mend it. */
+export function whyNotUnpacked(error: unknown, path: string): unknown {
+  if (error instanceof CheckpointError) return error;
+  const { code } = error as { code?: string };
   if (code === "ENOSPC")
     return new CheckpointError(
       `There is no room to unpack ${path}.`,
@@ -244,9 +253,7 @@ function explain(error: unknown, path: string): unknown {
     return new CheckpointError(
       `${path} cannot be unpacked (${code}).`,
       "Set TMPDIR to a folder that can be written.",
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   return error;
 }

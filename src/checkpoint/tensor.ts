@@ -1,4 +1,5 @@
 /** What a checkpoint gives. */
+import { bytesOfUtf8, compare } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
 import { formatShape } from "../tensor.ts";
 import type { TensorData } from "./dtypes.ts";
@@ -80,7 +81,7 @@ export function unreadable(path: string, { name, dtype, shape }: TensorEntry): C
 /** Sorted as the files sort them. */
 export function sortNames(names: Iterable<string>): string[] {
   return [...names]
-    .map((name) => ({ name, bytes: Buffer.from(name) }))
-    .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    .map((name) => ({ name, bytes: bytesOfUtf8(name) }))
+    .sort((a, b) => compare(a.bytes, b.bytes))
     .map(({ name }) => name);
 }

@@ -3,6 +3,7 @@
  * (tensorflow/core/util/tensor_slice_writer.cc, saved_tensor_slice.proto). The record of the empty key describes all
  * tensors; a record says neither its type nor its shape.
  */
+import type { Files } from "../platform/files.ts";
 import { sameShape, sizeOf } from "../tensor.ts";
 import { damaged, openByteFile } from "./bytes.ts";
 import { type DType, dtypeOf, type TensorData } from "./dtypes.ts";
@@ -18,7 +19,7 @@ import {
   text,
 } from "./proto.ts";
 import { checkCover, joinSlices, resolveSlice, sliceSize } from "./slices.ts";
-import { openTable, type Table } from "./sstable.ts";
+import { emptyKey, openTable, type Table } from "./sstable.ts";
 import {
   missingTensor,
   type Opened,
@@ -36,8 +37,6 @@ interface Meta {
   readonly dtype: number;
   readonly slices: { readonly slice: readonly Extent[]; readonly table: Table }[];
 }
-
-const emptyKey = Buffer.alloc(0);
 
 function parseMeta(record: Uint8Array, table: Table, into: Map<string, Meta>): void {
   const what = `the description in ${table.file.path}`;
@@ -72,7 +71,7 @@ function parseTensorMeta(message: Uint8Array, what: string, table: Table, into: 
 }
 
 /** Opens a V1 checkpoint of one or more files. `shown` is the path that the user named. */
-export async function openV1(paths: readonly string[], shown: string): Promise<Opened> {
+export async function openV1(paths: readonly string[], shown: string, files: Files): Promise<Opened> {
   const tables: Table[] = [];
   const close = async () => {
     for (const { file } of tables.splice(0)) await file.close();
@@ -80,7 +79,7 @@ export async function openV1(paths: readonly string[], shown: string): Promise<O
   const metas = new Map<string, Meta>();
   try {
     for (const path of paths) {
-      const file = await openByteFile(path);
+      const file = await openByteFile(path, files);
       const table = await openTable(file).catch(async (error: unknown) => {
         await file.close();
         throw error;

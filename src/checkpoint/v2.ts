@@ -1,9 +1,9 @@
 /** V2 checkpoints, TensorFlow's TensorBundle: an index table and data shards (tensorflow/core/util/tensor_bundle). */
-import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { latin1, viewOf } from "../bytes.ts";
 import { CheckpointError } from "../errors.ts";
+import type { ByteSource, Files } from "../platform/files.ts";
 import { sizeOf } from "../tensor.ts";
-import { type ByteFile, Cursor, damaged, openByteFile } from "./bytes.ts";
+import { Cursor, damaged, openByteFile } from "./bytes.ts";
 import { crc32c, maskCrc } from "./crc32c.ts";
 import { dtypeOf, swapBytes, type TensorData } from "./dtypes.ts";
 import { objectGraphKey, objectNames } from "./object-graph.ts";
@@ -106,13 +106,13 @@ function decodeStrings(bytes: Uint8Array, count: number, crc: number, what: stri
   let sum = 0;
   for (const length of lengths) {
     if (length < 0) throw damaged(what, "a string has a negative length");
-    const fixed = Buffer.alloc(length > 0xffffffff ? 8 : 4);
-    if (fixed.length === 8) fixed.writeBigUInt64LE(BigInt(length));
-    else fixed.writeUInt32LE(length);
+    const fixed = new Uint8Array(length > 0xffffffff ? 8 : 4);
+    if (fixed.length === 8) viewOf(fixed).setBigUint64(0, BigInt(length), true);
+    else viewOf(fixed).setUint32(0, length, true);
     sum = crc32c(fixed, sum);
   }
   const stored = c.slice(4);
-  if (new DataView(stored.buffer, stored.byteOffset).getUint32(0, true) !== maskCrc(sum)) {
+  if (viewOf(stored).getUint32(0, true) !== maskCrc(sum)) {
     throw damaged(what, "the checksum of its lengths is wrong");
   }
   const strings = lengths.map((length) => new Uint8Array(c.slice(length)));
@@ -132,8 +132,13 @@ const shardPath = (prefix: string, shard: number, shards: number): string => {
  * Opens a V2 checkpoint. Data files are opened when a tensor in them is read, so one that is missing does no harm to
  * the others. `shown` is the path that the user named.
  */
-export async function openV2(prefix: string, indexPath: string, shown: string): Promise<Opened> {
-  const indexFile = await openByteFile(indexPath);
+export async function openV2(
+  prefix: string,
+  indexPath: string,
+  shown: string,
+  files: Files,
+): Promise<Opened> {
+  const indexFile = await openByteFile(indexPath, files);
   const entries = new Map<string, BundleEntry>();
   const parts = new Map<string, BundleEntry>();
   let header: Header | undefined;
@@ -144,7 +149,7 @@ export async function openV2(prefix: string, indexPath: string, shown: string): 
         header = parseHeader(value, `the header of ${indexPath}`);
       } else if (key[0] === 0) {
         // A slice of a partitioned variable; the entry of the full name lists them.
-        parts.set(key.toString("latin1"), parseEntry(value, `a slice in ${indexPath}`));
+        parts.set(latin1(key), parseEntry(value, `a slice in ${indexPath}`));
       } else {
         const name = text(key, indexPath);
         entries.set(name, parseEntry(value, `the entry of ${name} in ${indexPath}`));
@@ -155,34 +160,34 @@ export async function openV2(prefix: string, indexPath: string, shown: string): 
   }
   if (!header) throw damaged(indexPath, "it has no header");
   const { shards, bigEndian } = header;
-  const files = new Map<number, Promise<ByteFile>>();
+  const opened = new Map<number, Promise<ByteSource>>();
 
-  function shardFile(shard: number, what: string): Promise<ByteFile> {
+  function shardFile(shard: number, what: string): Promise<ByteSource> {
     if (shard < 0 || shard >= shards) throw damaged(what, `it lies in data file ${shard} of ${shards}`);
-    let file = files.get(shard);
+    let file = opened.get(shard);
     if (!file) {
       file = openShard(shard);
-      files.set(shard, file);
-      file.catch(() => files.delete(shard));
+      opened.set(shard, file);
+      file.catch(() => opened.delete(shard));
     }
     return file;
   }
 
   /** Every tensor has a checksum, so that data under another name is told from others where its size is right. */
-  async function openShard(shard: number): Promise<ByteFile> {
+  async function openShard(shard: number): Promise<ByteSource> {
     const path = shardPath(prefix, shard, shards);
-    const there = await stat(path).catch(() => undefined);
-    if (there) return openByteFile(path);
+    if (await files.stat(path)) return openByteFile(path, files);
     let size = 0;
     for (const entry of [...entries.values(), ...parts.values()])
       if (entry.shard === shard) size = Math.max(size, entry.offset + entry.size);
     const alike: string[] = [];
-    for (const name of await readdir(dirname(path)).catch(() => [])) {
-      const other = join(dirname(path), name);
-      const found = await stat(other).catch(() => undefined);
-      if (found?.isFile() && found.size === size && other !== indexPath) alike.push(other);
+    const folder = files.dirname(path);
+    for (const { name } of await files.list(folder).catch(() => [])) {
+      const other = files.join(folder, name);
+      const found = await files.stat(other);
+      if (found?.kind === "file" && found.size === size && other !== indexPath) alike.push(other);
     }
-    return openByteFile(alike.length === 1 ? alike[0] : path);
+    return openByteFile(alike.length === 1 ? alike[0] : path, files);
   }
 
   async function readStored(entry: BundleEntry, described: TensorEntry, what: string): Promise<TensorData> {
@@ -212,7 +217,7 @@ export async function openV2(prefix: string, indexPath: string, shown: string): 
     const { dtype, shape } = described;
     if (entry.slices.length === 0) return { dtype, shape, data: await readStored(entry, described, what) };
     const found = entry.slices.map((slice) => {
-      const part = parts.get(sliceKey(name, slice).toString("latin1"));
+      const part = parts.get(latin1(sliceKey(name, slice)));
       if (!part) throw damaged(what, "one of its slices is missing");
       const resolved = resolveSlice(slice, shape, what);
       if (part.dtype !== entry.dtype || sizeOf(part.shape) !== sliceSize(resolved)) {
@@ -244,9 +249,9 @@ export async function openV2(prefix: string, indexPath: string, shown: string): 
   }
 
   const close = async () => {
-    const opened = await Promise.allSettled(files.values());
-    for (const file of opened) if (file.status === "fulfilled") await file.value.close();
-    files.clear();
+    const settled = await Promise.allSettled(opened.values());
+    for (const file of settled) if (file.status === "fulfilled") await file.value.close();
+    opened.clear();
   };
 
   let aliases: ReadonlyMap<string, string> = new Map();

@@ -1,6 +1,6 @@
 /** `checkpoint`: looks into weights, and says whether they fit a network. */
 import { Option } from "commander";
-import { type Checkpoint, openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
+import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
 import { ExitCode } from "../errors.ts";
 import { findModel, models, returnedLogits } from "../nets/index.ts";
 import { commonScopes, compareCheckpoints, type TensorDifference } from "../network/compare.ts";
@@ -10,6 +10,7 @@ import { findScope } from "../network/identify.ts";
 import { shapesOf } from "../network/network.ts";
 import type { Scope } from "../network/scopes.ts";
 import { statisticsOf } from "../network/statistics.ts";
+import { openCheckpoint } from "../node/checkpoint.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";

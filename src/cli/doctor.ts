@@ -9,6 +9,7 @@ import { buildNetwork, findModel } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
 import { openTuned } from "../network/tuned.ts";
 import { toolName, toolVersion } from "../node/package.ts";
+import { nodePlatform } from "../node/platform.ts";
 import type { AddCommand } from "./command.ts";
 import { byteCount } from "./progress.ts";
 
@@ -26,13 +27,13 @@ interface Checked {
 /** Opens a device and computes one small network on it. */
 async function check(backend: "webgpu" | "cpu"): Promise<Checked> {
   try {
-    const device = await openTuned(backend);
+    const device = await openTuned(backend, nodePlatform);
     try {
       const model = findModel("mobilenet_v1_025");
       const graph = buildNetwork(model, 1);
       const session = await device.load(
         compile(graph, [model.featureEndPoint]),
-        await seededWeights(model.name, variablesOf(graph)),
+        await seededWeights(model.name, variablesOf(graph), nodePlatform.own.statistics),
       );
       const input = new Float32Array(model.inputSize ** 2 * model.inputChannels).fill(0.5);
       const times: number[] = [];

@@ -27,7 +27,7 @@ export const addFetch: AddCommand = (program, io) => {
           `There are published weights of: ${published.join(", ")}.`,
         );
       }
-      const { fetchArchive } = await import("../network/fetch.ts");
+      const { fetchArchive } = await import("../node/fetch.ts");
       const { archiveName } = await import("../network/weights.ts");
       const address = url ?? model.archive.url;
       const name = archiveName(model.archive.url);

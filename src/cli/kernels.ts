@@ -4,6 +4,7 @@ import { type KernelChoice, kernelChoices } from "../engine/choices.ts";
 import { compile } from "../engine/compile.ts";
 import { buildNetwork, findModel } from "../nets/index.ts";
 import { openTuned } from "../network/tuned.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import { wholeNumber } from "./numbers.ts";
@@ -58,7 +59,7 @@ Example:
     .action(async (name: string, { device: backend, batch, json }: Flags) => {
       const model = findModel(name);
       const network = compile(buildNetwork(model, batch), [model.featureEndPoint]);
-      const device = await openTuned(backend);
+      const device = await openTuned(backend, nodePlatform);
       try {
         const choices = kernelChoices(network, backend, device.caps, device.tuning);
         if (json) {

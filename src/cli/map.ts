@@ -44,7 +44,7 @@ const units: Readonly<Record<MapUnit, string>> = {
 
 /** Whether what is named are images: then their features are extracted first. @throws UsageError for a mixture */
 async function areImages(inputs: readonly string[]): Promise<boolean> {
-  const { isPlaceOfImages } = await import("../images/index.ts");
+  const { isPlaceOfImages } = await import("../node/images/index.ts");
   const are: boolean[] = [];
   for (const input of inputs) {
     const there = await stat(input).catch(() => undefined);

@@ -3,6 +3,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { compile } from "../engine/compile.ts";
 import { tune } from "../engine/tune.ts";
 import { buildNetwork, findModel, usualModel } from "../nets/index.ts";
+import { nodePlatform } from "../node/platform.ts";
 import type { AddCommand } from "./command.ts";
 import { stoppable } from "./signals.ts";
 
@@ -43,8 +44,8 @@ Example:
     .action(async (names: string[], { batch, precision }: Flags) => {
       const models = (names.length > 0 ? names : [usualModel]).map(findModel);
       const { openWebGpu } = await import("../engine/webgpu/device.ts");
-      const { readTuning, writeTuning } = await import("../network/tuned.ts");
-      const device = await openWebGpu({ limits: { halfWeights: precision === "f16" } });
+      const { readTuning, writeTuning } = await import("../node/tuned.ts");
+      const device = await openWebGpu(nodePlatform, { limits: { halfWeights: precision === "f16" } });
       try {
         io.err(`webgpu: ${device.adapter}\n`);
         const adapter = device.identity;

@@ -2,6 +2,7 @@
 import { Option } from "commander";
 import { type DeviceName, type KernelKind, kernelKinds, openDevice } from "../engine/devices.ts";
 import { ExitCode, NothingToDoError } from "../errors.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { passed, type Verdict } from "../verify/measure.ts";
 import type { NetsOptions } from "../verify/nets.ts";
 import type { AddCommand } from "./command.ts";
@@ -79,7 +80,7 @@ async function report(
   verify: Verify,
 ): Promise<void> {
   const notice = (sentence: string) => io.err(`${sentence}\n`);
-  const device = await openDevice(name, { notice, threads, kernelsOf });
+  const device = await openDevice(name, nodePlatform, { notice, threads, kernelsOf });
   try {
     io.err(`${device.backend}: ${device.adapter}\n`);
     let count = 0;

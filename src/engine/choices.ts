@@ -1,8 +1,9 @@
 /** Which kernel each step of a program would run, why, and what else would fit: the choice of variants.ts, to be read. */
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Variant } from "../kernels/op.ts";
+import type { Tuning } from "../platform/index.ts";
 import type { Program, Step } from "./program.ts";
-import { type Tuning, tunedFor } from "./tuning.ts";
+import { tunedFor } from "./tuning.ts";
 import { capsFor, chooseVariant } from "./variants.ts";
 
 export interface Fitting {

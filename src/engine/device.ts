@@ -1,7 +1,7 @@
 /** The one interface behind which programs run. */
 import type { Caps } from "../kernels/op.ts";
+import type { Tuning } from "../platform/index.ts";
 import type { Program, Step } from "./program.ts";
-import type { Tuning } from "./tuning.ts";
 import type { Values } from "./values.ts";
 import type { WeightSource } from "./weights.ts";
 

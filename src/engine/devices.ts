@@ -1,9 +1,9 @@
 /** Choosing a device, and saying why. */
 import { DeviceError, UsageError } from "../errors.ts";
+import type { Platform, Tuning } from "../platform/index.ts";
 import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
-import type { Tuning } from "./tuning.ts";
-import { playsGpu } from "./webgpu/hardware.ts";
+import { playsGpu } from "./webgpu/software.ts";
 
 export type DeviceName = "auto" | "webgpu" | "cpu";
 export const deviceNames: readonly DeviceName[] = ["auto", "webgpu", "cpu"];
@@ -28,6 +28,12 @@ export interface DeviceWishes {
 export type KernelKind = "hardware" | "software";
 export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
 
+/** What of a platform devices need. */
+export type DevicePlatform = Pick<Platform, "gpu" | "threads" | "copy">;
+
+/** A way to open devices on some platform. */
+export type OpenDevice = (name: DeviceName, wishes?: DeviceWishes) => Promise<Device>;
+
 /**
  * Opens the device called `name`. "auto" is decided by a rule: a hardware adapter where there is one, and else the CPU path.
  * Adapters in software (lavapipe, SwiftShader) compute on the same cores; which of the two is faster depends on the driver, the
@@ -38,6 +44,7 @@ export const kernelKinds: readonly KernelKind[] = ["hardware", "software"];
  */
 export async function openDevice(
   name: DeviceName,
+  platform: DevicePlatform,
   {
     notice = () => {},
     chosen = () => {},
@@ -56,7 +63,7 @@ export async function openDevice(
   }
   const cpu = (why: string) => {
     chosen(why);
-    return openCpu({ threads });
+    return openCpu(platform, { threads });
   };
   const asked = `${name} was asked for`;
   if (name === "cpu") return cpu(asked);
@@ -64,7 +71,7 @@ export async function openDevice(
   const { openWebGpu } = await import("./webgpu/device.ts");
   const limits = { halfWeights, ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}) };
   const among = name === "webgpu" || (keepTo && playsGpu(keepTo)) ? "all" : "hardware";
-  const adapter = await openWebGpu({ limits, among, tuningOf }).catch((error: unknown) => {
+  const adapter = await openWebGpu(platform, { limits, among, tuningOf }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return error.message;

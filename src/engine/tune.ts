@@ -2,10 +2,11 @@
 import { typicalImages } from "../kernels/geometry.ts";
 import { opOf } from "../kernels/index.ts";
 import type { Caps } from "../kernels/op.ts";
+import type { Tuning } from "../platform/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import type { Device, LoadOptions } from "./device.ts";
 import type { Program, Step } from "./program.ts";
-import { algorithmKey, layerKey, type Tuning } from "./tuning.ts";
+import { algorithmKey, layerKey } from "./tuning.ts";
 import { capsFor } from "./variants.ts";
 import type { WeightSource } from "./weights.ts";
 

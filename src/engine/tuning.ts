@@ -2,18 +2,9 @@
  * Kernels that were measured on an adapter instead of estimated: which algorithm computes a layer, and in which tiles.
  * The algorithm decides bits, so it is kept without the batch; tiles decide none, and are kept for each.
  */
-import { createHash } from "node:crypto";
 import type { WindowGeometry } from "../kernels/geometry.ts";
+import type { Tuning } from "../platform/index.ts";
 import type { Step } from "./program.ts";
-
-export interface Tuning {
-  /** The name of the adapter, with its driver's version. */
-  readonly adapter: string;
-  /** Variants by `algorithmKey`. */
-  readonly variants: Readonly<Record<string, string>>;
-  /** Tiles by `layerKey`. */
-  readonly tiles: Readonly<Record<string, string>>;
-}
 
 /** A layer's sizes, its batch among them. */
 export const layerKey = ({ op, geometry }: Step): string => `${op} ${JSON.stringify(geometry)}`;
@@ -26,10 +17,12 @@ export function algorithmKey({ op, geometry }: Step): string {
 }
 
 /** What of a tuning decides bits, as the end of a device's name; nothing where it has only tiles. */
-export function tuningMark({ variants }: Tuning): string {
+export async function tuningMark({ variants }: Tuning): Promise<string> {
   const entries = Object.entries(variants).sort();
   if (entries.length === 0) return "";
-  return `, tuned ${createHash("sha256").update(JSON.stringify(entries)).digest("hex").slice(0, 8)}`;
+  const text = new TextEncoder().encode(JSON.stringify(entries));
+  const hash = new DataView(await crypto.subtle.digest("SHA-256", text));
+  return `, tuned ${hash.getUint32(0).toString(16).padStart(8, "0")}`;
 }
 
 /** What was measured to be best for a step. */

@@ -1,5 +1,6 @@
 /** What a program is given to compute from. */
-import { copyFloats, sizeOf } from "../tensor.ts";
+import type { Platform } from "../platform/index.ts";
+import { sizeOf } from "../tensor.ts";
 import type { Program } from "./program.ts";
 
 /** A value's floats, back to back: in one piece, or in several, such as the images of a batch. */
@@ -16,10 +17,10 @@ export function checkInputs(program: Program, inputs: readonly Values[]): void {
   });
 }
 
-export function copyValues(values: Values, to: Float32Array): void {
+export function copyValues(values: Values, to: Float32Array, copy: Platform["copy"]): void {
   let at = 0;
   for (const piece of piecesOf(values)) {
-    copyFloats(piece, to.subarray(at));
+    copy(piece, to.subarray(at));
     at += piece.length;
   }
 }

@@ -1,10 +1,16 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
 import { NothingToDoError } from "../errors.ts";
-import { hasFastJpeg, type ImageInput, inHand, type Outcome, type ReadRecipe } from "../images/index.ts";
 import type { Network } from "../network/network.ts";
 import { labelOf } from "../network/recovery.ts";
 import { openAtomic, removeLeftovers } from "../node/atomic.ts";
+import {
+  type ImageInput,
+  inHand,
+  nativeDecoder,
+  type Outcome,
+  type ReadRecipe,
+} from "../node/images/index.ts";
 import { Stopped, throwIfStopped } from "../stopped.ts";
 import { sizeOf } from "../tensor.ts";
 import { workAhead } from "./ahead.ts";
@@ -53,7 +59,7 @@ export interface ExtractReport {
   readonly times: StageTimes;
 }
 
-const noFastJpeg = `There is no fast JPEG decoder for ${process.platform} ${process.arch}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
+const noFastJpeg = `There is no fast JPEG decoder for ${nativeDecoder.platform}: JPEG is decoded by the accurate method, which differs from TensorFlow's default by a few grey levels.`;
 
 /** Grows where files come to give other pixels than before: 2 turns by Pillow's rule, and takes GIF's frames as TensorFlow does. */
 const decoding = 2;
@@ -146,7 +152,7 @@ export async function extract(
       retryFailed: request.retryFailed ?? false,
       patience: 1000 * (request.commitEvery ?? 2),
     });
-    if (planned.decode.jpeg === "accurate" && !hasFastJpeg) events.notice?.(noFastJpeg);
+    if (planned.decode.jpeg === "accurate" && !nativeDecoder.fastJpeg) events.notice?.(noFastJpeg);
     await removeLeftovers(paths);
     events.started?.(inputs.length, network, store.resumed);
     const run = await pump({ inputs, recipe, endPoints, network, store, request, rooms, events, signal });

@@ -4,7 +4,6 @@ import { ImageError } from "../errors.ts";
 import {
   checkPreprocess,
   type DecodeOptions,
-  decodeImage,
   decodeRules,
   describePreprocess,
   type PreprocessMode,
@@ -18,6 +17,8 @@ import {
   openNetwork,
 } from "../network/network.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
+import { decodeImage, nativeDecoder } from "../node/images/index.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { sizeOf } from "../tensor.ts";
 
 export interface ExtractorOptions
@@ -65,11 +66,11 @@ export interface Extractor {
  */
 export async function createExtractor(options: ExtractorOptions = {}): Promise<Extractor> {
   const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim", device = "auto" } = options;
-  const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels });
-  const model = await chooseModel(options, identifyCheckpoint);
+  const decode = decodeRules(mode, { exif, jpeg, icc, background, maxPixels }, nativeDecoder);
+  const model = await chooseModel(options, (path, wishes) => identifyCheckpoint(path, wishes, nodePlatform));
   checkPreprocess(mode, model.inputChannels);
-  const weights = await chooseWeights(model, { ...options, samplesOnly: false });
-  const network = await openNetwork({ ...options, model: model.name, device, ...weights });
+  const weights = await chooseWeights(model, { ...options, samplesOnly: false }, nodePlatform);
+  const network = await openNetwork({ ...options, model: model.name, device, ...weights }, nodePlatform);
   const [size, , channels] = network.inputShape;
   const recipe = { family: model.preprocess, mode, size, channels };
   return {

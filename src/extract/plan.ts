@@ -1,18 +1,13 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
 import { NothingToDoError, UsageError } from "../errors.ts";
-import {
-  checkPreprocess,
-  type DecodeRules,
-  decodeRules,
-  type ImageInput,
-  imageExtensions,
-  type Source,
-} from "../images/index.ts";
+import { checkPreprocess, type DecodeRules, decodeRules, imageExtensions } from "../images/index.ts";
 import { type Model, models } from "../nets/index.ts";
 import type { Network } from "../network/network.ts";
 import { type BatchLimits, usualBatch } from "../network/recovery.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
+import { type ImageInput, nativeDecoder, type Source } from "../node/images/index.ts";
 import { samplesDirectory } from "../node/package.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { formatFor, formats } from "../tables/formats/index.ts";
 import type { FeatureFormat } from "../tables/formats/table.ts";
 import { type Pool, pooledShape } from "../tables/numbers.ts";
@@ -41,7 +36,7 @@ export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promis
   const out = request.out ?? `features/${model.name}_features.${format.name}`;
   checkOrder(request, format);
   const { exif, jpeg, icc, background, maxPixels } = request;
-  const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels });
+  const decode = decodeRules(request.preprocess, { exif, jpeg, icc, background, maxPixels }, nativeDecoder);
   const { sources, from } = sourcesOf(request);
   const patterns = { globs: request.globs, excludes: request.excludes };
   const { inputs, note } = await rooms.listSources(sources, patterns).catch((error: unknown) => {
@@ -112,13 +107,17 @@ export async function openFor(
   notice?: (sentence: string) => void,
   keepTo?: string,
 ) {
-  const weights = await chooseWeights(model, {
-    checkpoint: request.checkpoint,
-    weights: request.weights,
-    scope: request.scope,
-    samplesOnly: request.dataDir === undefined && request.list === undefined,
-    directory: rooms.checkpointDirectory,
-  });
+  const weights = await chooseWeights(
+    model,
+    {
+      checkpoint: request.checkpoint,
+      weights: request.weights,
+      scope: request.scope,
+      samplesOnly: request.dataDir === undefined && request.list === undefined,
+      directory: rooms.checkpointDirectory,
+    },
+    nodePlatform,
+  );
   const layers = request.layers ?? ["features"];
   return rooms.openNetwork({
     model: model.name,

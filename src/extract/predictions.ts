@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel } from "../nets/index.ts";
 import type { Network } from "../network/network.ts";
+import { ownFolders } from "../node/folder.ts";
 import { asUtf8 } from "../text.ts";
 
 export type LabelNames = readonly string[] | undefined;
@@ -86,7 +87,9 @@ export function checkLabels(names: LabelNames, classes: number, path = "the file
  * has no name.
  */
 export async function ownNames(network: Network, classes: number): Promise<LabelNames> {
-  return network.weights.kind === "seeded" ? undefined : imagenetNames(findModel(network.model), classes);
+  return network.weights.kind === "seeded"
+    ? undefined
+    : imagenetNames(findModel(network.model), classes, ownFolders.names);
 }
 
 export interface Prediction {

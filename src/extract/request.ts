@@ -1,7 +1,8 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import type { ExifRule, JpegMethod, ListOrder, PreprocessMode } from "../images/index.ts";
+import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
 import type { NetworkOptions } from "../network/network.ts";
 import type { WeightWishes } from "../network/weights.ts";
+import type { ListOrder } from "../node/images/index.ts";
 import type { PickleProtocol } from "../tables/formats/pkl.ts";
 import type { FeatureDtype } from "../tables/formats/table.ts";
 import type { Pool } from "../tables/numbers.ts";

@@ -1,10 +1,19 @@
 /** The other rooms that the pipeline leans on, as one value: a test may put others in their place. */
-import { describePreprocess, listSources, openDecodePool } from "../images/index.ts";
-import { identifyCheckpoint, openNetwork } from "../network/network.ts";
+import { describePreprocess } from "../images/index.ts";
+import type { Model } from "../nets/index.ts";
+import {
+  type IdentifyOptions,
+  identifyCheckpoint,
+  type Network,
+  type NetworkOptions,
+  openNetwork,
+} from "../network/network.ts";
+import { listSources, openDecodePool } from "../node/images/index.ts";
+import { nodePlatform } from "../node/platform.ts";
 
 export interface ExtractRooms {
-  readonly openNetwork: typeof openNetwork;
-  readonly identifyCheckpoint: typeof identifyCheckpoint;
+  readonly openNetwork: (options: NetworkOptions) => Promise<Network>;
+  readonly identifyCheckpoint: (path: string, options?: IdentifyOptions) => Promise<Model>;
   readonly listSources: typeof listSources;
   readonly openDecodePool: typeof openDecodePool;
   readonly describePreprocess: typeof describePreprocess;
@@ -13,8 +22,8 @@ export interface ExtractRooms {
 }
 
 export const ownRooms: ExtractRooms = {
-  openNetwork,
-  identifyCheckpoint,
+  openNetwork: (options) => openNetwork(options, nodePlatform),
+  identifyCheckpoint: (path, options = {}) => identifyCheckpoint(path, options, nodePlatform),
   listSources,
   openDecodePool,
   describePreprocess,

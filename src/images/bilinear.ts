@@ -1,7 +1,6 @@
 /**
  * TensorFlow 1's bilinear resize, bit for bit. An image library's own resize is never the same.
  */
-import { copyFloats } from "../tensor.ts";
 import { placeBytes } from "./bilinear-code.ts";
 import { machine, place } from "./machine.ts";
 import { type Plane, type Region, wholeOf } from "./resize.ts";
@@ -123,7 +122,7 @@ export function resizeLegacyBilinear(
     if (y % outStrip === outStrip - 1 || y === height - 1) {
       const done = values * ((y % outStrip) + 1);
       const strip = floats.subarray(atResult / 4, atResult / 4 + done);
-      copyFloats(strip, out.subarray((y + 1) * values - done));
+      out.set(strip, (y + 1) * values - done);
     }
   }
   return out;

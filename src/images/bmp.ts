@@ -3,11 +3,11 @@
  * without channel masks, rows from the bottom or from the top. Microsoft's documentation of BITMAPINFOHEADER and
  * "Bitmap compression" are the source.
  */
+import { latin1, viewOf } from "../bytes.ts";
 import { ImageError } from "../errors.ts";
-import type { Pixels } from "./pixels.ts";
+import type { Pixels } from "../platform/decoder.ts";
 
-export const isBmp = (bytes: Buffer): boolean =>
-  bytes.length >= 26 && bytes.toString("latin1", 0, 2) === "BM";
+export const isBmp = (bytes: Uint8Array): boolean => bytes.length >= 26 && latin1(bytes, 0, 2) === "BM";
 
 interface Header {
   readonly width: number;
@@ -25,17 +25,20 @@ const Compression = { none: 0, rle8: 1, rle4: 2, bitFields: 3, alphaBitFields: 6
 
 const truncated = () => new ImageError("the bitmap is truncated");
 
-function readHeader(b: Buffer, maxPixels: number): Header {
-  const pixelsAt = b.readUInt32LE(10);
-  const size = b.readUInt32LE(14);
+function readHeader(b: Uint8Array, maxPixels: number): Header {
+  const view = viewOf(b);
+  const u16 = (at: number) => view.getUint16(at, true);
+  const u32 = (at: number) => view.getUint32(at, true);
+  const pixelsAt = u32(10);
+  const size = u32(14);
   if (size !== 12 && size < 40)
     throw new ImageError(`its bitmap header of ${size} bytes is of no known kind`);
   if (14 + size > b.length) throw truncated();
   const old = size === 12;
-  const width = old ? b.readUInt16LE(18) : b.readInt32LE(18);
-  const signedHeight = old ? b.readUInt16LE(20) : b.readInt32LE(22);
-  const bits = b.readUInt16LE(old ? 24 : 28);
-  const compression = old ? Compression.none : b.readUInt32LE(30);
+  const width = old ? u16(18) : view.getInt32(18, true);
+  const signedHeight = old ? u16(20) : view.getInt32(22, true);
+  const bits = u16(old ? 24 : 28);
+  const compression = old ? Compression.none : u32(30);
   const height = Math.abs(signedHeight);
   if (width < 1 || height < 1) throw new ImageError(`its bitmap header says ${width}x${signedHeight} pixels`);
   if (width * height > maxPixels) throw new ImageError("it has more pixels than the limit allows");
@@ -44,7 +47,7 @@ function readHeader(b: Buffer, maxPixels: number): Header {
   const masksBehind = fields && size === 40 ? (compression === Compression.alphaBitFields ? 16 : 12) : 0;
   const usual = bits === 16 ? ([0x7c00, 0x03e0, 0x001f] as const) : ([0xff0000, 0xff00, 0xff] as const);
   if (fields && 54 + 12 > b.length) throw truncated();
-  const used = old ? 0 : b.readUInt32LE(46);
+  const used = old ? 0 : u32(46);
   const paletteAt = 14 + size + masksBehind;
   const entry = old ? 3 : 4;
   // A short palette ends where the pixels begin.
@@ -56,7 +59,7 @@ function readHeader(b: Buffer, maxPixels: number): Header {
     bits,
     compression,
     palette: { at: paletteAt, entry, colors: bits <= 8 ? Math.min(used || 2 ** bits, room, 256) : 0 },
-    masks: fields ? [b.readUInt32LE(54), b.readUInt32LE(58), b.readUInt32LE(62)] : usual,
+    masks: fields ? [u32(54), u32(58), u32(62)] : usual,
     pixelsAt,
   };
 }
@@ -65,7 +68,7 @@ function readHeader(b: Buffer, maxPixels: number): Header {
  * Decodes a bitmap.
  * @throws ImageError when it is truncated, too large, or of a kind that is not known.
  */
-export function decodeBmp(bytes: Buffer, maxPixels: number): Pixels {
+export function decodeBmp(bytes: Uint8Array, maxPixels: number): Pixels {
   const header = readHeader(bytes, maxPixels);
   const { width, height, bits, compression } = header;
   const compressed = compression === Compression.rle8 || compression === Compression.rle4;
@@ -82,7 +85,7 @@ export function decodeBmp(bytes: Buffer, maxPixels: number): Pixels {
 
 const rowOf = ({ topDown, height }: Header, stored: number) => (topDown ? stored : height - 1 - stored);
 
-function fromPalette(b: Buffer, header: Header, compressed: boolean): Uint8Array {
+function fromPalette(b: Uint8Array, header: Header, compressed: boolean): Uint8Array {
   const { width, height, palette } = header;
   const { at, entry, colors } = palette;
   if (at + entry * colors > b.length) throw truncated();
@@ -98,7 +101,7 @@ function fromPalette(b: Buffer, header: Header, compressed: boolean): Uint8Array
   return rgb;
 }
 
-function unpackBits(b: Buffer, header: Header): Uint8Array {
+function unpackBits(b: Uint8Array, header: Header): Uint8Array {
   const { width, height, bits, pixelsAt } = header;
   const stride = Math.ceil((width * bits) / 32) * 4;
   if (pixelsAt + stride * height > b.length) throw truncated();
@@ -115,7 +118,7 @@ function unpackBits(b: Buffer, header: Header): Uint8Array {
 }
 
 /** RLE8 and RLE4: pairs of count and value; a count of 0 escapes to end of line, end, a jump, or literal pixels. */
-function unpackRuns(b: Buffer, header: Header): Uint8Array {
+function unpackRuns(b: Uint8Array, header: Header): Uint8Array {
   const { width, height, bits, pixelsAt } = header;
   const indices = new Uint8Array(width * height);
   let at = pixelsAt;
@@ -164,18 +167,23 @@ function channelOf(mask: number): { shift: number; most: number } {
   return { shift, most: mask >>> shift };
 }
 
-function fromColors(b: Buffer, header: Header): Uint8Array {
+function fromColors(b: Uint8Array, header: Header): Uint8Array {
   const { width, height, bits, pixelsAt, masks } = header;
   const stride = Math.ceil((width * bits) / 32) * 4;
   if (pixelsAt + stride * height > b.length) throw truncated();
   const channels = masks.map(channelOf);
+  const view = viewOf(b);
   const rgb = new Uint8Array(3 * width * height);
   for (let stored = 0; stored < height; stored++) {
     let to = 3 * rowOf(header, stored) * width;
     for (let x = 0; x < width; x++) {
       const from = pixelsAt + stored * stride + (x * bits) / 8;
       const value =
-        bits === 16 ? b.readUInt16LE(from) : bits === 24 ? b.readUIntLE(from, 3) : b.readUInt32LE(from);
+        bits === 16
+          ? view.getUint16(from, true)
+          : bits === 24
+            ? b[from] | (b[from + 1] << 8) | (b[from + 2] << 16)
+            : view.getUint32(from, true);
       for (let c = 0; c < 3; c++) {
         const { shift, most } = channels[c];
         const raw = ((value & masks[c]) >>> 0) >>> shift;

@@ -3,6 +3,7 @@
  * as the widest frame and as high as the highest, whatever the screen is, and the first frame lies in its place in it; what
  * that does not cover is black. https://www.w3.org/Graphics/GIF/spec-gif89a.txt
  */
+import { viewOf } from "../bytes.ts";
 import type { Rgb } from "./turn.ts";
 
 interface Size {
@@ -14,14 +15,15 @@ interface Size {
 const tableBytes = (packed: number) => (packed & 0x80 ? 3 * 2 ** ((packed & 7) + 1) : 0);
 
 /** The largest width and the largest height of a GIF's frames; undefined where it has none. */
-export function largestFrame(bytes: Buffer): Size | undefined {
+export function largestFrame(bytes: Uint8Array): Size | undefined {
   if (bytes.length < 13) return undefined;
+  const view = viewOf(bytes);
   let [width, height] = [0, 0];
   for (let at = 13 + tableBytes(bytes[10]); at < bytes.length; ) {
     const kind = bytes[at];
     if (kind === 0x2c && at + 10 < bytes.length) {
-      width = Math.max(width, bytes.readUInt16LE(at + 5));
-      height = Math.max(height, bytes.readUInt16LE(at + 7));
+      width = Math.max(width, view.getUint16(at + 5, true));
+      height = Math.max(height, view.getUint16(at + 7, true));
       at += 11 + tableBytes(bytes[at + 9]);
     } else if (kind === 0x21) at += 2;
     else break;

@@ -2,6 +2,7 @@
  * What a file is, told by its first bytes, and by its name where these say nothing: images that are read, images that
  * are not (each with what its owner can do), and files that are often named like images.
  */
+import { latin1 } from "../bytes.ts";
 import { isBmp } from "./bmp.ts";
 
 /** How much of a file's beginning is looked at. */
@@ -10,20 +11,20 @@ export const startBytes = 1024;
 const tiffs = ["II*\0", "MM\0*", "II+\0", "MM\0+"];
 
 /** Whether a file that starts so is a TIFF file. */
-export const isTiff = (start: Buffer): boolean => tiffs.includes(start.toString("latin1", 0, 4));
+export const isTiff = (start: Uint8Array): boolean => tiffs.includes(latin1(start, 0, 4));
 
 /** Of the formats that are read: JPEG, PNG, GIF, WebP, TIFF (BigTIFF too) and BMP. */
-const magics: readonly ((start: Buffer) => boolean)[] = [
+const magics: readonly ((start: Uint8Array) => boolean)[] = [
   (b) => b[0] === 0xff && b[1] === 0xd8 && b[2] === 0xff,
-  (b) => b.toString("latin1", 0, 8) === "\x89PNG\r\n\x1a\n",
-  (b) => /^GIF8[79]a/.test(b.toString("latin1", 0, 6)),
-  (b) => b.toString("latin1", 0, 4) === "RIFF" && b.toString("latin1", 8, 12) === "WEBP",
+  (b) => latin1(b, 0, 8) === "\x89PNG\r\n\x1a\n",
+  (b) => /^GIF8[79]a/.test(latin1(b, 0, 6)),
+  (b) => latin1(b, 0, 4) === "RIFF" && latin1(b, 8, 12) === "WEBP",
   isTiff,
   isBmp,
 ];
 
 /** Whether a file that starts so is of a format that is read. 26 bytes tell. */
-export const isImage = (start: Buffer): boolean => magics.some((magic) => magic(start));
+export const isImage = (start: Uint8Array): boolean => magics.some((magic) => magic(start));
 
 /** Names of the formats that are read: what cannot be read under these is an error, not another file. */
 export const imageExtensions: readonly string[] = ["jpg", "jpeg", "png", "bmp", "webp", "gif", "tif", "tiff"];
@@ -226,9 +227,12 @@ function extensionOf(name: string): string {
  * it is and what to do; undefined where it may be tried. The content decides; the name does where the content is of no
  * kind that is known, and where a camera's file is TIFF by its content.
  */
-export function whyNotRead(start: Buffer, name: string): string | undefined {
+export function whyNotRead(start: Uint8Array, name: string): string | undefined {
   if (start.length === 0) return undefined;
-  const text = start.toString("latin1", 0, startBytes);
+  const image = isImage(start);
+  // Most files; no other kind begins as these do, whatever they are called.
+  if (image && !isTiff(start)) return undefined;
+  const text = latin1(start, 0, startBytes);
   const extension = extensionOf(name);
   const told = ({ what, todo }: OtherKind, by = "it is") => `${by} ${what}, which is not read; ${todo}`;
   const byContent = otherKinds.find(({ begins }) => begins?.(text));
@@ -238,7 +242,7 @@ export function whyNotRead(start: Buffer, name: string): string | undefined {
   // Compressed drawings (svgz) are gzip by their content, and OpenRaster and its like ZIP.
   if (impostor && !byName) return impostor[1];
   if (!byName) return undefined;
-  if (isImage(start)) return rawTiffs.includes(extension) && isTiff(start) ? told(byName) : undefined;
+  if (image) return rawTiffs.includes(extension) ? told(byName) : undefined;
   return impostor?.[1] ?? told(byName, "by its name it is");
 }
 
@@ -248,8 +252,8 @@ const allExtensions = new Set([...imageExtensions, ...otherKinds.flatMap((kind) 
 export const hasImageName = (name: string): boolean => allExtensions.has(extensionOf(name));
 
 /** Whether a file's name, or its beginning, is that of an image, of a kind that is read or not: others are passed over. */
-export function isTakenForImage(start: Buffer, name: string): boolean {
+export function isTakenForImage(start: Uint8Array, name: string): boolean {
   if (hasImageName(name) || isImage(start)) return true;
-  const text = start.toString("latin1", 0, startBytes);
+  const text = latin1(start, 0, startBytes);
   return otherKinds.some(({ begins }) => begins?.(text));
 }

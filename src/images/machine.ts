@@ -2,6 +2,8 @@
  * This thread's machine for resizing. A decoder may put an image's pixels into its memory, where the machine reads them in
  * place: they need neither a copy nor memory of their own for each image.
  */
+
+import type { Room } from "../platform/decoder.ts";
 import type { Fn } from "../wasm/code.ts";
 import { encodeModule, mostPages, pageBytes } from "../wasm/module.ts";
 import { blendRows, resizeRow, turnBytes } from "./bilinear-code.ts";
@@ -9,8 +11,14 @@ import { blendRows, resizeRow, turnBytes } from "./bilinear-code.ts";
 type Five = (a: number, b: number, c: number, d: number, e: number) => void;
 type Six = (a: number, b: number, c: number, d: number, e: number, f: number) => void;
 
+/** What is used of a WebAssembly.Memory, a type that TypeScript has together with a browser's only. */
+interface Memory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
 interface Machine {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** For so many channels. */
   readonly resizeRow: (channels: number) => Five;
   readonly blendRows: Six;
@@ -44,7 +52,7 @@ export function machine(): Machine {
   return opened;
 }
 
-function reach(memory: WebAssembly.Memory, end: number): void {
+function reach(memory: Memory, end: number): void {
   const lacking = Math.ceil((end - memory.buffer.byteLength) / pageBytes);
   if (lacking > 0) memory.grow(lacking);
 }
@@ -60,9 +68,6 @@ export function place(sizes: readonly number[]): number[] {
   reach(machine().memory, end);
   return starts;
 }
-
-/** Where to put so many bytes, whatever they held before. */
-export type Room = (bytes: number) => Uint8Array;
 
 /** Memory of their own. */
 export const ownRoom: Room = (bytes) => new Uint8Array(bytes);

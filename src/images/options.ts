@@ -1,21 +1,21 @@
-/** What decoding leaves to its user. */
-import type { JpegMethod } from "./jpeg.ts";
+/** By which method JPEG is decoded. */
+import { UsageError } from "../errors.ts";
+import type { DecodeOptions, Decoder, JpegMethod } from "../platform/decoder.ts";
 
-export type ExifRule = "auto" | "ignore";
+export const jpegMethods = ["fast", "accurate"] as const satisfies readonly JpegMethod[];
 
-/** How the images of a list are ordered: sorted by name, each once, or as the list has them. */
-export const listOrders = ["name", "list"] as const;
-export type ListOrder = (typeof listOrders)[number];
-
-export interface DecodeOptions {
-  /** Turn the pixels upright by EXIF (auto) or leave them as stored (ignore, as TensorFlow does). */
-  readonly exif?: ExifRule;
-  /** Apply ICC profiles, which TensorFlow ignores. */
-  readonly icc?: boolean;
-  /** What shows through transparent pixels; without it alpha is dropped, as in TensorFlow. */
-  readonly background?: readonly [red: number, green: number, blue: number];
-  /** Larger images are refused before they are decoded. */
-  readonly maxPixels?: number;
-  /** How JPEG is decoded; `jpegMethodFor` says what suits when it is left out. */
-  readonly jpeg?: JpegMethod;
+/**
+ * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
+ * accurate decoder alone; and where there is no fast one for this platform, it decodes all.
+ * @throws UsageError when the fast method is asked for and cannot be had.
+ */
+export function jpegMethodFor(
+  { jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">,
+  { fastJpeg, platform }: Pick<Decoder, "fastJpeg" | "platform">,
+): JpegMethod {
+  if (jpeg !== "fast") return jpeg ?? (fastJpeg && !icc ? "fast" : "accurate");
+  const hint = "Leave out --jpeg fast, or ask for --jpeg accurate.";
+  if (icc) throw new UsageError("The fast JPEG decoder applies no ICC profiles.", hint);
+  if (fastJpeg) return jpeg;
+  throw new UsageError(`There is no fast JPEG decoder for ${platform}.`, hint);
 }

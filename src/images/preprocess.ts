@@ -3,10 +3,9 @@
  * rounded to float32 where TensorFlow rounds it.
  */
 import { ImageError, UsageError } from "../errors.ts";
+import type { DecodeOptions, Decoder, Pixels } from "../platform/decoder.ts";
 import { resizeLegacyBilinear, type Scaling, unscaled } from "./bilinear.ts";
-import { jpegMethodFor } from "./decode.ts";
-import type { DecodeOptions } from "./options.ts";
-import type { Pixels } from "./pixels.ts";
+import { jpegMethodFor } from "./options.ts";
 import { type Plane, type Region, resizePillowBilinear, wholeOf } from "./resize.ts";
 
 /**
@@ -210,11 +209,15 @@ export function preprocess(
  * decodes JPEG by the accurate method; TensorFlow's is the fast one.
  * @throws UsageError when the fast method is asked for and cannot be had.
  */
-export function decodeRules(mode: PreprocessMode, wishes: DecodeOptions): DecodeRules {
+export function decodeRules(
+  mode: PreprocessMode,
+  wishes: DecodeOptions,
+  decoder: Pick<Decoder, "fastJpeg" | "platform">,
+): DecodeRules {
   const { exif = "auto", jpeg } = wishes;
   return mode === "seed"
-    ? { ...wishes, exif: "ignore", jpeg: jpegMethodFor({ ...wishes, jpeg: jpeg ?? "accurate" }) }
-    : { ...wishes, exif, jpeg: jpegMethodFor(wishes) };
+    ? { ...wishes, exif: "ignore", jpeg: jpegMethodFor({ ...wishes, jpeg: jpeg ?? "accurate" }, decoder) }
+    : { ...wishes, exif, jpeg: jpegMethodFor(wishes, decoder) };
 }
 
 /** The preprocessing in words, for the output's metadata. */

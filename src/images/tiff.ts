@@ -61,7 +61,7 @@ const save = "save it as PNG, or as TIFF of 8 bits";
  * What a TIFF file holds instead of a picture and what to do, as a clause; undefined where it can be read, or its directory
  * cannot.
  */
-export function whyNoPicture(bytes: Buffer): string | undefined {
+export function whyNoPicture(bytes: Uint8Array): string | undefined {
   const fields = readDirectory(bytes);
   if (!fields?.has(Tag.colours)) return undefined;
   const numbers = (tag: number, otherwise: number) => fields.get(tag)?.numbers ?? [otherwise];

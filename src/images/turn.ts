@@ -1,5 +1,5 @@
 /** Pixels turned upright, as EXIF says. */
-import type { ExifRule } from "./options.ts";
+import type { ExifRule } from "../platform/decoder.ts";
 
 /** Interleaved RGB bytes with their size. */
 export interface Rgb {

@@ -9,7 +9,7 @@ import { type Caps, type Epilogue, float32Bytes, type GpuKernel, type Op } from 
 import { stripKernel } from "./strips.ts";
 import { each, flatDispatch, flatIndex, flatWorkgroup, wgslModule } from "./wgsl.ts";
 
-interface DepthwiseGeometry extends WindowGeometry {
+export interface DepthwiseGeometry extends WindowGeometry {
   /** Outputs for each input channel; output channel = input channel * multiplier + m. */
   readonly multiplier: number;
 }

@@ -181,7 +181,7 @@ export interface AddAttrs {
   readonly scale?: number;
 }
 
-interface AddGeometry extends ElementGeometry {
+export interface AddGeometry extends ElementGeometry {
   readonly scale: number;
 }
 
@@ -216,7 +216,7 @@ export interface BatchNormAttrs {
   readonly scale: boolean;
 }
 
-interface BatchNormGeometry extends ElementGeometry, BatchNormAttrs {}
+export interface BatchNormGeometry extends ElementGeometry, BatchNormAttrs {}
 
 /** (x - mean) * gamma / sqrt(variance + epsilon) + beta; operands x, mean, variance, beta and, with `scale`, gamma. */
 export const batchNorm: Op<BatchNormAttrs, BatchNormGeometry> = {

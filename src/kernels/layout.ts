@@ -11,7 +11,7 @@ export interface ConcatAttrs {
   readonly axis: number;
 }
 
-interface ConcatGeometry extends Geometry {
+export interface ConcatGeometry extends Geometry {
   /** Product of the axes before the joined one. */
   readonly outer: number;
   /** For each input: how many neighbouring values it gives to one step of `outer`. */
@@ -90,7 +90,7 @@ export interface PadAttrs {
 }
 
 /** Shapes brought to rank 4 by leading ones. */
-interface PadGeometry extends Geometry {
+export interface PadGeometry extends Geometry {
   readonly from: readonly number[];
   readonly to: readonly number[];
   readonly before: readonly number[];

@@ -14,7 +14,7 @@ export interface MeanAttrs {
 }
 
 /** Up to four kept and four reduced axes, each with its length and its step in the input. */
-interface MeanGeometry extends Geometry {
+export interface MeanGeometry extends Geometry {
   readonly kept: readonly Axis[];
   readonly reduced: readonly Axis[];
 }
@@ -130,7 +130,7 @@ export const mean: Op<MeanAttrs, MeanGeometry> = {
   ],
 };
 
-interface RowGeometry extends Geometry {
+export interface RowGeometry extends Geometry {
   readonly rows: number;
   readonly columns: number;
 }
@@ -214,7 +214,7 @@ export interface LrnAttrs {
   readonly beta: number;
 }
 
-interface LrnGeometry extends RowGeometry, LrnAttrs {}
+export interface LrnGeometry extends RowGeometry, LrnAttrs {}
 
 function lrnKernel(g: LrnGeometry, caps: Caps): GpuKernel {
   const params = {

@@ -14,7 +14,7 @@ export interface ResizeAttrs {
   readonly size: readonly [number, number];
 }
 
-interface ResizeGeometry extends Geometry {
+export interface ResizeGeometry extends Geometry {
   readonly batch: number;
   readonly inH: number;
   readonly inW: number;

@@ -9,6 +9,7 @@ import type { Device } from "../engine/device.ts";
 import { type Head, wordsFor } from "../extract/words.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
+import { ownFolders } from "../node/folder.ts";
 import type { Colouring } from "../page/data.ts";
 import type { Vectors } from "../tables/vectors.ts";
 
@@ -40,7 +41,7 @@ export function folderColouring(paths: readonly string[]): Colouring | undefined
 
 /** The name of each image's likeliest class by the included network. */
 export async function classColouring({ rows }: Vectors, head: Head): Promise<Colouring | undefined> {
-  const names = await imagenetNames(findModel(usualModel), head.classes);
+  const names = await imagenetNames(findModel(usualModel), head.classes, ownFolders.names);
   const classes = Array.from({ length: rows.count }, (_, row) => {
     const logits = head.logits(rowOf(rows, row));
     let best = 0;

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
-import { type ImageInput, listSources } from "../images/index.ts";
+import { type ImageInput, listSources } from "../node/images/index.ts";
 
 export interface FoundImages {
   /** For each path, where its image is; undefined where it is not. */

@@ -10,6 +10,7 @@ import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead } from "../extract/words.ts";
 import { openTuned } from "../network/tuned.ts";
 import { mapPageParts } from "../node/page-parts.ts";
+import { nodePlatform } from "../node/platform.ts";
 import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
 import { mapPage } from "../page/page.ts";
 import { counted } from "../page/words.ts";
@@ -98,7 +99,7 @@ export async function mapFeatures(
   for (const note of notes) notice(note);
 
   const macs = rows.count ** 2 * rows.width;
-  const device = await openTuned(macs < littleWork ? "cpu" : (request.device ?? "auto"), {
+  const device = await openTuned(macs < littleWork ? "cpu" : (request.device ?? "auto"), nodePlatform, {
     threads: request.threads,
     notice,
   });

@@ -1,8 +1,8 @@
 /** Thumbnails of a map: in the page itself, or, of many images, in a folder beside it. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
-import { type ImageInput, type SheetEvents, type SheetShape, thumbnailSheets } from "../images/index.ts";
 import { openAtomic } from "../node/atomic.ts";
+import { type ImageInput, type SheetEvents, type SheetShape, thumbnailSheets } from "../node/images/index.ts";
 import type { Thumbnails } from "../page/data.ts";
 
 /** Up to so many images, one file holds all. */

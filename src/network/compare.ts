@@ -80,11 +80,14 @@ export async function compareCheckpoints(one: Side, other: Side): Promise<Tensor
   return differences;
 }
 
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
 function differenceOf(a: TensorData, b: TensorData): string | undefined {
   let [count, largest] = [0, 0];
   for (let i = 0; i < a.length; i++) {
     const [x, y] = [a[i], b[i]];
-    const same = x instanceof Uint8Array ? Buffer.from(x).equals(y as Uint8Array) : Object.is(x, y);
+    const same = x instanceof Uint8Array ? sameBytes(x, y as Uint8Array) : Object.is(x, y);
     if (same) continue;
     count++;
     if (!(x instanceof Uint8Array)) largest = Math.max(largest, Math.abs(Number(x) - Number(y)));

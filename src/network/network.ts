@@ -1,13 +1,14 @@
 /** A network ready to run: graph, weights and device behind one small face. */
 import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
 import { compile } from "../engine/compile.ts";
-import type { DeviceName, openDevice } from "../engine/devices.ts";
+import type { DeviceName, OpenDevice } from "../engine/devices.ts";
 import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { logitsOf, maxImageSize, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, findModel, type GraphOptions, type Model } from "../nets/index.ts";
 import { seededWeights } from "../nets/seeded-weights.ts";
+import type { Platform } from "../platform/index.ts";
 import { seededUnits } from "../seeded.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import { classesIn, explainMisfit, fitOf } from "./fit.ts";
@@ -74,7 +75,7 @@ export interface NetworkOptions {
   /** Receives sentences that the user should see (the device chosen and why). */
   readonly notice?: (sentence: string) => void;
   /** How devices are opened; the engine's own way when left out. Tests give devices that fail. */
-  readonly openDevice?: typeof openDevice;
+  readonly openDevice?: OpenDevice;
 }
 
 /** A value that the network gives for each image. */
@@ -137,8 +138,12 @@ export type IdentifyOptions = Pick<NetworkOptions, "layers" | "scope" | "imageSi
  * The network that a checkpoint holds, told from its variables: whole up to its feature, or up to the layers.
  * @throws CheckpointError when it cannot be read or is none of ours.
  */
-export async function identifyCheckpoint(path: string, options: IdentifyOptions = {}): Promise<Model> {
-  const checkpoint = await openCheckpoint(path);
+export async function identifyCheckpoint(
+  path: string,
+  options: IdentifyOptions,
+  { files }: Pick<Platform, "files">,
+): Promise<Model> {
+  const checkpoint = await openCheckpoint(path, files);
   try {
     const { layers, scope, imageSize, globalPool } = options;
     return identify(path, shapesOf(checkpoint), { layers, scope, options: { imageSize, globalPool } }).model;
@@ -166,14 +171,14 @@ interface Loaded {
 }
 
 /** The weights for `wanted`, with the end points and classes that follow from them. */
-async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded> {
+async function loadWeights(model: Model, wanted: NetworkOptions, { own, files }: Platform): Promise<Loaded> {
   const { imageSize, globalPool, layers = [] } = wanted;
   const plain: GraphOptions = { imageSize, globalPool };
   // Wrong names are told before a file of half a gigabyte is opened.
   const named = resolveEndPoints(model, buildNetwork(model, 1, plain), layers, plain);
   if (wanted.weights === "seeded") {
     return {
-      source: await seededWeights(model.name, needsOf(model, plain, named)),
+      source: await seededWeights(model.name, needsOf(model, plain, named), own.statistics),
       origin: { kind: "seeded" },
       options: plain,
       endPoints: named,
@@ -181,7 +186,7 @@ async function loadWeights(model: Model, wanted: NetworkOptions): Promise<Loaded
     };
   }
   if (wanted.checkpoint === undefined) throw new Error("no checkpoint named");
-  const checkpoint = await openCheckpoint(wanted.checkpoint);
+  const checkpoint = await openCheckpoint(wanted.checkpoint, files);
   try {
     const shapes = shapesOf(checkpoint);
     const scope = findScope(checkpoint.path, model, shapes, { layers, scope: wanted.scope, options: plain });
@@ -271,10 +276,10 @@ function largestShift(exact: readonly Float32Array[], found: readonly Float32Arr
  * Opens the checkpoint, compiles the network up to the end points and loads its weights.
  * @throws UsageError (unknown network, end point or size), CheckpointError (weights), DeviceError (no adapter).
  */
-export async function openNetwork(options: NetworkOptions): Promise<Network> {
+export async function openNetwork(options: NetworkOptions, platform: Platform): Promise<Network> {
   checkImageSize(options.imageSize);
   const model = findModel(options.model);
-  const loaded = await loadWeights(model, options);
+  const loaded = await loadWeights(model, options, platform);
   const computed = loaded.alsoLogits ? [...loaded.endPoints, loaded.alsoLogits] : loaded.endPoints;
   const programOf = (batch: number) => compile(buildNetwork(model, batch, loaded.options), computed);
   try {
@@ -284,7 +289,7 @@ export async function openNetwork(options: NetworkOptions): Promise<Network> {
     const open = (half: boolean) =>
       openRunner({
         device: options.device,
-        openDevice: options.openDevice ?? openTuned,
+        openDevice: options.openDevice ?? ((name, wishes) => openTuned(name, platform, wishes)),
         source: loaded.source,
         programOf,
         notice,

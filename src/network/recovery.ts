@@ -3,7 +3,7 @@
  * smaller batches, then, where the device was left to us ("auto"), on the CPU. Each step is told.
  */
 import type { Device, Session } from "../engine/device.ts";
-import type { DeviceName, openDevice } from "../engine/devices.ts";
+import type { DeviceName, OpenDevice } from "../engine/devices.ts";
 import { firstNotFinite } from "../engine/finite.ts";
 import type { Program } from "../engine/program.ts";
 import type { WeightSource } from "../engine/weights.ts";
@@ -37,7 +37,7 @@ export interface Runner {
 
 export interface RunnerOptions {
   readonly device: DeviceName;
-  readonly openDevice: typeof openDevice;
+  readonly openDevice: OpenDevice;
   readonly source: WeightSource;
   /** The network compiled for a batch size. */
   readonly programOf: (batch: number) => Program;

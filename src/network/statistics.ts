@@ -8,7 +8,7 @@ export function statisticsOf({ data, dtype }: TensorValue): Record<string, strin
   if (Array.isArray(data)) {
     const texts = data
       .slice(0, shownValues)
-      .map((bytes) => JSON.stringify(Buffer.from(bytes).toString("utf8")));
+      .map((bytes) => JSON.stringify(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes)));
     return { elements: `${data.length}`, first: texts.join(" ") };
   }
   const exact = data instanceof BigInt64Array || data instanceof BigUint64Array;

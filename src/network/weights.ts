@@ -1,9 +1,7 @@
 /** Which network and which weights a run uses. Nothing is downloaded here, and untrained weights are never chosen in silence. */
-import { access } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { findModel, type Model, usualModel } from "../nets/index.ts";
-import { weightsDirectory } from "../node/package.ts";
+import type { Platform } from "../platform/index.ts";
 import type { WeightOrigin } from "./network.ts";
 
 /** The folder, in the one the user works in, where checkpoints are put and looked for. */
@@ -50,7 +48,11 @@ export async function chooseModel<T extends { readonly model?: string; readonly 
  * taken where they were asked for, or where only samples are read.
  * @throws UsageError for contradictory wishes, CheckpointError when there are no weights to be had.
  */
-export async function chooseWeights(model: Model, wishes: WeightWishes): Promise<WeightChoice> {
+export async function chooseWeights(
+  model: Model,
+  wishes: WeightWishes,
+  { files, own }: Pick<Platform, "files" | "own">,
+): Promise<WeightChoice> {
   const { checkpoint, weights, scope, samplesOnly, directory = checkpointDirectory } = wishes;
   if (checkpoint !== undefined && weights === "seeded") {
     throw new UsageError(
@@ -66,12 +68,12 @@ export async function chooseWeights(model: Model, wishes: WeightWishes): Promise
     );
   }
   if (weights === "seeded") return { weights: "seeded" };
-  const places = checkpointPlaces(model, directory);
+  const places = checkpointPlaces(model, (name) => files.join(directory, name));
   for (const { file, checkpoint } of places) {
-    if (await exists(file)) return { weights: "checkpoint", checkpoint };
+    if (await files.stat(file)) return { weights: "checkpoint", checkpoint };
   }
   if (model.included) {
-    return { weights: "checkpoint", checkpoint: join(weightsDirectory, model.included.checkpoint) };
+    return { weights: "checkpoint", checkpoint: own.weights.at(model.included.checkpoint) };
   }
   if (samplesOnly && weights === undefined) return { weights: "seeded" };
   throw new CheckpointError(
@@ -98,10 +100,12 @@ export const trainedInstead = (model: Model): string =>
         .join(" ");
 
 /** The published names of a network's checkpoint: the file that shows it is there, and what to open then. */
-function checkpointPlaces(model: Model, directory: string): { file: string; checkpoint: string }[] {
-  const name = model.archive?.checkpoint ?? `${model.name}.ckpt`;
-  const whole = join(directory, name);
-  const single = [...(model.archive ? [join(directory, archiveName(model.archive.url))] : []), whole];
+function checkpointPlaces(
+  model: Model,
+  at: (name: string) => string,
+): { file: string; checkpoint: string }[] {
+  const whole = at(model.archive?.checkpoint ?? `${model.name}.ckpt`);
+  const single = [...(model.archive ? [at(archiveName(model.archive.url))] : []), whole];
   return [
     ...single.map((file) => ({ file, checkpoint: file })),
     { file: `${whole}.index`, checkpoint: whole },
@@ -109,13 +113,4 @@ function checkpointPlaces(model: Model, directory: string): { file: string; chec
 }
 
 /** The file name in the address of an archive. */
-export function archiveName(url: string): string {
-  return basename(new URL(url).pathname);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
+export const archiveName = (url: string): string => new URL(url).pathname.split("/").at(-1) as string;

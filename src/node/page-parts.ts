@@ -1,6 +1,7 @@
 /** Script and style of the pages that are written, with the hashes by which a page's policy knows them. */
 import { createHash } from "node:crypto";
-import { bundledPage } from "../bundle.mjs";
+import { readFileSync } from "node:fs";
+import { builtUrl } from "../bundle.mjs";
 
 export interface HashedText {
   readonly text: string;
@@ -15,6 +16,6 @@ const hashed = (text: string): HashedText => ({
 
 /** Those of the map of images. A script that held the end of a script element would end there. */
 export function mapPageParts(): { readonly script: HashedText; readonly style: HashedText } {
-  const { script, style } = bundledPage("page/view/map.ts");
-  return { script: hashed(script.replaceAll("</script", "<\\/script")), style: hashed(style) };
+  const built = (ending: string) => readFileSync(builtUrl(`page-view-map.${ending}`), "utf8");
+  return { script: hashed(built("js").replaceAll("</script", "<\\/script")), style: hashed(built("css")) };
 }

@@ -26,7 +26,11 @@ export function groupColour(index: number, dark: boolean): Rgb {
   const [l, c, h] =
     index < chosen.length
       ? chosen[index]
-      : [index % 2 === 0 ? 0.46 : 0.86, 0.12, (20 + (index - chosen.length) * goldenAngle) % 360];
+      : [
+          index % 2 === 0 ? 0.46 : 0.86,
+          index % 3 === 0 ? 0.07 : 0.13,
+          (20 + (index - chosen.length) * goldenAngle) % 360,
+        ];
   return ofOklch(dark ? Math.min(0.9, l + 0.05) : l - 0.02, c, h);
 }
 

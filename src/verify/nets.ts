@@ -5,9 +5,11 @@ import { compile } from "../engine/compile.ts";
 import type { Device } from "../engine/device.ts";
 import { variablesOf } from "../engine/graph.ts";
 import { UsageError, UserError } from "../errors.ts";
-import { decodeImage, type Pixels, preprocess } from "../images/index.ts";
+import { type Pixels, preprocess } from "../images/index.ts";
 import { buildNetwork, findModel, type Model } from "../nets/index.ts";
-import { seededWeights, statisticsDirectory } from "../nets/seeded-weights.ts";
+import { seededWeights } from "../nets/seeded-weights.ts";
+import { folderOf, ownFolders } from "../node/folder.ts";
+import { decodeImage } from "../node/images/index.ts";
 import { seededUnits } from "../seeded.ts";
 import { formatShape, type Shape, sameShape, sizeOf } from "../tensor.ts";
 import { relativeError, type Verdict } from "./measure.ts";
@@ -154,13 +156,13 @@ async function* verifyNet(
   const variables = variablesOf(graph);
   checkDeclaration(reference, variables, graph.endPoints.keys());
   const needsStatistics = variables.some((v) => v.name.endsWith("moving_mean"));
-  const candidates = [join(dir, "..", "nets"), dir, join(dir, "nets"), statisticsDirectory];
+  const candidates = [join(dir, "..", "nets"), dir, join(dir, "nets"), ownFolders.statistics.path];
   const stats =
     options.stats ??
     (needsStatistics
       ? await firstExisting("moving statistics", "--stats", candidates, `${net}.bn.json`)
       : dir);
-  const source = await seededWeights(reference.net, variables, stats);
+  const source = await seededWeights(reference.net, variables, folderOf(stats));
 
   const program = compile(
     graph,

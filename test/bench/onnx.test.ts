@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest";
 import { lower } from "../../bench/peers/lower.ts";
 import { onnxModel, transposedFilter } from "../../bench/peers/onnx-model.ts";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import { createGraph, type GraphBuilder, variablesOf } from "../../src/engine/graph.ts";
 import type { WeightSource } from "../../src/engine/weights.ts";
 import { slimLayers } from "../../src/nets/layers.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
+import { openCpu } from "../support/node.ts";
 import { interpret } from "./onnx-interpreter.ts";
 
 /** A small network with every layer that the peers' networks have, at sizes where SAME pads one side more. */

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCheckpoint } from "../../src/checkpoint/index.ts";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CheckpointError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { ownReference } from "../support/reference.ts";
 import { type TarMember, tar } from "./support.ts";
 
@@ -210,6 +210,18 @@ describe("an archive", () => {
       await checkpoint.close();
     }
     expect(await scalarOf(`${path}/${names[1]}`)).toBe(3.25);
+  });
+
+  it("that has nowhere to be unpacked to is told of with what to do", async () => {
+    const path = archive(gzipSync(tar([{ name: "m.ckpt", data: v1 }])));
+    vi.stubEnv("TMPDIR", join(folder, "gone"));
+    const error = await openCheckpoint(path).catch((e: unknown) => e);
+    vi.unstubAllEnvs();
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({
+      message: `${path} cannot be unpacked (ENOENT).`,
+      hint: "Set TMPDIR to a folder that can be written.",
+    });
   });
 
   it("of nothing but gzip is no archive", async () => {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { CheckpointError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { needsCases, ownReference, sharedCases } from "../support/reference.ts";
 import { floats, type TarMember, tar, writeBundle } from "./support.ts";
 

@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { openCheckpoint, type TensorValue } from "../../src/checkpoint/index.ts";
+import type { TensorValue } from "../../src/checkpoint/index.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
 
 type Scalar = number | string | boolean | [number, number];

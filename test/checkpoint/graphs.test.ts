@@ -17,8 +17,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Checkpoint, openCheckpoint, type TensorValue } from "../../src/checkpoint/index.ts";
+import type { Checkpoint, TensorValue } from "../../src/checkpoint/index.ts";
 import { CheckpointError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { ownReference } from "../support/reference.ts";
 import { floats, message, shapeProto, type TarMember, tar, varint } from "./support.ts";
 

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { crc32c, maskCrc } from "../../src/checkpoint/crc32c.ts";
-import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { sliceKey } from "../../src/checkpoint/ordered-code.ts";
-import { buildTable } from "../../src/checkpoint/v2-writer.ts";
 import { CheckpointError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/node/checkpoint.ts";
+import { buildTable } from "../../src/node/checkpoint-writer.ts";
 import {
   type BundleTensor,
   entryPair,
@@ -64,7 +64,7 @@ function bundle(change: Partial<BundleTensor>, bytes = data): string {
 
 /** A V2 index of given pairs, with `data` beside it. */
 function index(
-  pairs: readonly (readonly [Buffer, Buffer])[],
+  pairs: readonly (readonly [Uint8Array, Buffer])[],
   change: (table: Buffer) => Buffer = (t) => t,
 ): string {
   const prefix = fresh();

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { crc32c, maskCrc } from "../../src/checkpoint/crc32c.ts";
 import { sliceKey } from "../../src/checkpoint/ordered-code.ts";
 import type { Extent } from "../../src/checkpoint/proto.ts";
-import { buildTable } from "../../src/checkpoint/v2-writer.ts";
+import { buildTable } from "../../src/node/checkpoint-writer.ts";
 
 /** A field of a message: numbers as varints, buffers as bytes, `{ fixed32 }` as four bytes. */
 export type FieldValue = number | bigint | Buffer | { readonly fixed32: number };
@@ -51,11 +51,11 @@ export interface BundleTensor {
   readonly crc?: number;
   readonly slices?: readonly (readonly Extent[])[];
   /** The key, when it is not the name. */
-  readonly key?: Buffer;
+  readonly key?: Uint8Array;
 }
 
 /** The pair of an index entry; the checksum is that of `data` unless it is given. */
-export function entryPair(t: BundleTensor, data: Buffer): readonly [Buffer, Buffer] {
+export function entryPair(t: BundleTensor, data: Buffer): readonly [Uint8Array, Buffer] {
   const offset = t.offset ?? 0;
   const size = t.size ?? data.length - offset;
   const crc = t.crc ?? maskCrc(crc32c(data.subarray(offset, offset + size)));

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCheckpoint, type WritableTensor, writeCheckpoint } from "../../src/checkpoint/index.ts";
 import { OutputError } from "../../src/errors.ts";
+import { openCheckpoint, type WritableTensor, writeCheckpoint } from "../../src/node/checkpoint.ts";
 import { seededTensor } from "../../src/seeded.ts";
 
 let folder = "";

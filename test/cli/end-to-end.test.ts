@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mayHaveGpu } from "../../src/engine/webgpu/hardware.ts";
+import { mayHaveGpu } from "../../src/node/drivers.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";

@@ -2,18 +2,16 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import { createHeap } from "../../src/engine/cpu/heap.ts";
-import { openPool } from "../../src/engine/cpu/pool.ts";
 import { createGraph, type GraphBuilder, type Value, variablesOf } from "../../src/engine/graph.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { opOf } from "../../src/kernels/index.ts";
 import type { CpuKernel } from "../../src/kernels/op.ts";
 import { buildNetwork, findModel, models } from "../../src/nets/index.ts";
-import { seededWeights } from "../../src/nets/seeded-weights.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { func, i32, store } from "../../src/wasm/code.ts";
 import { encodeModule } from "../../src/wasm/module.ts";
+import { openCpu, openPool, seededWeights } from "../support/node.ts";
 import { disassemble } from "../wasm/disassemble.ts";
 
 const { caps } = openCpu();
@@ -50,7 +48,7 @@ describe("threads", () => {
 
   it("do not keep a process alive", () => {
     const script = `
-      import { openCpu } from "./src/engine/cpu/device.ts";
+      import { openCpu } from "./test/support/node.ts";
       import { compile } from "./src/engine/compile.ts";
       import { createGraph } from "./src/engine/graph.ts";
       const b = createGraph();

@@ -13,9 +13,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { extract } from "../../src/extract/extract.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { requestFor, temporaryFolder } from "../support/features.ts";
+import { openNetwork } from "../support/node.ts";
 import { drawJpeg } from "../support/runs.ts";
 
 const count = 40;

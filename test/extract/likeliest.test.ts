@@ -5,10 +5,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type ExtractRequest, extract } from "../../src/extract/extract.ts";
 import { fewImages } from "../../src/extract/request.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { samplesDirectory } from "../../src/node/package.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import { requestFor, temporaryFolder } from "../support/features.ts";
+import { openNetwork } from "../support/node.ts";
 import { drawJpeg } from "../support/runs.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 

@@ -1,8 +1,8 @@
 /** Keys of every kind of name come back from every format as they went in: no two of them become one. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nameOf } from "../../src/images/index.ts";
 import { buildNetwork, models } from "../../src/nets/index.ts";
+import { nameOf } from "../../src/node/images/index.ts";
 import { findFormat, formats, writeTable } from "../../src/tables/formats/index.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
 import { temporaryFolder } from "../support/features.ts";

@@ -1,7 +1,7 @@
 /** Windows bitmaps of every kind, written by hand. */
 import { describe, expect, it } from "vitest";
 import { ImageError } from "../../src/errors.ts";
-import { decodeImage } from "../../src/images/index.ts";
+import { decodeImage } from "../../src/node/images/index.ts";
 
 interface Kind {
   readonly width: number;

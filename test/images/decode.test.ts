@@ -5,7 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ImageError } from "../../src/errors.ts";
-import { decodeImage, listFolder } from "../../src/images/index.ts";
+import { decodeImage, listFolder } from "../../src/node/images/index.ts";
 
 let folder = "";
 beforeAll(() => {

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { decodeImage, hasFastJpeg, jpegMethods } from "../../src/images/index.ts";
+import { jpegMethods } from "../../src/images/index.ts";
+import { decodeImage, nativeDecoder } from "../../src/node/images/index.ts";
 
 type Entry = readonly [tag: number, type: number, count: number, value: readonly number[] | string];
 
@@ -110,7 +111,7 @@ describe("the orientation of a JPEG", () => {
   it.each(jpegs)("as %s is Pillow's by both methods", async (_, segments, pillow) => {
     const bytes = withSegments(await picture.jpeg().toBuffer(), segments);
     for (const jpeg of jpegMethods) {
-      if (jpeg === "fast" && !hasFastJpeg) continue;
+      if (jpeg === "fast" && !nativeDecoder.fastJpeg) continue;
       const pixels = await decodeImage(bytes, { jpeg });
       expect(pixels, jpeg).toMatchObject({ jpeg, orientation: pillow, turned: pillow > 1 });
       expect([pixels.width, pixels.height]).toEqual(pillow > 4 ? [16, 24] : [24, 16]);
@@ -121,7 +122,7 @@ describe("the orientation of a JPEG", () => {
   it("as LONG, in a photograph that was turned by one method only", async () => {
     const bytes = readFileSync(join(import.meta.dirname, "../reference/cases/orient_long.jpg"));
     for (const jpeg of jpegMethods) {
-      if (jpeg === "fast" && !hasFastJpeg) continue;
+      if (jpeg === "fast" && !nativeDecoder.fastJpeg) continue;
       expect(await decodeImage(bytes, { jpeg })).toMatchObject({
         jpeg,
         orientation: 6,

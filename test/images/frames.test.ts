@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { decodeImage } from "../../src/images/index.ts";
+import { decodeImage } from "../../src/node/images/index.ts";
 
 type Frame = readonly [left: number, top: number, width: number, height: number, colour: number];
 

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { ImageError, UsageError } from "../../src/errors.ts";
-import { jpegMethodFor } from "../../src/images/decode.ts";
-import { decodeImage, decodeRules, jpegMethods } from "../../src/images/index.ts";
-import { readJpegHeader } from "../../src/images/jpeg.ts";
+import { decodeRules, jpegMethods } from "../../src/images/index.ts";
+import { readJpegHeader } from "../../src/images/jpeg-header.ts";
+import { jpegMethodFor } from "../../src/images/options.ts";
 import { turnUpright } from "../../src/images/turn.ts";
+import { decodeImage, nativeDecoder } from "../../src/node/images/index.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { ownReference } from "../support/reference.ts";
 
@@ -80,14 +81,20 @@ describe("which decoder takes a JPEG", () => {
   });
 
   it("is asked for, or follows from the rest", () => {
-    expect(jpegMethodFor({})).toBe("fast");
-    expect(jpegMethodFor({ jpeg: "accurate" })).toBe("accurate");
-    expect(jpegMethodFor({ icc: true })).toBe("accurate");
-    expect(() => jpegMethodFor({ jpeg: "fast", icc: true })).toThrow(UsageError);
-    expect(decodeRules("slim", {})).toMatchObject({ exif: "auto", jpeg: "fast" });
+    expect(jpegMethodFor({}, nativeDecoder)).toBe("fast");
+    expect(jpegMethodFor({ jpeg: "accurate" }, nativeDecoder)).toBe("accurate");
+    expect(jpegMethodFor({ icc: true }, nativeDecoder)).toBe("accurate");
+    expect(() => jpegMethodFor({ jpeg: "fast", icc: true }, nativeDecoder)).toThrow(UsageError);
+    expect(decodeRules("slim", {}, nativeDecoder)).toMatchObject({ exif: "auto", jpeg: "fast" });
     // Pillow read the images of Compute-Features: accurate, and never turned.
-    expect(decodeRules("seed", { exif: "auto" })).toMatchObject({ exif: "ignore", jpeg: "accurate" });
-    expect(decodeRules("seed", { jpeg: "fast" })).toMatchObject({ exif: "ignore", jpeg: "fast" });
+    expect(decodeRules("seed", { exif: "auto" }, nativeDecoder)).toMatchObject({
+      exif: "ignore",
+      jpeg: "accurate",
+    });
+    expect(decodeRules("seed", { jpeg: "fast" }, nativeDecoder)).toMatchObject({
+      exif: "ignore",
+      jpeg: "fast",
+    });
   });
 
   it("is not the fast one for files whose header is out of order", () => {

@@ -4,16 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  decodeContent,
-  decodeImage,
-  preprocess,
-  type ReadRecipe,
-  readContent,
-} from "../../src/images/index.ts";
-import { decodeFastJpeg, readJpegHeader } from "../../src/images/jpeg.ts";
-import { machine, place, type Room, withRoom } from "../../src/images/machine.ts";
-import { giveBackContent } from "../../src/images/read.ts";
+import { preprocess } from "../../src/images/index.ts";
+import { readJpegHeader } from "../../src/images/jpeg-header.ts";
+import { machine, place, withRoom } from "../../src/images/machine.ts";
+import { decodeContent, decodeImage, type ReadRecipe, readContent } from "../../src/node/images/index.ts";
+import { fastJpeg } from "../../src/node/images/jpeg.ts";
+import { giveBackContent } from "../../src/node/images/read.ts";
+import type { Room } from "../../src/platform/decoder.ts";
 import { ownReference } from "../support/reference.ts";
 
 let folder = "";
@@ -37,7 +34,7 @@ const plain = (width: number, height: number, background: string) =>
 /** By the fast decoder alone. */
 function tryFast(bytes: Buffer, room: Room) {
   const header = readJpegHeader(bytes);
-  return header && decodeFastJpeg(bytes, header, room);
+  return header && fastJpeg?.(bytes, header, room);
 }
 
 /** One byte changed, so that libjpeg warns and libvips is asked while others may come. */

@@ -11,7 +11,7 @@ import {
   listFolder,
   type ReadRecipe,
   readContent,
-} from "../../src/images/index.ts";
+} from "../../src/node/images/index.ts";
 
 let folder = "";
 beforeAll(() => {

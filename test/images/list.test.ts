@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listNamed } from "../../src/images/index.ts";
+import { listNamed } from "../../src/node/images/index.ts";
 
 let folder = "";
 const present = [

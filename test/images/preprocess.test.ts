@@ -5,7 +5,6 @@ import { describe, expect, it } from "vitest";
 import { resizeLegacyBilinear, unscaled } from "../../src/images/bilinear.ts";
 import {
   checkPreprocess,
-  decodeImage,
   describePreprocess,
   type JpegMethod,
   type Pixels,
@@ -14,6 +13,7 @@ import {
   preprocessModes,
 } from "../../src/images/index.ts";
 import { resizePillowBilinear } from "../../src/images/resize.ts";
+import { decodeImage } from "../../src/node/images/index.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { readOpCases } from "../../src/verify/ops.ts";

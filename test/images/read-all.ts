@@ -1,5 +1,5 @@
 /** Reads the files that are named through a decoding pool, and prints what becomes of each. */
-import { openDecodePool } from "../../src/images/index.ts";
+import { openDecodePool } from "../../src/node/images/index.ts";
 
 const pool = openDecodePool(2, {
   decode: {},

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { decodeImage, listFolder } from "../../src/images/index.ts";
+import { decodeImage, listFolder } from "../../src/node/images/index.ts";
 
 const folder = join(import.meta.dirname, "../../samples");
 const files = (await listFolder(folder)).map((i) => i.key);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listSources, openDecodePool } from "../../src/images/index.ts";
+import { listSources, openDecodePool } from "../../src/node/images/index.ts";
 
 let folder = "";
 const at = (name: string) => join(folder, name);

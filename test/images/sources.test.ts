@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UsageError } from "../../src/errors.ts";
-import { listSources, type Source } from "../../src/images/index.ts";
+import { listSources, type Source } from "../../src/node/images/index.ts";
 
 let folder = "";
 beforeAll(() => {

@@ -14,7 +14,7 @@ import {
   listSources,
   openDecodePool,
   readContent,
-} from "../../src/images/index.ts";
+} from "../../src/node/images/index.ts";
 
 let folder = "";
 let jpeg: Buffer;

@@ -1,7 +1,7 @@
 /** What TIFF files hold: pictures as they are, and all else a failed image that says what it is. */
 import { describe, expect, it } from "vitest";
 import { ImageError } from "../../src/errors.ts";
-import { decodeImage } from "../../src/images/index.ts";
+import { decodeImage } from "../../src/node/images/index.ts";
 
 interface Wish {
   readonly bits: number | readonly number[];

@@ -1,16 +1,14 @@
 /** Weights in half precision: the same kernels, with the weights rounded once and nothing else. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device } from "../../src/engine/device.ts";
-import { openDevice } from "../../src/engine/devices.ts";
 import { createGraph, type GraphBuilder, type Value } from "../../src/engine/graph.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
 import { fromHalf, toHalf, toHalves } from "../../src/half.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
+import { openCpu, openDevice, openWebGpu } from "../support/node.ts";
 
 interface Case {
   readonly name: string;

@@ -4,10 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device } from "../../src/engine/device.ts";
 import { createGraph } from "../../src/engine/graph.ts";
-import { openWebGpu, type WebGpuDevice } from "../../src/engine/webgpu/device.ts";
 import { matrixConvolution, matrixTiles } from "../../src/kernels/conv-matrix.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
 import type { Caps } from "../../src/kernels/op.ts";
@@ -15,6 +13,7 @@ import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { emulatedMatrices } from "../support/emulated-matrices.ts";
+import { openCpu, openWebGpu, type WebGpuDevice } from "../support/node.ts";
 
 const chip: Caps = {
   maxBindingBytes: 2 ** 31 - 4,

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import { createGraph } from "../../src/engine/graph.ts";
-import { openWebGpu, type WebGpuDevice } from "../../src/engine/webgpu/device.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
 import { sharedTiles } from "../../src/kernels/shared-plan.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
+import { openWebGpu, type WebGpuDevice } from "../support/node.ts";
 
 interface Layer {
   readonly name: string;

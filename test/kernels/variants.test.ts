@@ -4,16 +4,15 @@
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device, LoadOptions } from "../../src/engine/device.ts";
 import { createGraph, type GraphBuilder, type Value } from "../../src/engine/graph.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 import type { Padding } from "../../src/kernels/geometry.ts";
 import { ops } from "../../src/kernels/index.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
 import { describeOnDevices } from "../support/devices.ts";
+import { openCpu, openWebGpu } from "../support/node.ts";
 
 interface Case {
   readonly name: string;

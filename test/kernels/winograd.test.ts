@@ -1,7 +1,6 @@
 /** Winograd's tiles on the CPU, of every size along either axis, against the plain loops. */
 import { afterAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import { createGraph } from "../../src/engine/graph.ts";
 import { winograd } from "../../src/kernels/cpu/winograd.ts";
 import { windowGeometry } from "../../src/kernels/geometry.ts";
@@ -9,6 +8,7 @@ import { plainEpilogue } from "../../src/kernels/op.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
+import { openCpu } from "../support/node.ts";
 
 interface Case {
   readonly input: Shape;

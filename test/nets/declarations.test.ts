@@ -6,7 +6,7 @@ import { compile } from "../../src/engine/compile.ts";
 import { type Graph, variablesOf } from "../../src/engine/graph.ts";
 import { needs } from "../../src/engine/needs.ts";
 import { buildNetwork, findModel, models, returnedLogits } from "../../src/nets/index.ts";
-import { seededWeights } from "../../src/nets/seeded-weights.ts";
+import { seededWeights } from "../support/node.ts";
 import { ownReference } from "../support/reference.ts";
 
 type Named = readonly [name: string, shape: readonly number[]];

@@ -6,15 +6,15 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import type { Device } from "../../src/engine/device.ts";
-import { openDevice } from "../../src/engine/devices.ts";
 import { variablesOf } from "../../src/engine/graph.ts";
 import { needs } from "../../src/engine/needs.ts";
-import { decodeImage, preprocess } from "../../src/images/index.ts";
+import { preprocess } from "../../src/images/index.ts";
 import { buildNetwork, models, returnedLogits } from "../../src/nets/index.ts";
-import { seededWeights, statisticsDirectory } from "../../src/nets/seeded-weights.ts";
+import { decodeImage } from "../../src/node/images/index.ts";
 import { maxAbs, passed, relativeError } from "../../src/verify/measure.ts";
 import { listNets, verifyNets } from "../../src/verify/nets.ts";
 import { describeOnDevices } from "../support/devices.ts";
+import { openDevice, seededWeights, statistics } from "../support/node.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
 
 const pictures = join(ownReference, "pictures");
@@ -40,7 +40,7 @@ async function verify(device: Device, dir: string, net: string, options = {}): P
 describeOnDevices("every end point equals TensorFlow's on a drawn picture", (device) => {
   it.each(smallNets)("%s", (net) =>
     verify(device(), pictures, net, {
-      stats: statisticsDirectory,
+      stats: statistics.path,
       images: join(ownReference, "images"),
       first: true,
     }),
@@ -49,7 +49,7 @@ describeOnDevices("every end point equals TensorFlow's on a drawn picture", (dev
 
 describeOnDevices("inception_v1", (device) => {
   it("equals TensorFlow as the last of a batch of three, on both pictures", () =>
-    verify(device(), pictures, "inception_v1", { stats: statisticsDirectory, batch: 3 }));
+    verify(device(), pictures, "inception_v1", { stats: statistics.path, batch: 3 }));
 
   it.skipIf(!sharedReference)(`equals TensorFlow on photographs${needsShared}`, () =>
     verify(device(), join(sharedReference as string, "nets"), "inception_v1"),

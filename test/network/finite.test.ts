@@ -5,11 +5,11 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError, ImageError } from "../../src/errors.ts";
 import { createExtractor } from "../../src/extract/extractor.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { runMain } from "../cli/helpers.ts";
 import { temporaryFolder } from "../support/features.ts";
+import { openNetwork } from "../support/node.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 
 let folder = "";

@@ -2,12 +2,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { identifyCheckpoint, type NetworkOptions, openNetwork } from "../../src/network/network.ts";
+import type { NetworkOptions } from "../../src/network/network.ts";
 import { shadowSuffix } from "../../src/network/shadows.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { message } from "../checkpoint/support.ts";
 import { temporaryFolder } from "../support/features.ts";
+import { identifyCheckpoint, openNetwork } from "../support/node.ts";
 import { needsCases, ownReference, sharedCases } from "../support/reference.ts";
 import { seededVariables, writeVariables } from "../support/small-checkpoint.ts";
 

@@ -3,16 +3,16 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 import { DeviceError, ExitCode, UsageError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
 import type { Caps } from "../../src/kernels/op.ts";
-import { type Network, openNetwork } from "../../src/network/network.ts";
+import type { Network } from "../../src/network/network.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { always, type Fault, faultyDevices, first } from "../support/faulty-devices.ts";
 import { requestFor, temporaryFolder } from "../support/features.ts";
+import { openNetwork, openWebGpu } from "../support/node.ts";
 
 const count = 5;
 const pixels = seededTensor("images", [count, 28, 28, 1]);

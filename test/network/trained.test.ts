@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createExtractor } from "../../src/extract/extractor.ts";
 import { named, topClasses } from "../../src/extract/predictions.ts";
-import { imagenetNames } from "../../src/nets/imagenet.ts";
 import { findModel } from "../../src/nets/index.ts";
 import { samplesDirectory } from "../../src/node/package.ts";
 import { maxAbs, relativeError } from "../../src/verify/measure.ts";
+import { imagenetNames } from "../support/node.ts";
 import { needsShared, ownReference, sharedReference } from "../support/reference.ts";
 
 interface Case {

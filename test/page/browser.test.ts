@@ -10,16 +10,16 @@ import { boxOf, framed, type Point, toScreen } from "../../src/page/camera.ts";
 import { unpackData } from "../../src/page/packed.ts";
 import { spread } from "../../src/page/spread.ts";
 import { seededUnits } from "../../src/seeded.ts";
-import { type Browser, openChromium, type Tab, type View } from "../support/chromium.ts";
+import { hasChromium } from "../support/chromium.ts";
+import { type Browser, openChromium, type Tab, type View } from "../support/tabs.ts";
 
-const hasChromium = process.platform === "linux" && process.arch === "x64";
 if (!hasChromium) console.warn("No Chromium for this machine: what the map's page does is not tried.");
 
 const evil = "<img src=x onerror=document.title='caught'>&amp;.png";
 const kinds = ["red", "green", "blue"] as const;
 const colours = { red: "#c03030", green: "#30a040", blue: "#3050c0" } as const;
 const perKind = 12;
-const width = 16;
+const width = 32;
 
 /** Three kinds of images, each in a folder of its own, with features by their kind. One has gone, one is named like HTML. */
 async function makeMap(folder: string): Promise<{ page: string; paths: string[]; report: MapReport }> {
@@ -32,7 +32,7 @@ async function makeMap(folder: string): Promise<{ page: string; paths: string[];
     const noise = seededUnits(path, width);
     // The last two of the greens are the same.
     const own = i === 2 * perKind - 1 ? seededUnits(paths[i - 1], width) : noise;
-    const feature = Array.from(own, (v, d) => (d % 3 === kinds.indexOf(kind) ? 4 : 0) + 1.3 * v);
+    const feature = Array.from(own, (v, d) => (d % 3 === kinds.indexOf(kind) ? 4 : 0) + 2.5 * v);
     lines.push(`${JSON.stringify({ path, feature })}\n`);
     if (path === "red/5.png") continue;
     const file = join(folder, "photos", path);

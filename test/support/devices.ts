@@ -1,8 +1,7 @@
 /** Every device that the tests run on. Without a WebGPU adapter they fail; nothing is skipped. */
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Device } from "../../src/engine/device.ts";
-import { openDevice } from "../../src/engine/devices.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
+import { openDevice, openWebGpu } from "./node.ts";
 
 const openers = {
   webgpu: () => openDevice("webgpu"),

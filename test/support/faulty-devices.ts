@@ -1,9 +1,8 @@
 /** Devices that fail as planned: the engine's own, with faults put between them and whoever uses them. */
 import type { Device, Session } from "../../src/engine/device.ts";
-import { openDevice } from "../../src/engine/devices.ts";
-import { openWebGpu, type WebGpuDevice } from "../../src/engine/webgpu/device.ts";
 import { DeviceError } from "../../src/errors.ts";
 import type { Caps } from "../../src/kernels/op.ts";
+import { openDevice, openWebGpu, type WebGpuDevice } from "./node.ts";
 
 /** What goes wrong: a device that is really lost while it works, or what the engine would throw. */
 export type FaultKind = "lost" | "memory" | "compile" | "gone" | "nan";

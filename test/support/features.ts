@@ -7,9 +7,9 @@ import { dirname, join } from "node:path";
 import { afterAll, it } from "vitest";
 import type { ExtractRequest } from "../../src/extract/extract.ts";
 import type { ExtractRooms } from "../../src/extract/rooms.ts";
-import { listSources, type ReadRecipe } from "../../src/images/index.ts";
 import { findModel } from "../../src/nets/index.ts";
 import type { Network } from "../../src/network/network.ts";
+import { listSources, type ReadRecipe } from "../../src/node/images/index.ts";
 import type { Shape } from "../../src/tensor.ts";
 
 const folders: string[] = [];

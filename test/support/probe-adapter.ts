@@ -1,6 +1,6 @@
 /** Prints the name of the WebGPU adapter that this environment has; prints nothing where it has none. */
-import { openAdapter } from "../../src/engine/webgpu/adapter.ts";
 import { DeviceError } from "../../src/errors.ts";
+import { openAdapter } from "./node.ts";
 
 try {
   const adapter = await openAdapter();

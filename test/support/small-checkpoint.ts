@@ -1,9 +1,10 @@
 /** Checkpoints of small networks on seeded weights, with what a test wants changed. */
-import { writeCheckpoint } from "../../src/checkpoint/index.ts";
+
 import { variablesOf } from "../../src/engine/graph.ts";
 import { buildNetwork, findModel, type GraphOptions } from "../../src/nets/index.ts";
-import { seededWeights } from "../../src/nets/seeded-weights.ts";
+import { writeCheckpoint } from "../../src/node/checkpoint.ts";
 import type { Shape } from "../../src/tensor.ts";
+import { seededWeights } from "./node.ts";
 
 export interface Variable {
   readonly name: string;

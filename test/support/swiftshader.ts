@@ -21,6 +21,18 @@ function untar(archive: Buffer): Map<string, Buffer> {
   return files;
 }
 
+/** The files of an archive of the package. */
+export async function filesOf(archive: string): Promise<Map<string, Buffer>> {
+  return untar(await unpacked(archive));
+}
+
+/** What a packed file of the package holds. */
+export async function unpacked(name: string): Promise<Buffer> {
+  const require = createRequire(import.meta.url);
+  const packageRoot = join(dirname(require.resolve("@sparticuz/chromium")), "..");
+  return promisify(brotliDecompress)(await findPacked(packageRoot, name));
+}
+
 /** Unpacks the driver into `dir` once; gives the environment variables under which the Vulkan loader finds it. */
 export async function unpackSwiftShader(dir: string): Promise<NodeJS.ProcessEnv> {
   if (process.platform !== "linux" || process.arch !== "x64") {
@@ -30,10 +42,7 @@ export async function unpackSwiftShader(dir: string): Promise<NodeJS.ProcessEnv>
   }
   const ready = await stat(join(dir, wanted[0])).catch(() => undefined);
   if (!ready) {
-    const require = createRequire(import.meta.url);
-    const packageRoot = join(dirname(require.resolve("@sparticuz/chromium")), "..");
-    const packed = await findPacked(packageRoot);
-    const files = untar(await promisify(brotliDecompress)(packed));
+    const files = await filesOf("swiftshader.tar.br");
     await mkdir(dirname(dir), { recursive: true });
     const fresh = await mkdtemp(`${dir}-`);
     for (const name of wanted) {
@@ -49,10 +58,10 @@ export async function unpackSwiftShader(dir: string): Promise<NodeJS.ProcessEnv>
   return { VK_ICD_FILENAMES: icd, VK_DRIVER_FILES: icd, LD_LIBRARY_PATH: path ? `${dir}:${path}` : dir };
 }
 
-async function findPacked(start: string): Promise<Buffer> {
+async function findPacked(start: string, name: string): Promise<Buffer> {
   for (let dir = start; dirname(dir) !== dir; dir = dirname(dir)) {
-    const packed = await readFile(join(dir, "bin/swiftshader.tar.br")).catch(() => undefined);
+    const packed = await readFile(join(dir, "bin", name)).catch(() => undefined);
     if (packed) return packed;
   }
-  throw new Error(`bin/swiftshader.tar.br was not found above ${start}`);
+  throw new Error(`bin/${name} was not found above ${start}`);
 }

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { DeviceError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
-import { openNetwork } from "../../src/network/network.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
 import { type Fault, type FaultKind, faultyDevices } from "../support/faulty-devices.ts";
+import { openNetwork } from "../support/node.ts";
 import { drawJpeg } from "../support/runs.ts";
 import { pick, type Random, type Scenario } from "./scenario.ts";
 

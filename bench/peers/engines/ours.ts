@@ -3,12 +3,13 @@ import { compile } from "../../../src/engine/compile.ts";
 import { gpuClock } from "../../../src/engine/device.ts";
 import type { DeviceName } from "../../../src/engine/devices.ts";
 import { openTuned } from "../../../src/network/tuned.ts";
+import { nodePlatform } from "../../../src/node/platform.ts";
 import type { OpenEngine } from "../workload.ts";
 
 const open =
   (name: DeviceName): OpenEngine =>
   async (work) => {
-    const device = await openTuned(name);
+    const device = await openTuned(name, nodePlatform);
     const session = await device.load(compile(work.graph, [work.endPoint]), work.weights);
     return {
       about: `${device.backend}, ${device.adapter}`,

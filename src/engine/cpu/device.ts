@@ -1,8 +1,8 @@
 /** The CPU executor: WebAssembly without SIMD, on all cores, over one shared memory. */
-import { availableParallelism, cpus } from "node:os";
 import { applyEpilogue } from "../../kernels/epilogue.ts";
 import { opOf } from "../../kernels/index.ts";
 import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
+import type { Platform } from "../../platform/index.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
 import type { Program, Step } from "../program.ts";
@@ -115,17 +115,16 @@ interface Opened {
 }
 
 /** The processor of this machine; always there. */
-export function openCpu({
-  threads = availableParallelism(),
-  sharesFor = Math.min(threads, availableParallelism()),
-  limit,
-}: CpuOptions = {}): Device {
+export function openCpu(
+  { threads: machine, copy }: Pick<Platform, "threads" | "copy">,
+  { threads = machine.count(), sharesFor = Math.min(threads, machine.count()), limit }: CpuOptions = {},
+): Device {
   const caps = capsOf(sharesFor);
   let opened: Opened | undefined;
   const open = (): Opened => {
     if (!opened) {
       const heap = createHeap(limit);
-      opened = { heap, pool: openPool(heap, threads) };
+      opened = { heap, pool: openPool(heap, threads, machine) };
     }
     return opened;
   };
@@ -188,7 +187,9 @@ export function openCpu({
       const write = (inputs: readonly Values[]) => {
         checkInputs(program, inputs);
         if (options.sentinels) slots.forEach((_, i) => void slotFloats(i).set(poisoned(plan.slots[i])));
-        program.inputs.forEach(({ value }, i) => void copyValues(inputs[i], heap.floats(valueAt(value))));
+        program.inputs.forEach(
+          ({ value }, i) => void copyValues(inputs[i], heap.floats(valueAt(value)), copy),
+        );
       };
 
       return {
@@ -224,7 +225,7 @@ export function openCpu({
 
   return {
     backend: "cpu",
-    adapter: cpus()[0]?.model ?? "unknown processor",
+    adapter: machine.processor(),
     software: true,
     clock: "processor clock",
     caps,

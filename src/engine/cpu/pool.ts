@@ -1,9 +1,6 @@
 /** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
-import { availableParallelism } from "node:os";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
-import { sourceUrl } from "../../bundle.mjs";
 import { DeviceError } from "../../errors.ts";
+import type { Threads } from "../../platform/index.ts";
 import type { Fn } from "../../wasm/code.ts";
 import { encodeModule } from "../../wasm/module.ts";
 import type { Heap } from "./heap.ts";
@@ -50,37 +47,20 @@ interface Compiled {
   readonly run: (params: number, task: number, scratch: number) => void;
 }
 
-export function openPool(heap: Heap, threads: number): Pool {
+/** Starts all threads but the main one, over the heap's memory. */
+export function openPool(heap: Heap, threads: number, machine: Threads): Pool {
   const { memory } = heap;
   const control = heap.words({ address: 0, bytes: 64 });
-  const cores = availableParallelism();
+  const cores = machine.count();
   const patience = patienceOf(threads, cores);
-  const workers = Array.from({ length: threads - 1 }, (_, i) => {
-    const worker = new Worker(sourceUrl("engine/cpu/worker.mjs"), {
-      // Not the loaders of the main thread: the worker is plain JavaScript and starts faster without.
-      execArgv: [],
-      workerData: { memory, thread: i + 1, threads, cores },
-    });
-    return worker;
-  });
   let failure: string | undefined;
   let closed = false;
-  const started = workers.map(
-    (worker) =>
-      new Promise<void>((resolve, reject) => {
-        worker.on("message", (message: string) => {
-          if (message !== "ready") {
-            failure = message;
-            return;
-          }
-          // From here on it does not hold the process; until now it had to.
-          worker.unref();
-          resolve();
-        });
-        worker.on("error", reject);
-      }),
+  const workers = Array.from({ length: threads - 1 }, (_, i) =>
+    machine.start({ memory, thread: i + 1, threads, cores }, (reason) => {
+      failure = reason;
+    }),
   );
-  for (const each of started) each.catch(() => {});
+  for (const { ready } of workers) ready.catch(() => {});
 
   const compiled = new Map<Fn, Compiled>();
   const compile = (code: Fn): Compiled => {
@@ -89,7 +69,7 @@ export function openPool(heap: Heap, threads: number): Pool {
     const module = new WebAssembly.Module(encodeModule([code]));
     const instance = new WebAssembly.Instance(module, { env: { memory } });
     const made = { id: compiled.size, run: instance.exports[code.name] as Compiled["run"] };
-    for (const worker of workers) worker.postMessage({ module: { id: made.id, code: module } });
+    for (const worker of workers) worker.send({ module: { id: made.id, code: module } });
     compiled.set(code, made);
     return made;
   };
@@ -100,7 +80,7 @@ export function openPool(heap: Heap, threads: number): Pool {
   /** A run that failed leaves the threads anywhere; there is no next one. */
   const failed = async (): Promise<never> => {
     closed = true;
-    await nextTurn(); // The worker's message.
+    await machine.nextTurn(); // The thread's message.
     throw new Error(`a thread of the CPU failed: ${failure ?? "it does not say why"}`);
   };
 
@@ -127,7 +107,7 @@ export function openPool(heap: Heap, threads: number): Pool {
         // A function cannot be sent; a step without a module is left to the main thread.
         steps: own.map(({ run: _run, alone: _alone, ...step }) => step),
       };
-      for (const worker of workers) worker.postMessage({ session });
+      for (const worker of workers) worker.send({ session });
 
       async function run(times?: number[]): Promise<void> {
         counters.fill(0);
@@ -155,7 +135,7 @@ export function openPool(heap: Heap, threads: number): Pool {
             times.push(now - turn);
             turn = now;
           } else if (performance.now() - turn > turnMilliseconds) {
-            await nextTurn();
+            await machine.nextTurn();
             turn = performance.now();
           }
         }
@@ -166,7 +146,7 @@ export function openPool(heap: Heap, threads: number): Pool {
       return {
         run,
         close() {
-          for (const worker of workers) worker.postMessage({ forget: id });
+          for (const worker of workers) worker.send({ forget: id });
           for (const block of [counterBlock, ...scratch]) heap.give(block);
         },
       };
@@ -181,12 +161,12 @@ export function openPool(heap: Heap, threads: number): Pool {
       return done;
     },
     async ready() {
-      await Promise.all(started);
+      await Promise.all(workers.map((worker) => worker.ready));
     },
     async close() {
       closed = true;
       await last;
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all(workers.map((worker) => worker.end()));
     },
   };
 }

@@ -1,7 +1,8 @@
-/** Finding an adapter and opening a device. The only file that imports `webgpu` (Dawn). */
+/** Finding an adapter and opening a device. */
 import { DeviceError } from "../../errors.ts";
 import type { Caps } from "../../kernels/op.ts";
-import { mayHaveGpu, playsGpu, withoutSoftwareDrivers } from "./hardware.ts";
+import type { AdapterWishes, Among, Gpu } from "../../platform/index.ts";
+import { playsGpu } from "./software.ts";
 
 export interface OpenAdapter {
   readonly device: GPUDevice;
@@ -16,22 +17,8 @@ export interface OpenAdapter {
   close(): void;
 }
 
-/** Timestamps to the nanosecond. */
-const exactClock = "disable-dawn-features=timestamp_quantization";
-
-/** Dawn holds half precision back on NVIDIA, and small matrices everywhere, unless it is asked by name. */
-const halfToggles = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia";
-
-/** Which adapters are looked for: all, or only those that are no software; then, nothing is printed by others. */
-export type Among = "all" | "hardware";
-
-/**
- * Dawn's entries, one for each choice of adapters and features in the whole process and never dropped: work that is pending when a device is destroyed (a
- * mapping, a kernel that still compiles) is looked after through them, and the process crashes where they were collected.
- */
-const entries = new Map<string, GPU>();
-
-const noAdapter = (among: Among) =>
+/** What is told where no adapter was found. */
+export const noAdapter = (among: Among) =>
   new DeviceError(
     among === "hardware"
       ? "No GPU was found on this machine; adapters in software are taken by --device webgpu alone."
@@ -71,30 +58,23 @@ function multipliesMatrices({ features, info }: GPUAdapter): boolean {
   );
 }
 
+/** The adapter's own name. Browsers keep it to themselves, and tell the maker and the family of its chips. */
+const ownName = ({ description, device, vendor, architecture }: GPUAdapterInfo): string =>
+  description || device || [vendor, architecture].filter(Boolean).join(" ") || "unknown adapter";
+
 /**
  * Opens the system's preferred adapter with the limits it has.
  * @throws DeviceError when there is no adapter, it refuses a device, or does not know half precision where weights shall
  * be kept in it.
  */
-export async function openAdapter(halfWeights = false, among: Among = "all"): Promise<OpenAdapter> {
-  if (among === "hardware" && !mayHaveGpu()) throw noAdapter(among);
-  const { create, globals } = await import("webgpu").catch((cause: unknown) => {
-    throw new DeviceError(
-      "The WebGPU library does not load on this machine.",
-      "Its prebuilt binaries cover Linux, macOS and Windows on x64 and arm64; use --device cpu elsewhere.",
-      { cause },
-    );
-  });
-  Object.assign(globalThis, globals); // GPUBufferUsage and its like, which browsers have as globals.
-  const toggles = halfWeights ? [exactClock, halfToggles] : [exactClock];
-  const kind = [among, ...toggles].join();
-  const gpu = entries.get(kind) ?? create(toggles);
-  entries.set(kind, gpu);
-  // The drivers are loaded in this call, before it gives its promise.
-  const ask = () => gpu.requestAdapter({ powerPreference: "high-performance" });
-  let adapter = await (among === "hardware" ? withoutSoftwareDrivers(ask) : ask());
+export async function openAdapter(
+  gpu: Gpu,
+  { halfWeights = false, among = "all" }: Partial<AdapterWishes> = {},
+): Promise<OpenAdapter> {
+  let adapter = (await gpu.adapter({ among, halfWeights })) as GPUAdapter | undefined;
   if (!adapter) throw noAdapter(among);
   const { features, limits, info } = adapter;
+  const own = ownName(info);
   const timestamps = features.has("timestamp-query");
   const subgroups = features.has("subgroups") && info.subgroupMinSize === info.subgroupMaxSize;
   const requiredFeatures: GPUFeatureName[] = [];
@@ -103,7 +83,7 @@ export async function openAdapter(halfWeights = false, among: Among = "all"): Pr
   if (halfWeights) {
     if (!features.has("shader-f16")) {
       throw new DeviceError(
-        `The adapter ${info.description} does not know half precision (shader-f16).`,
+        `The adapter ${own} does not know half precision (shader-f16).`,
         "Leave --precision f16 out.",
       );
     }
@@ -117,11 +97,10 @@ export async function openAdapter(halfWeights = false, among: Among = "all"): Pr
       requiredFeatures,
     })
     .catch((cause: unknown) => {
-      throw new DeviceError(`The adapter ${info.description} refuses a device: ${cause}`, undefined, {
+      throw new DeviceError(`The adapter ${own} refuses a device: ${cause}`, undefined, {
         cause,
       });
     });
-  const own = info.description || info.device || info.vendor || "unknown adapter";
   // A device's name stands for the bits that it gives.
   const name = halfWeights ? `${own}, weights in half precision` : own;
   const software = playsGpu(`${name} ${info.device} ${info.architecture}`);
@@ -149,7 +128,7 @@ export async function openAdapter(halfWeights = false, among: Among = "all"): Pr
     close() {
       device?.destroy();
       device = undefined;
-      adapter = null;
+      adapter = undefined;
     },
   };
 }

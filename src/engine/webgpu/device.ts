@@ -3,13 +3,14 @@ import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
 import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
+import type { Among, Platform, Tuning } from "../../platform/index.ts";
 import { type Device, gpuClock, type LoadOptions } from "../device.ts";
 import type { Step } from "../program.ts";
-import { type Tuning, tunedFor, tuningMark } from "../tuning.ts";
+import { tunedFor, tuningMark } from "../tuning.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
-import { type Among, openAdapter } from "./adapter.ts";
+import { noAdapter, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
@@ -104,20 +105,22 @@ export interface WebGpuWishes {
  * Opens the preferred WebGPU adapter, of all or of those that are no software.
  * @throws DeviceError when there is none.
  */
-export async function openWebGpu({
-  limits = {},
-  among = "all",
-  tuningOf,
-}: WebGpuWishes = {}): Promise<WebGpuDevice> {
-  const opened = await openAdapter(limits.halfWeights, among);
+export async function openWebGpu(
+  { gpu: entry, copy }: Pick<Platform, "gpu" | "copy">,
+  { limits = {}, among = "all", tuningOf }: WebGpuWishes = {},
+): Promise<WebGpuDevice> {
+  if (!entry) throw noAdapter(among);
+  const opened = await openAdapter(entry, { halfWeights: limits.halfWeights, among });
   const caps = { ...opened.caps, ...limits };
   const kernels =
     caps.hardware === opened.caps.hardware ? "" : `, kernels of ${caps.hardware ? "hardware" : "software"}`;
   const own = `${opened.name}${kernels}`;
   const identity = `${opened.identity}${kernels}`;
   const tuning = await tuningOf?.(identity);
+  // A device's name stands for the bits that it gives.
+  const adapter = tuning ? `${own}${await tuningMark(tuning)}` : own;
   let gpu: GPUDevice | undefined = opened.device;
-  const guard = createGuard(gpu);
+  const guard = createGuard(gpu, entry);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
   const store = createWeightStore<Chunks>(
     (chunks) => chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0),
@@ -140,8 +143,7 @@ export async function openWebGpu({
 
   return {
     backend: "webgpu",
-    // A device's name stands for the bits that it gives.
-    adapter: tuning ? `${own}${tuningMark(tuning)}` : own,
+    adapter,
     identity,
     tuning,
     software: opened.software,
@@ -214,6 +216,8 @@ export async function openWebGpu({
         const session = await createSession({
           gpu,
           guard,
+          waitFor: entry.waitFor,
+          copy,
           caps,
           program,
           prepared,

@@ -1,6 +1,6 @@
 /** WebGPU reports faults beside the call that made them; a guard brings them back as exceptions. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { DeviceError } from "../../errors.ts";
+import type { Gpu } from "../../platform/index.ts";
 
 const filters: readonly GPUErrorFilter[] = ["internal", "out-of-memory", "validation"];
 
@@ -43,7 +43,7 @@ function thrownFault(error: unknown, doing: string): unknown {
   );
 }
 
-export function createGuard(device: GPUDevice): Guard {
+export function createGuard(device: GPUDevice, { nextTurn }: Pick<Gpu, "nextTurn">): Guard {
   let uncaptured: GPUError | undefined;
   device.onuncapturederror = ({ error }) => {
     uncaptured ??= error;

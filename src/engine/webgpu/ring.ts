@@ -38,7 +38,7 @@ export interface RingOptions {
   readonly guard: Guard;
   /** Bytes of each value. */
   readonly sizes: readonly number[];
-  /** Waits for the GPU, see wait.ts. */
+  /** Waits for the GPU, see Gpu. */
   readonly wait: <T>(promise: Promise<T>) => Promise<T>;
 }
 

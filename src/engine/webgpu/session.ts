@@ -1,6 +1,7 @@
 /** A program recorded on a WebGPU device once, and run many times with two submissions a run. */
 import { DeviceError } from "../../errors.ts";
 import type { Caps, GpuKernel, Place } from "../../kernels/op.ts";
+import type { Gpu, Platform } from "../../platform/index.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
@@ -9,7 +10,6 @@ import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { checkInputs, copyValues, type Values } from "../values.ts";
 import type { Guard } from "./guard.ts";
 import { createDownloads, createUploads, type RingOptions } from "./ring.ts";
-import { waitFor } from "./wait.ts";
 
 export interface PreparedStep {
   readonly step: Step;
@@ -29,6 +29,8 @@ export const readsOf = (step: Step, reads: readonly Place[] | undefined): readon
 interface Recording {
   readonly gpu: GPUDevice;
   readonly guard: Guard;
+  readonly waitFor: Gpu["waitFor"];
+  readonly copy: Platform["copy"];
   readonly caps: Caps;
   readonly program: Program;
   readonly prepared: readonly PreparedStep[];
@@ -76,7 +78,7 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 }
 
 export async function createSession(recording: Recording): Promise<Session> {
-  const { gpu, guard, caps, program, prepared, timestamps, software, sentinels } = recording;
+  const { gpu, guard, waitFor, copy, caps, program, prepared, timestamps, software, sentinels } = recording;
   const pause = software ? pauses.software : pauses.hardware;
   const wait: RingOptions["wait"] = (promise) => waitFor(promise, pause);
   const sentinelFloats = sentinels ? guardFloats : 0;
@@ -142,7 +144,7 @@ export async function createSession(recording: Recording): Promise<Session> {
       plan.slots.forEach((floats, i) => void gpu.queue.writeBuffer(recorded.slots[i], 0, poisoned(floats)));
     const buffers = uploads.take();
     program.inputs.forEach(({ value, shape }, i) => {
-      copyValues(inputs[i], new Float32Array(buffers[i].getMappedRange()));
+      copyValues(inputs[i], new Float32Array(buffers[i].getMappedRange()), copy);
       buffers[i].unmap();
       encoder.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), 0, 4 * sizeOf(shape));
     });

@@ -10,11 +10,10 @@ import { type MemberReader, openZip, ZipFault, type ZipFile, type ZipMember } fr
 
 /** An array that is not what is read, as a clause, with what its owner can do. */
 class OtherArray extends Error {
-  constructor(
-    message: string,
-    readonly hint: string,
-  ) {
+  readonly hint: string;
+  constructor(message: string, hint: string) {
     super(message);
+    this.hint = hint;
   }
 }
 

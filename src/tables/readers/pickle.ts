@@ -11,14 +11,23 @@ import type { ByteReader } from "./bytes.ts";
 class Mark {}
 /** A tuple or a list: the difference is of no matter here. */
 class Sequence {
-  constructor(readonly items: readonly Value[]) {}
+  readonly items: readonly Value[];
+  constructor(items: readonly Value[]) {
+    this.items = items;
+  }
 }
 class Callable {
-  constructor(readonly name: keyof typeof callables) {}
+  readonly name: keyof typeof callables;
+  constructor(name: keyof typeof callables) {
+    this.name = name;
+  }
 }
 class Dtype {
   order = "<";
-  constructor(readonly code: string) {}
+  readonly code: string;
+  constructor(code: string) {
+    this.code = code;
+  }
 }
 class NumpyArray {
   shape: readonly number[] = [];

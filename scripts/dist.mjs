@@ -1,0 +1,234 @@
+/**
+ * `dist`: scripts that need no building, and what they read beside them. In a checkout they are built anew where a source has
+ * changed since: loading two hundred modules of TypeScript takes half a second in each process and each worker, and bundling
+ * them a third of that, once.
+ *
+ * Plain JavaScript, since it is what runs before there is any TypeScript. Only functions and tables, none of which but `scriptOf`
+ * is left in the scripts themselves.
+ */
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+/** What browsers run, in any of them of the last years. */
+const forPages = {
+  platform: "browser",
+  format: "iife",
+  target: ["chrome111", "firefox113", "safari16.4"],
+  minify: true,
+  sourcemap: false,
+};
+
+/**
+ * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. `options` are esbuild's, where they
+ * differ from those of a script for Node.
+ */
+export const scripts = [
+  { entry: "src/index.ts" },
+  { entry: "src/cli/main.ts" },
+  { entry: "src/node/images/worker.ts" },
+  { entry: "src/tables/readers/library-worker.ts" },
+  { entry: "src/node/cpu-worker.mjs" },
+  // Into pages, with the style that it imports.
+  { entry: "src/page/view/map.ts", options: forPages },
+  // Measured, and not part of the package.
+  { entry: "bench/first-feature.ts" },
+];
+
+/** What scripts read beside them: a file, or all files of a folder. One that is not there is not there for any platform. */
+export const copies = [
+  { from: "src/nets/imagenet.txt", to: "nets/imagenet.txt" },
+  { from: "src/nets/statistics", to: "nets/statistics" },
+  { from: "node_modules/@julusian/jpeg-turbo/prebuilds", to: "jpeg-turbo" },
+  { from: "node_modules/@julusian/jpeg-turbo/LICENSE", to: "jpeg-turbo/LICENSE" },
+];
+
+/** The name in `dist` of an entry's script: `src/node/images/worker.ts` is `node-images-worker.js`. */
+export const scriptOf = (entry) =>
+  entry
+    .replace(/^src\//, "")
+    .replace(/\.m?[jt]s$/, ".js")
+    .replaceAll("/", "-");
+
+/** The folder of the checkout. */
+export const checkout = () => fileURLToPath(new URL("../", import.meta.url));
+
+const filesIn = (path) =>
+  statSync(path).isFile()
+    ? [path]
+    : readdirSync(path, { recursive: true, withFileTypes: true })
+        .filter((found) => found.isFile())
+        .map((found) => join(found.parentPath ?? found.path, found.name));
+
+/** Everything that scripts are made of. A change of package.json may be one of esbuild. */
+const sourcesOf = (root) =>
+  ["src", "scripts/dist.mjs", "package.json", ...scripts.map(({ entry }) => entry)]
+    .filter((path) => !path.startsWith("src/"))
+    .flatMap((path) => filesIn(join(root, path)))
+    .sort();
+
+const hashOf = (parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex");
+
+/** Two states of the sources: told at once, and told by what they hold, which a copy of a checkout keeps. */
+const looksOf = (root) =>
+  hashOf(
+    sourcesOf(root).map((path) => {
+      const { size, mtimeMs } = statSync(path);
+      return `${relative(root, path)} ${size} ${mtimeMs}\n`;
+    }),
+  );
+const contentOf = (root) =>
+  hashOf(sourcesOf(root).flatMap((path) => [`${relative(root, path)}\n`, readFileSync(path)]));
+
+/** Puts a file in its place whole, as others may be reading the one that is there. */
+export function place(path, write) {
+  mkdirSync(dirname(path), { recursive: true });
+  const part = `${path}.${process.pid}.part`;
+  try {
+    write(part);
+    renameSync(part, path);
+  } finally {
+    rmSync(part, { force: true });
+  }
+}
+
+const isAlike = (a, b) => {
+  const [one, other] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one?.size === other?.size && Math.floor(one?.mtimeMs / 1000) === Math.floor(other?.mtimeMs / 1000);
+};
+
+function copy(from, to) {
+  if (isAlike(from, to)) return;
+  const { atime, mtime } = statSync(from);
+  place(to, (part) => {
+    copyFileSync(from, part);
+    utimesSync(part, atime, mtime);
+  });
+}
+
+/** What `dist` was last made of, and the sizes of its files, which tell one that was cut off. */
+const stateFile = ".state.json";
+
+export function stateIn(dist) {
+  try {
+    return JSON.parse(readFileSync(join(dist, stateFile), "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+export const writeState = (dist, state) =>
+  place(join(dist, stateFile), (part) => writeFileSync(part, JSON.stringify(state)));
+
+/** Whether the scripts in `dist` are those of the sources as they are. */
+export function isFresh(root, dist) {
+  const state = stateIn(dist);
+  if (!state) return false;
+  const whole = Object.entries(state.sizes).every(
+    ([name, size]) => statSync(join(dist, name), { throwIfNoEntry: false })?.size === size,
+  );
+  if (!whole) return false;
+  const looks = looksOf(root);
+  if (looks === state.looks) return true;
+  if (contentOf(root) !== state.content) return false;
+  try {
+    writeState(dist, { ...state, looks });
+  } catch {
+    // It is told by the content again the next time.
+  }
+  return true;
+}
+
+export function buildScripts(root, dist) {
+  const state = { looks: looksOf(root), content: contentOf(root) };
+  const require = createRequire(join(root, "package.json"));
+  const { buildSync, stop } = require("esbuild");
+  const built = scripts.flatMap(
+    ({ entry, options }) =>
+      buildSync({
+        absWorkingDir: root,
+        entryPoints: [{ in: entry, out: scriptOf(entry).replace(/\.js$/, "") }],
+        outdir: dist,
+        write: false,
+        bundle: true,
+        format: "esm",
+        platform: "node",
+        target: "node20.15",
+        packages: "external",
+        charset: "utf8",
+        sourcemap: "linked",
+        // Tells src/bundle.mjs that it lies in `dist`.
+        define: { "import.meta.built": "true" },
+        ...options,
+      }).outputFiles,
+  );
+  // Its service would stay open as long as this process.
+  void stop();
+  for (const { from, to } of copies.filter((c) => existsSync(join(root, c.from)))) {
+    for (const file of filesIn(join(root, from)))
+      copy(file, join(dist, to, relative(join(root, from), file)));
+  }
+  for (const { path, contents } of built) place(path, (part) => writeFileSync(part, contents));
+  const sizes = Object.fromEntries(
+    built.map(({ path, contents }) => [relative(dist, path), contents.length]),
+  );
+  writeState(dist, { ...state, sizes });
+}
+
+/** Links to all of a checkout that cannot be written, beside which a `dist` of this process has its place. */
+function shadowOf(root) {
+  const shadow = mkdtempSync(join(tmpdir(), "slimfeatures-"));
+  process.on("exit", () => rmSync(shadow, { recursive: true, force: true }));
+  for (const name of readdirSync(root)) {
+    if (name !== "dist") symlinkSync(join(root, name), join(shadow, name), "junction");
+  }
+  return shadow;
+}
+
+let fresh;
+
+/**
+ * The folder, as a URL, of the scripts of a checkout's sources as they are: built where they have changed. Looked for once in a
+ * process.
+ * @throws Error, in a sentence, where they would have to be built and cannot be.
+ */
+export function freshDist() {
+  fresh ??= pathToFileURL(`${distOf(checkout())}/`);
+  return fresh;
+}
+
+function distOf(root) {
+  const dist = join(root, "dist");
+  if (isFresh(root, dist)) return dist;
+  if (!existsSync(join(root, "node_modules/esbuild"))) {
+    throw new Error(
+      "dist, the built program, is not that of these sources, and esbuild, which builds it, is not installed. " +
+        "Run npm ci without --omit=dev once; npm prune --omit=dev may follow.",
+    );
+  }
+  try {
+    buildScripts(root, dist);
+    return dist;
+  } catch (error) {
+    if (!["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].includes(error.code)) throw error;
+    const apart = join(shadowOf(root), "dist");
+    buildScripts(root, apart);
+    return apart;
+  }
+}
