@@ -13,6 +13,7 @@ import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
 import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
 import { mapPage } from "../page/page.ts";
+import { spread } from "../page/spread.ts";
 import { counted } from "../page/words.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { labelsFrom } from "../tables/labels.ts";
@@ -148,12 +149,13 @@ export async function mapFeatures(
       notice(gone);
       notes.push(gone);
     }
+    const places = spread(xy);
     const data: MapData = {
       title: request.title ?? titleOf(folders, request.features),
       about: aboutOf(vectors, method),
       notes,
       paths,
-      xy,
+      ...places,
       neighbours: firstOf(neighbours, rows.count, request.neighbours ?? defaultNeighbours),
       colourings,
       duplicates: same,

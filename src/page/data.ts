@@ -56,8 +56,10 @@ export interface MapData {
   /** What its reader should know, a sentence each, such as that images have gone. */
   readonly notes: readonly string[];
   readonly paths: readonly string[];
-  /** The place of each image: 2 values an image, of any scale, y upwards. */
+  /** The place of each image: 2 values an image, y upwards; as `spread` gives them. */
   readonly xy: Float32Array;
+  /** How far apart images are where they are dense, which says how large they are drawn. */
+  readonly apart: number;
   readonly neighbours: NearImages;
   readonly colourings: readonly Colouring[];
   readonly duplicates: readonly DuplicateGroup[];

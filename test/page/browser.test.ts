@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type MapReport, mapFeatures } from "../../src/map/map.ts";
 import { boxOf, framed, type Point, toScreen } from "../../src/page/camera.ts";
 import { unpackData } from "../../src/page/packed.ts";
-import { spread } from "../../src/page/spread.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { hasChromium } from "../support/chromium.ts";
 import { type Browser, openChromium, type Tab, type View } from "../support/tabs.ts";
@@ -58,7 +57,7 @@ describe.skipIf(!hasChromium)("the map in Chromium", () => {
     made = await makeMap(folder);
     const html = readFileSync(made.page, "utf8");
     const [, packed] = /id="data">(.*?)<\/script>/s.exec(html) ?? [];
-    xy = spread(unpackData(packed ?? "").xy).xy;
+    xy = unpackData(packed ?? "").xy;
     browser = await openChromium();
   });
   afterAll(async () => {

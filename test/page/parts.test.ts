@@ -18,6 +18,7 @@ const data: MapData = {
   notes: [],
   paths: [`a/${evil}.jpg`, 'b/x, "y".jpg'],
   xy: Float32Array.of(0.5, -1.25, 3, 4),
+  apart: 0.5,
   neighbours: { k: 1, indices: Int32Array.of(1, 0), distances: Float32Array.of(0.25, 0.25) },
   colourings: [{ name: "Folder", groups: ["a", "b"], of: Int32Array.of(0, -1) }],
   duplicates: [],

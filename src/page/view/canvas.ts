@@ -37,16 +37,13 @@ export interface Scene {
 
 export interface CanvasParts {
   readonly data: MapData;
-  /** As they are drawn: moved apart. */
-  readonly xy: Float32Array;
-  /** How far apart they are where they are dense. */
-  readonly apart: number;
   readonly places: Places;
   readonly sheets: Sheets;
   readonly store: Store;
 }
 
-export function createCanvas({ data, xy, apart, places, sheets, store }: CanvasParts): MapCanvas {
+export function createCanvas({ data, places, sheets, store }: CanvasParts): MapCanvas {
+  const { xy, apart } = data;
   const under = h("canvas", { class: "points", aria: { hidden: true } });
   const over = h("canvas", { class: "pictures", aria: { hidden: true } });
   const context = over.getContext("2d") as CanvasRenderingContext2D;
@@ -147,7 +144,6 @@ export function createCanvas({ data, xy, apart, places, sheets, store }: CanvasP
       const side = pictureSide(camera);
       const accent = state.dark ? "#8ab4ff" : "#1f5fd0";
       context.clearRect(0, 0, size.width, size.height);
-      context.imageSmoothingQuality = "high";
       const near = points && side < 2 * leastPicture ? [] : places.within(seen(camera, size, side));
       const asPoints = points !== undefined && (near.length === 0 || near.length > mostPictures);
       if (asPoints) points.draw(camera, size, Math.max(2.5, Math.min(9, camera.scale * apart * 0.8)));

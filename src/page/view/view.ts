@@ -12,7 +12,6 @@ import {
 } from "../camera.ts";
 import type { MapData } from "../data.ts";
 import { inside, placesOf } from "../places.ts";
-import { spread } from "../spread.ts";
 import { counted, matching } from "../words.ts";
 import { createCanvas } from "./canvas.ts";
 import { h, icon, iconButton } from "./elements.ts";
@@ -38,7 +37,7 @@ const arrows: Readonly<Record<string, readonly [number, number]>> = {
 /** Fills `root` with the map of `data`. */
 export function createMapView(root: HTMLElement, data: MapData): void {
   const count = data.paths.length;
-  const { xy, apart } = spread(data.xy);
+  const { xy } = data;
   const places = placesOf(xy);
   const darkness = matchMedia("(prefers-color-scheme: dark)");
   const stillness = matchMedia("(prefers-reduced-motion: reduce)");
@@ -56,7 +55,7 @@ export function createMapView(root: HTMLElement, data: MapData): void {
     pictures.refresh();
   });
   const pictures = createPictures(data, sheets);
-  const canvas = createCanvas({ data, xy, apart, places, sheets, store });
+  const canvas = createCanvas({ data, places, sheets, store });
   const status = h("div", { class: "offscreen", role: "status", aria: { live: "polite" } });
   const tooltip = h("div", { class: "tooltip", hidden: true, aria: { hidden: true } });
   const say = (sentence: string) => {
