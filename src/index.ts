@@ -1,9 +1,35 @@
 /** The library's public face. */
+import { type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
 import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
 import { nodePlatform } from "./node/platform.ts";
 
+export {
+  type ChosenClusters,
+  type Clusters,
+  type DuplicateFacts,
+  type DuplicateGroup,
+  duplicates,
+  type KmeansOptions,
+  kmeans,
+  kmeansAuto,
+  type Metric,
+  type NearestOptions,
+  type Neighbours,
+  nearest,
+  nearGroups,
+  nearThreshold,
+  type Outlier,
+  outliers,
+  pairsWithin,
+  type RowBlocks,
+  type Rows,
+  silhouette,
+  typicalRows,
+} from "./analysis/index.ts";
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
+export type { Device } from "./engine/device.ts";
 export { UserError } from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
 export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
   createExtractor,
@@ -20,9 +46,14 @@ export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
 export { decodeImage, listFolder } from "./node/images/index.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
 export { readFeatures } from "./tables/readers/index.ts";
+export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
+
+/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws DeviceError */
+export const openDevice: OpenDevice = (name, wishes) => openDeviceOn(name, nodePlatform, wishes);
 
 /**
  * Opens a checkpoint, compiles a network up to the end points and loads its weights.

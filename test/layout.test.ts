@@ -107,6 +107,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "map",
     "node",
     "analysis",
+    "engine",
     "extract",
     "tables",
     "network",
@@ -203,6 +204,22 @@ describe("the rooms of src", () => {
         .map((f) => f.file);
     expect(users("webgpu")).toEqual(["src/node/gpu.ts"]);
     expect(users("sharp").every((f) => f.startsWith("src/node/images/"))).toBe(true);
+  });
+
+  it("load the analysis of features with the commands that need it, not with the program", () => {
+    const loaded = (path: string): string[] =>
+      [...readFileSync(path, "utf8").matchAll(/^(?:import|export) (?!type\b)[^;]*?from "(\.[^"]+)"/gm)]
+        .filter(([line]) => !/\{(?:\s*type [^,}]+,?)+\s*\}/.test(line))
+        .map(([, name]) => resolve(dirname(path), name));
+    const seen = new Set<string>();
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      for (const next of loaded(path)) visit(next);
+    };
+    visit(join(root, "src/cli/main.ts"));
+    expect([...seen].map(roomOf)).toContain("cli");
+    expect([...seen].filter((path) => roomOf(path) === "analysis")).toEqual([]);
   });
 
   it("hold no file over 400 lines", () => {

@@ -1,18 +1,28 @@
-/** The device of an analysis: the one that was given, or the CPU for as long as the work takes. */
+/** The device of an analysis: the one that was given, or this thread. */
+import { openCpu } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
-import { openDevice } from "../engine/devices.ts";
+import type { DevicePlatform } from "../engine/devices.ts";
 
-/** Multiply-adds that are done sooner than threads are started. */
-export const littleWork = 2e7;
+/** What any platform has: the thread that calls. */
+const thisThread: DevicePlatform = {
+  threads: {
+    count: () => 1,
+    processor: () => "one thread",
+    start() {
+      throw new Error("there is one thread");
+    },
+    nextTurn: () => new Promise((resolve) => setTimeout(resolve, 0)),
+  },
+  copy: (from, to) => to.set(from),
+};
 
-/** Does `work` on `device`; where there is none, on the CPU, on one thread where `macs` is little. */
+/** Does `work` on `device`; where there is none, by the kernels of the CPU on this thread alone. */
 export async function onDevice<T>(
   device: Device | undefined,
-  macs: number,
   work: (device: Device) => Promise<T>,
 ): Promise<T> {
   if (device) return work(device);
-  const opened = await openDevice("cpu", macs <= littleWork ? { threads: 1 } : {});
+  const opened = openCpu(thisThread);
   try {
     return await work(opened);
   } finally {

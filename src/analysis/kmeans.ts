@@ -19,6 +19,7 @@ export interface KmeansOptions {
   readonly starts?: Rows;
   /** Lloyd's steps at most; 300 when left out. */
   readonly iterations?: number;
+  /** What computes the products; where it is left out, this thread alone. */
   readonly device?: Device;
   /** Is told how many restarts are done. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -115,8 +116,7 @@ export async function kmeans(given: BlocksOrRows, options: KmeansOptions): Promi
       `The starts are ${starts.count} rows of ${starts.width} numbers; wanted are ${k} of ${rows.width}.`,
     );
   }
-  const work = rows.count * rows.width * k * Math.max(1, restarts);
-  return onDevice(options.device, work, async (device) => {
+  return onDevice(options.device, async (device) => {
     const prepared = await prepare(rows, "euclidean");
     const points = await pointsOf(prepared, device);
     const all = starts

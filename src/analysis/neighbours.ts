@@ -5,7 +5,7 @@
  */
 import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
-import { littleWork, onDevice } from "./device.ts";
+import { onDevice } from "./device.ts";
 import { bestOf, distanceOf, type Metric } from "./distances.ts";
 import { type Kept, keeper } from "./keep.ts";
 import {
@@ -20,13 +20,16 @@ import { leastProduct, type Prepared, prepare, productBlocks, productError } fro
 
 export interface NearestOptions {
   readonly metric: Metric;
-  /** What computes the products; where it is left out, the CPU for as long as it takes, if the work is worth it. */
+  /** What computes the products; where it is left out, this thread alone. */
   readonly device?: Device;
   /** Rows whose neighbours are wanted; when left out, the rows themselves, of which none is its own neighbour. */
   readonly queries?: BlocksOrRows;
   /** Is told how much of the work is done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+/** Multiply-adds that are done sooner than kernels are compiled. */
+const littleWork = 2e7;
 
 /** Candidates besides those that are wanted. */
 const spare = 8;
@@ -47,7 +50,7 @@ export async function nearest(
   const all: Search = { rows, queries, k, metric, onProgress };
   const work = (queries ?? rows).count * rows.count * rows.width;
   if (!device && work <= littleWork) return searchPlainly(all);
-  return onDevice(device, work, (opened) => searchByProducts(all, opened));
+  return onDevice(device, (opened) => searchByProducts(all, opened));
 }
 
 interface Search {

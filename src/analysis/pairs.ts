@@ -8,7 +8,7 @@ import { seededOrder } from "./sample.ts";
 
 export interface PairsOptions {
   readonly metric: Metric;
-  /** What computes the products; where it is left out, the CPU for as long as it takes. */
+  /** What computes the products; where it is left out, this thread alone. */
   readonly device?: Device;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -27,7 +27,7 @@ export async function pairsWithin(
 ): Promise<void> {
   const source = blocksOf(given);
   const { width } = source;
-  await onDevice(device, source.count ** 2 * width, async (opened) => {
+  await onDevice(device, async (opened) => {
     const prepared = await prepare(source, metric);
     const { squares, scale } = prepared;
     const distance = distanceOf[metric];

@@ -76,8 +76,7 @@ export async function kmeansAuto(
   const measured = seededSample(`${seed}/measured`, few.count, mostMeasured);
   const distances = allDistances(await takeRows(few, measured));
   const candidates = tried.filter((k) => k < few.count && (k <= 2 || k <= few.count / 2));
-  const most = candidates.at(-1) ?? 1;
-  return onDevice(options.device, rows.count * rows.width * most, async (device) => {
+  return onDevice(options.device, async (device) => {
     const plain = { ...options, device, onProgress: undefined };
     const trials: Trial[] = [];
     for (const [i, k] of candidates.entries()) {

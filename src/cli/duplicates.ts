@@ -59,7 +59,7 @@ function pixelHashes(io: Io, folder: string, paths: readonly string[]) {
   const known = new Map<number, Promise<string | undefined>>();
   const hash = async (row: number): Promise<string | undefined> => {
     const { createHash } = await import("node:crypto");
-    const { decodeImage } = await import("../images/index.ts");
+    const { decodeImage } = await import("../node/images/index.ts");
     try {
       const { width, height, data } = await decodeImage(join(folder, paths[row]));
       return `${width}x${height} ${createHash("sha256").update(data).digest("hex")}`;

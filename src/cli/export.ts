@@ -29,7 +29,7 @@ function imageFolder({ madeBy, file }: Vectors<unknown>, named: string | undefin
 }
 
 async function picturesOf(io: Io, files: readonly string[]): Promise<Pictures> {
-  const { dataUrlsOf, spriteOf } = await import("../images/sprite.ts");
+  const { dataUrlsOf, spriteOf } = await import("../node/images/sprite.ts");
   const failed = (reason: string) => io.err(`no picture: ${reason}\n`);
   return {
     sprite: (size) => spriteOf(files, size, failed),

@@ -95,8 +95,12 @@ export async function onDevice<T>(
   work: (device: Device) => Promise<T>,
 ): Promise<T> {
   const { openTuned } = await import("../network/tuned.ts");
+  const { nodePlatform } = await import("../node/platform.ts");
   const wanted = name === "auto" && macs < little ? "cpu" : name;
-  const device = await openTuned(wanted, { threads, notice: (sentence) => io.err(`${sentence}\n`) });
+  const device = await openTuned(wanted, nodePlatform, {
+    threads,
+    notice: (sentence) => io.err(`${sentence}\n`),
+  });
   try {
     return await work(device);
   } finally {

@@ -4,6 +4,7 @@ import { UsageError, UserError } from "../errors.ts";
 import { type JpegMethod, jpegMethods, type PreprocessMode, preprocessModes } from "../images/index.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
+import { nodePlatform } from "../node/platform.ts";
 import { project } from "../pca.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
 import { loadPca } from "../tables/pca.ts";
@@ -43,7 +44,11 @@ export async function featuresAlike(
   }
   const weights = seeded
     ? ({ weights: "seeded" } as const)
-    : await chooseWeights(model, { checkpoint: options.checkpoint ?? there, samplesOnly: false });
+    : await chooseWeights(
+        model,
+        { checkpoint: options.checkpoint ?? there, samplesOnly: false },
+        nodePlatform,
+      );
   const extractor = await createExtractor({
     ...options,
     model: name,

@@ -1,10 +1,9 @@
 /** Words for images: the likeliest of ImageNet's classes, by the network whose trained weights are included. */
-import { join } from "node:path";
-import { openCheckpoint } from "../checkpoint/index.ts";
 import { UserError } from "../errors.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
-import { weightsDirectory } from "../node/package.ts";
+import { type Head, readHead } from "../network/head.ts";
+import { nodePlatform } from "../node/platform.ts";
 import type { MadeBy } from "../tables/vectors.ts";
 import { createExtractor, type ExtractorOptions } from "./extractor.ts";
 
@@ -12,12 +11,6 @@ export interface Word {
   readonly word: string;
   /** The mean probability of its class, from 0 to 1. */
   readonly probability: number;
-}
-
-/** The logits of features that go straight into the included network's last layer. */
-export interface Head {
-  readonly classes: number;
-  logits(feature: Float32Array): Float32Array;
 }
 
 /**
@@ -30,28 +23,7 @@ export async function includedHead(madeBy: MadeBy): Promise<Head | undefined> {
   const whole = madeBy.pca === undefined && !madeBy.l2;
   if (!included || !whole || madeBy.weights?.sha256 !== included.sha256) return undefined;
   if (madeBy.endPoint !== model.featureEndPoint) return undefined;
-  const checkpoint = await openCheckpoint(join(weightsDirectory, included.checkpoint));
-  try {
-    const last = checkpoint.variables.filter((name) => /\/Logits\/.*\/(weights|biases)$/.test(name));
-    const named = (end: string) => last.find((name) => name.endsWith(end));
-    const [weightsName, biasesName] = [named("/weights"), named("/biases")];
-    if (!weightsName || !biasesName) throw new Error(`${included.checkpoint} has no last layer`);
-    const weights = await checkpoint.readFloat32(weightsName);
-    const biases = await checkpoint.readFloat32(biasesName);
-    const classes = biases.length;
-    return {
-      classes,
-      logits(feature) {
-        const sums = Float64Array.from(biases);
-        for (const [i, v] of feature.entries()) {
-          for (let c = 0; c < classes; c++) sums[c] += v * weights[i * classes + c];
-        }
-        return Float32Array.from(sums);
-      },
-    };
-  } finally {
-    await checkpoint.close();
-  }
+  return readHead(included, nodePlatform);
 }
 
 /**
@@ -86,7 +58,7 @@ export async function logitsOfImages(
 export async function wordsFor(logits: readonly Float32Array[], count: number): Promise<Word[]> {
   if (logits.length === 0) return [];
   const classes = logits[0].length;
-  const names = await imagenetNames(findModel(usualModel), classes);
+  const names = await imagenetNames(findModel(usualModel), classes, nodePlatform.own.names);
   const means = new Float64Array(classes);
   for (const own of logits) {
     const peak = own.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -43,8 +43,10 @@ export function createRowStore(width: number, expected: number, memory = rowMemo
   function spill(): void {
     try {
       if (!file) {
-        const folder = mkdtempSync(join(tmpdir(), "slimfeatures-"));
+        const folder = mkdtempSync(join(tmpdir(), "slimfeatures-rows-"));
         file = { folder, fd: openSync(join(folder, "rows.f32"), "wx+") };
+        // Where a file can be without a name, nothing is left of it however the process ends.
+        if (process.platform !== "win32") rmSync(folder, { recursive: true });
       }
       const bytes = Buffer.from(data.buffer, data.byteOffset, 4 * waiting);
       for (let at = 0; at < bytes.length; )

@@ -7,9 +7,8 @@ import { outliers } from "../../src/analysis/outliers.ts";
 import { groupsOf, nearGroups, pairsWithin } from "../../src/analysis/pairs.ts";
 import { allDistances, kmeansAuto, silhouette } from "../../src/analysis/silhouette.ts";
 import { typicalRows } from "../../src/analysis/typical.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device } from "../../src/engine/device.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
+import { openCpu, openWebGpu } from "../support/node.ts";
 import { clusteredRows, drawnRows } from "../support/rows.ts";
 
 const devices: Record<"cpu" | "webgpu", Device | undefined> = { cpu: undefined, webgpu: undefined };

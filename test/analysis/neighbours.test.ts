@@ -3,10 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { distanceOf, type Metric, metrics } from "../../src/analysis/distances.ts";
 import { blocksOf, type Neighbours, type RowBlocks, type Rows } from "../../src/analysis/matrix.ts";
 import { nearest } from "../../src/analysis/neighbours.ts";
-import { openCpu } from "../../src/engine/cpu/device.ts";
 import type { Device } from "../../src/engine/device.ts";
-import { openWebGpu } from "../../src/engine/webgpu/device.ts";
 import { seededUnits } from "../../src/seeded.ts";
+import { openCpu, openWebGpu } from "../support/node.ts";
 import { clusteredRows, drawnRows } from "../support/rows.ts";
 
 /** Every distance, sorted: nothing that the code under test does. */

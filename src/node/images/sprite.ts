@@ -1,6 +1,6 @@
 /** Small pictures of images: a tile each, and all of them as one picture. */
 import type { Sharp } from "sharp";
-import { ImageError } from "../errors.ts";
+import { ImageError } from "../../errors.ts";
 import { decodeImage } from "./decode.ts";
 
 async function tileOf(path: string, size: number): Promise<Sharp> {
