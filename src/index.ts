@@ -5,14 +5,29 @@ import { nodePlatform } from "./node/platform.ts";
 
 export {
   type ChosenClusters,
+  type Classified,
+  type Classifier,
+  type ClassReport,
   type Clusters,
+  classifierFromJson,
+  classifierToJson,
+  classifyRows,
+  crossValidate,
+  type Doubt,
   type DuplicateFacts,
   type DuplicateGroup,
   duplicates,
+  findSpots,
+  fitClassifier,
+  type KeptClassifier,
   type KmeansOptions,
   kmeans,
   kmeansAuto,
+  type Layout,
+  type LayoutOptions,
+  layout,
   type Metric,
+  mapNeighbours,
   type NearestOptions,
   type Neighbours,
   nearest,
@@ -23,8 +38,14 @@ export {
   pairsWithin,
   type RowBlocks,
   type Rows,
+  type Spot,
+  type SpotOptions,
+  type Spots,
   silhouette,
+  trustworthiness,
   typicalRows,
+  type ValidateOptions,
+  type Validation,
 } from "./analysis/index.ts";
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
 export type { Device } from "./engine/device.ts";
@@ -37,6 +58,13 @@ export {
   type ExtractorOptions,
   type Features,
 } from "./extract/extractor.ts";
+export {
+  findLayer,
+  type LayerEvents,
+  type LayerFindings,
+  type LayerRequest,
+  type LayerTrial,
+} from "./extract/find-layer.ts";
 export { ownRooms } from "./extract/rooms.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
 export { type MapEvents, type MapReport, type MapRequest, mapFeatures } from "./map/map.ts";
@@ -49,6 +77,8 @@ export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
+export { type ImageLabels, labelsByFolder, labelsFrom, labelsFromTable } from "./tables/labels.ts";
+export { madeOtherwise } from "./tables/made-by.ts";
 export { readFeatures } from "./tables/readers/index.ts";
 export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
 

@@ -75,6 +75,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   extract: [
+    "analysis",
     "images",
     "network",
     "tables",
@@ -139,7 +140,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The rooms that may take something from Node and its packages. All others run in a browser as well. */
-const ofNode = ["bundle.mjs", "node", "tables", "extract", "verify", "cli"];
+const ofNode = ["map", "bundle.mjs", "node", "tables", "extract", "verify", "cli"];
 
 const roomOf = (file: string) => relative(join(root, "src"), file).split("/")[0];
 

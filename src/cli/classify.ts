@@ -6,7 +6,7 @@ import { UsageError, UserError } from "../errors.ts";
 import type { ImageLabels } from "../tables/labels.ts";
 import type { MadeBy, Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { commonOptions, type FeaturesFlags, onDevice, openVectors, print, withProgress } from "./features.ts";
+import { commonOptions, type FeaturesFlags, onDevice, print, withProgress, withRows } from "./features.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./numbers.ts";
 import { type Column, textTable } from "./table.ts";
@@ -266,8 +266,10 @@ Examples:
           "Name them by --labels folders or --labels FILE.csv, or a classifier that was saved by --with FILE.",
         );
       }
-      const vectors = await openVectors(io, file, flags.layer);
-      if (model !== undefined) return predict(io, vectors, model, flags);
-      await validate(io, vectors, labels as string, flags);
+      await withRows(io, file, flags.layer, (vectors) =>
+        model === undefined
+          ? validate(io, vectors, labels as string, flags)
+          : predict(io, vectors, model, flags),
+      );
     });
 };

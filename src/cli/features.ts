@@ -64,6 +64,20 @@ export async function withVectors<T>(
   }
 }
 
+/** As `withVectors`, with all rows in memory: for work that goes over them many times. */
+export const withRows = <T>(
+  io: Io,
+  file: string,
+  layer: string | undefined,
+  work: (vectors: Vectors) => Promise<T>,
+): Promise<T> =>
+  withVectors(io, file, layer, async (vectors) => {
+    const { rows } = vectors;
+    const { count, width } = rows;
+    const data = "data" in rows ? rows.data : await rows.read(0, count);
+    return work({ ...vectors, rows: { count, width, data } });
+  });
+
 /** @throws UsageError where there is one image, which has nothing to be compared with */
 export function refuseOne({ paths, file }: Pick<Vectors, "paths" | "file">): void {
   if (paths.length > 1) return;

@@ -11,7 +11,8 @@ const decisive: readonly (readonly [what: string, value: (made: MadeBy) => unkno
   ["global pool", (m) => m.globalPool],
   ["pool", (m) => m.pool],
   ["unit length", (m) => m.l2],
-  ["principal components", (m) => m.pca?.components],
+  // What extract wrote without components says so by saying nothing of them.
+  ["principal components", (m) => m.pca?.components ?? (m.model === undefined ? undefined : "none")],
   ["preprocessing", (m) => m.preprocess?.mode],
   ["EXIF rule", (m) => m.preprocess?.exif],
   ["JPEG method", (m) => m.preprocess?.jpeg],

@@ -4,6 +4,7 @@ import { layout, mapNeighbours, trustworthiness } from "../../src/analysis/layou
 import type { Rows } from "../../src/analysis/matrix.ts";
 import { nearest } from "../../src/analysis/neighbours.ts";
 import { UserError } from "../../src/errors.ts";
+import { seededUnits } from "../../src/seeded.ts";
 import { needsDigits, readDigits } from "../support/digits.ts";
 import { drawnGroups } from "../support/drawn.ts";
 import { itWithPython, runPython } from "../support/features.ts";
@@ -88,6 +89,14 @@ describe("a map", () => {
     expect((await layout(rowsOf([1], [2], [4], [8]), { method: "umap" })).xy.every(Number.isFinite)).toBe(
       true,
     );
+  });
+
+  it("of more than 50,000 rows goes by principal components", async () => {
+    const count = 50_001;
+    const many: Rows = { count, width: 2, data: seededUnits("many", 2 * count) };
+    const { method, xy } = await layout(many, { method: "auto" });
+    expect(method).toBe("pca");
+    expect(xy).toHaveLength(2 * count);
   });
 
   it("of rows that are all equal is a place for each, and no NaN", async () => {
