@@ -1,13 +1,12 @@
 /** Draws the map: points far off, pictures near by, what is chosen above the others. */
 import { type Camera, type Point, type Size, seen, toScreen } from "../camera.ts";
-import { cssOf } from "../colours.ts";
 import type { MapData } from "../data.ts";
 import type { Places } from "../places.ts";
 import { h } from "./elements.ts";
 import { openPoints } from "./points.ts";
 import type { Sheets } from "./sheets.ts";
 import type { State, Store } from "./store.ts";
-import { tintOf } from "./tints.ts";
+import { tintsOf } from "./tints.ts";
 
 /** Above this many images, those that are small are points, drawn by WebGL. */
 const mostWithoutPoints = 5000;
@@ -48,13 +47,17 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
   const over = h("canvas", { class: "pictures", aria: { hidden: true } });
   const context = over.getContext("2d") as CanvasRenderingContext2D;
   const count = data.paths.length;
-  const points = count > mostWithoutPoints ? openPoints(under, xy) : undefined;
+  const isLarge = count > mostWithoutPoints;
+  const points = isLarge ? openPoints(under, xy) : undefined;
+  let ratio = 1;
   let size: Size = { width: 1, height: 1 };
   let listed: Set<number> | undefined;
+  let tintOf = tintsOf(data, store.state);
 
   function recolour(state: State): void {
     listed = state.listed && new Set(state.listed.images);
-    points?.colour((i) => [tintOf(data, state, i), !listed || listed.has(i) ? 0.9 : dimmed]);
+    tintOf = tintsOf(data, state);
+    points?.colour((i) => [tintOf(i).rgb, !listed || listed.has(i) ? 0.9 : dimmed]);
   }
   recolour(store.state);
   store.onChange((state, before) => {
@@ -64,7 +67,7 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
 
   /** Pictures grow with the map at first, and end at what they are made of. */
   const pictureSide = ({ scale }: Camera) =>
-    Math.min(Math.max(data.thumbnails.cell, 48), Math.max(scale * apart * 0.86, points ? 0 : leastPicture));
+    Math.min(Math.max(data.thumbnails.cell, 48), Math.max(scale * apart * 0.86, isLarge ? 0 : leastPicture));
 
   function boxOf(camera: Camera, image: number, side: number) {
     const { x, y } = toScreen(camera, size, xy[2 * image], xy[2 * image + 1]);
@@ -75,14 +78,13 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
   function drawPicture(scene: Scene, image: number, side: number, faint: boolean): void {
     const { state } = store;
     const { x, y, width, height } = boxOf(scene.camera, image, side);
-    const colour = tintOf(data, state, image);
     context.globalAlpha = faint ? dimmed : 1;
     if (state.colouring >= 0) {
       const edge = Math.max(1, Math.min(2.5, side / 20));
-      context.fillStyle = cssOf(colour);
+      context.fillStyle = tintOf(image).css;
       context.fillRect(x - edge, y - edge, width + 2 * edge, height + 2 * edge);
     }
-    if (sheets.draw(context, image, x, y, width, height)) return;
+    if (sheets.draw(context, ratio, image, x, y, width, height)) return;
     context.fillStyle = state.dark ? "#2a2f38" : "#e3e6eb";
     context.fillRect(x, y, width, height);
     if (!sheets.isGone(image) || side < 14) return;
@@ -94,6 +96,16 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
     context.moveTo(x + 1.5, y + height - 1.5);
     context.lineTo(x + width - 1.5, y + 1.5);
     context.stroke();
+  }
+
+  /** Points where there is no WebGL. */
+  function drawDots({ camera }: Scene, near: readonly number[], diameter: number): void {
+    for (const image of near) {
+      const { x, y } = toScreen(camera, size, xy[2 * image], xy[2 * image + 1]);
+      context.globalAlpha = !listed || listed.has(image) ? 0.9 : dimmed;
+      context.fillStyle = tintOf(image).css;
+      context.fillRect(x - diameter / 2, y - diameter / 2, diameter, diameter);
+    }
   }
 
   function drawAbove(scene: Scene, image: number, side: number, colour: string): void {
@@ -131,7 +143,7 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
     pictureSide,
     resize(next) {
       size = next;
-      const ratio = Math.min(devicePixelRatio || 1, 3);
+      ratio = Math.min(devicePixelRatio || 1, 3);
       for (const canvas of [under, over]) {
         canvas.width = Math.max(1, Math.round(size.width * ratio));
         canvas.height = Math.max(1, Math.round(size.height * ratio));
@@ -144,14 +156,15 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
       const side = pictureSide(camera);
       const accent = state.dark ? "#8ab4ff" : "#1f5fd0";
       context.clearRect(0, 0, size.width, size.height);
-      const near = points && side < 2 * leastPicture ? [] : places.within(seen(camera, size, side));
-      const asPoints = points !== undefined && (near.length === 0 || near.length > mostPictures);
-      if (asPoints) points.draw(camera, size, Math.max(2.5, Math.min(9, camera.scale * apart * 0.8)));
-      else {
-        points?.clear();
+      const near = places.within(seen(camera, size, side));
+      points?.clear();
+      if (isLarge && (side < 2 * leastPicture || near.length > mostPictures)) {
+        const diameter = Math.max(2.5, Math.min(9, camera.scale * apart * 0.8));
+        if (points) points.draw(camera, size, diameter);
+        else drawDots(scene, near, diameter);
+      } else {
         for (const image of near) if (listed && !listed.has(image)) drawPicture(scene, image, side, true);
-        for (const image of near)
-          if (!listed?.has || listed.has(image)) drawPicture(scene, image, side, false);
+        for (const image of near) if (!listed || listed.has(image)) drawPicture(scene, image, side, false);
       }
       const { current } = state;
       if (current !== undefined) {

@@ -31,9 +31,9 @@ export function createPictures(data: MapData, sheets: Sheets): Pictures {
     const side = Math.max(canvas.width, canvas.height);
     const [w, t] = sheets.shape(image);
     if (!context) return true;
-    context.imageSmoothingQuality = "high";
     const drawn = sheets.draw(
       context,
+      1,
       image,
       (canvas.width - w * side) / 2,
       (canvas.height - t * side) / 2,

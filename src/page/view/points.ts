@@ -14,7 +14,7 @@ const vertexShader = `
 attribute vec2 place;
 attribute vec4 colour;
 uniform vec4 view;
-uniform float diameter;
+uniform mediump float diameter;
 varying vec4 tint;
 void main() {
   gl_Position = vec4((place - view.xy) * view.zw, 0.0, 1.0);
@@ -25,7 +25,7 @@ void main() {
 const fragmentShader = `
 precision mediump float;
 varying vec4 tint;
-uniform float diameter;
+uniform mediump float diameter;
 void main() {
   float edge = (0.5 - length(gl_PointCoord - 0.5)) * diameter;
   float alpha = tint.a * clamp(edge, 0.0, 1.0);

@@ -2,9 +2,10 @@
 import type { MapData } from "../data.ts";
 
 export interface Sheets {
-  /** Draws a thumbnail into a box, its shape kept. Whether there was one to draw: it may be on its way, or never come. */
+  /** Draws a thumbnail into a box in the shape of it, `ratio` pixels of the canvas to one of the box. Whether there was one to draw: it may be on its way, or never come. */
   draw(
     context: CanvasRenderingContext2D,
+    ratio: number,
     image: number,
     x: number,
     y: number,
@@ -68,14 +69,14 @@ export function openSheets({ thumbnails: t }: MapData, loaded: () => void): Shee
       if (isGone(image) || w === 0 || h === 0) return [0.8, 0.8];
       return [w / Math.max(w, h), h / Math.max(w, h)];
     },
-    draw(context, image, x, y, width, height) {
+    draw(context, ratio, image, x, y, width, height) {
       const slot = t.slots[image];
       if (slot < 0) return false;
       const sheet = sheetOf(Math.floor(slot / t.perSheet));
       if (typeof sheet === "string") return false;
       const cell = slot % t.perSheet;
       const [w, h] = [t.sizes[2 * image], t.sizes[2 * image + 1]];
-      const smaller = Math.floor(Math.log2(Math.max(1, w / (width * context.getTransform().a))));
+      const smaller = Math.floor(Math.log2(Math.max(1, w / (width * ratio))));
       const level = Math.min(smaller, halvings);
       const part = 2 ** -level;
       context.drawImage(

@@ -22,8 +22,8 @@ import { createPictures } from "./pictures.ts";
 import { openSheets } from "./sheets.ts";
 import { createStore } from "./store.ts";
 
-/** How far one may go: as parts of the scale at which the whole map is seen. */
-const zoomLimits = { least: 0.5, most: 400 };
+/** How far one may go: as parts of the scale at which the whole map is seen, or at which pictures have their size. */
+const zoomLimits = { least: 0.5, most: 5 };
 const margin = 48;
 const flight = 420;
 
@@ -78,12 +78,13 @@ export function createMapView(root: HTMLElement, data: MapData): void {
   }
 
   function look(next: Camera): void {
-    const scale = Math.max(
-      whole.scale * zoomLimits.least,
-      Math.min(whole.scale * zoomLimits.most, next.scale),
-    );
-    camera = { ...next, scale };
+    camera = { ...next, scale: withinLimits(next.scale) };
     redraw();
+  }
+
+  function withinLimits(scale: number): number {
+    const most = zoomLimits.most * Math.max(whole.scale, data.thumbnails.cell / data.apart);
+    return Math.max(whole.scale * zoomLimits.least, Math.min(most, scale));
   }
 
   /** Goes to another part of the map, in sight of the way there unless motion is unwelcome. */
@@ -106,11 +107,8 @@ export function createMapView(root: HTMLElement, data: MapData): void {
   const zoom = (factor: number, at?: Point) => {
     cancelAnimationFrame(flying);
     const { width, height } = canvas.size;
-    const scale = Math.max(
-      whole.scale * zoomLimits.least,
-      Math.min(whole.scale * zoomLimits.most, camera.scale * factor),
-    );
-    look(zoomAbout(camera, canvas.size, at ?? { x: width / 2, y: height / 2 }, scale / camera.scale));
+    const possible = withinLimits(camera.scale * factor) / camera.scale;
+    look(zoomAbout(camera, canvas.size, at ?? { x: width / 2, y: height / 2 }, possible));
   };
 
   /** An image under a pixel of the map. */
