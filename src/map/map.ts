@@ -178,7 +178,7 @@ export async function mapFeatures(
 
   function notesOf({ file }: Vectors): string[] {
     const untrained = `${file} was computed by untrained weights: what is near here means nothing.`;
-    const left = `${counted(spoiled.length, "image is", "images are")} left out, since their features are not all numbers: ${some(spoiled)}.`;
+    const left = `${counted(spoiled.length, "image is", "images are")} left out, since the features are not all numbers: ${some(spoiled)}.`;
     return [...(madeBy.weights?.trained === false ? [untrained] : []), ...(spoiled.length > 0 ? [left] : [])];
   }
 }

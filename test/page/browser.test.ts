@@ -6,8 +6,13 @@ import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type MapReport, mapFeatures } from "../../src/map/map.ts";
+import { makeThumbnails, mostInOneFile } from "../../src/map/sheets.ts";
+import { mapPageParts } from "../../src/node/page-parts.ts";
 import { boxOf, framed, type Point, toScreen } from "../../src/page/camera.ts";
+import type { MapData } from "../../src/page/data.ts";
 import { unpackData } from "../../src/page/packed.ts";
+import { mapPage } from "../../src/page/page.ts";
+import { spread } from "../../src/page/spread.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { hasChromium } from "../support/chromium.ts";
 import { type Browser, openChromium, type Tab, type View } from "../support/tabs.ts";
@@ -275,6 +280,38 @@ describe.skipIf(!hasChromium)("the map in Chromium", () => {
     expect(await count(tab, "main, header, aside")).toBe(3);
     expect(await count(tab, "[role=tab][aria-selected=true]")).toBe(1);
     expect(await tab.value(`document.documentElement.lang`)).toBe("en");
+  });
+
+  it("shows many images as points, and their pictures out of the folder beside it", async () => {
+    const many = mostInOneFile + 200;
+    const page = join(folder, "many.html");
+    const xy = seededUnits("many", 2 * many);
+    const photo = { key: "a", path: Buffer.from(join(folder, "photos/green/0.png")) };
+    const inputs = Array.from({ length: many }, () => photo);
+    const { thumbnails } = await makeThumbnails(page, inputs, xy, {}, () => {});
+    const data: MapData = {
+      ...{ title: "many", about: "", notes: [], duplicates: [], outliers: [], thumbnails },
+      ...spread(xy),
+      paths: inputs.map((_, i) => `${i}.png`),
+      neighbours: { k: 0, indices: new Int32Array(0), distances: new Float32Array(0) },
+      colourings: [{ name: "Cluster", groups: ["all"], of: new Int32Array(many) }],
+    };
+    writeFileSync(page, mapPage(data, mapPageParts()));
+    const tab = await browser.open(pathToFileURL(page).href);
+    expect(tab.requests).toHaveLength(1);
+    // Some point is seen on the canvas of points.
+    await tab.until(`(() => { const c = document.querySelector(".points"); const s = document.createElement("canvas");
+      s.width = c.width; s.height = c.height; const x = s.getContext("2d"); x.drawImage(c, 0, 0);
+      return x.getImageData(0, 0, s.width, s.height).data.some((v, i) => i % 4 === 3 && v > 100); })()`);
+    for (let i = 0; i < 12; i++) await tab.wheel(560, 430, -400);
+    await tab.until(`(() => { const c = document.querySelector(".pictures").getContext("2d");
+      try { return c.getImageData(0, 0, c.canvas.width, c.canvas.height).data.some((v, i) => i % 4 === 3 && v > 100); }
+      catch (e) { return e.name === "SecurityError"; } })()`);
+    const files = tab.requests.slice(1);
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.length).toBeLessThan(thumbnails.sheets.length);
+    expect(files.every((url) => url.includes("/many_files/"))).toBe(true);
+    expect(tab.complaints).toEqual([]);
   });
 });
 
