@@ -91,9 +91,7 @@ describe("a map", () => {
       features("spoiled", { ...rows(5), "bad.png": Array(12).fill(null) }),
     );
     expect(paths).toHaveLength(5);
-    expect(notes.join(" ")).toContain(
-      "1 image is left out, since the features are not all numbers: bad.png",
-    );
+    expect(notes.join(" ")).toContain("1 image is left out, since the features are not all numbers: bad.png");
   });
 
   it("has colours of folders, or of labels from a table", async () => {
