@@ -67,7 +67,13 @@ export {
 } from "./extract/find-layer.ts";
 export { ownRooms } from "./extract/rooms.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
-export { type MapEvents, type MapReport, type MapRequest, mapFeatures } from "./map/map.ts";
+export {
+  type MapOptions,
+  type MapProgress,
+  type MapReport,
+  type MapRequest,
+  mapFeatures,
+} from "./map/map.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
 export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";

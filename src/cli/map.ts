@@ -168,21 +168,18 @@ async function mapped(request: MapRequest, io: Io): Promise<MapReport> {
   let progress = begin("");
   try {
     const report = await stoppable(io, (signal) =>
-      mapFeatures(
-        request,
-        {
-          notice: (sentence) => progress.say(sentence),
-          progressed: (unit, done, total) => {
-            if (unit !== shown) {
-              progress.end();
-              progress = begin(units[unit]);
-              shown = unit;
-            }
-            progress.update(done, total);
-          },
-        },
+      mapFeatures(request, {
         signal,
-      ),
+        onNotice: (sentence) => progress.say(sentence),
+        onProgress({ unit, done, total }) {
+          if (unit !== shown) {
+            progress.end();
+            progress = begin(units[unit]);
+            shown = unit;
+          }
+          progress.update(done, total);
+        },
+      }),
     );
     progress.end();
     const { images, clusters, duplicates, folder, method } = report;

@@ -45,14 +45,23 @@ export interface MapRequest {
   readonly threads?: number;
 }
 
-export interface MapEvents {
-  /** A sentence that the user should see. */
-  readonly notice?: (sentence: string) => void;
-  /** How far a step is: "pairs", "rounds" or "pictures" of it. */
-  readonly progressed?: (unit: MapUnit, done: number, total: number) => void;
+/** How the work is watched and stopped. */
+export interface MapOptions {
+  readonly signal?: AbortSignal;
+  /** Is told sentences that the user should see. */
+  readonly onNotice?: (sentence: string) => void;
+  /** Is told how far a step is. */
+  readonly onProgress?: (progress: MapProgress) => void;
 }
 
+/** What a step counts: pairs of images that are compared, rounds of the layout, small pictures. */
 export type MapUnit = "pairs" | "rounds" | "pictures";
+
+export interface MapProgress {
+  readonly unit: MapUnit;
+  readonly done: number;
+  readonly total: number;
+}
 
 export interface MapReport {
   /** The page, and the folder beside it, where its pictures did not fit into it. */
@@ -81,15 +90,13 @@ const wordsOf: Readonly<Record<Sameness, string>> = {
  */
 export async function mapFeatures(
   request: MapRequest,
-  events: MapEvents = {},
-  signal?: AbortSignal,
+  { signal, onNotice: notice = () => {}, onProgress = () => {} }: MapOptions = {},
 ): Promise<MapReport> {
   const { out = "map.html", seed = 0 } = request;
-  const notice = events.notice ?? (() => {});
   const check = () => throwIfStopped(signal);
   const told = (unit: MapUnit) => (done: number, total: number) => {
     check();
-    events.progressed?.(unit, done, total);
+    onProgress({ unit, done, total });
   };
   const vectors = await readVectors(request.features, request.layer);
   const { rows, paths, spoiled, madeBy } = vectors;

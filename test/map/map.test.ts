@@ -129,7 +129,7 @@ describe("a map", () => {
     const signal = AbortSignal.abort("SIGINT");
     const out = join(folder, "stopped.html");
     const file = features("stopped", rows(30));
-    await expect(mapFeatures({ features: file, out, device: "cpu" }, {}, signal)).rejects.toThrow();
+    await expect(mapFeatures({ features: file, out, device: "cpu" }, { signal })).rejects.toThrow();
     expect(existsSync(out)).toBe(false);
   });
 });
