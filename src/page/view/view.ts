@@ -34,8 +34,9 @@ const arrows: Readonly<Record<string, readonly [number, number]>> = {
   ArrowDown: [0, -1],
 };
 
-/** Fills `root` with the map of `data`. */
-export function createMapView(root: HTMLElement, data: MapData): void {
+/** Fills `root` with the map of `data`. What it gives back empties `root` again, for another map. */
+export function createMapView(root: HTMLElement, data: MapData): () => void {
+  const closing = new AbortController();
   const count = data.paths.length;
   const { xy } = data;
   const places = placesOf(xy);
@@ -251,11 +252,15 @@ export function createMapView(root: HTMLElement, data: MapData): void {
   });
   search.autocomplete = "off";
   search.spellcheck = false;
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target === search) return;
-    event.preventDefault();
-    search.focus();
-  });
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "/" || event.target === search) return;
+      event.preventDefault();
+      search.focus();
+    },
+    closing,
+  );
 
   const lasso = iconButton("lasso", "Lasso (L)", () => setLasso(!store.state.lasso));
   const tools = h(
@@ -272,7 +277,7 @@ export function createMapView(root: HTMLElement, data: MapData): void {
     redraw();
   });
   lasso.setAttribute("aria-pressed", "false");
-  darkness.addEventListener("change", () => store.set({ dark: darkness.matches }));
+  darkness.addEventListener("change", () => store.set({ dark: darkness.matches }), closing);
 
   const parts = { data, pictures, choose, say };
   const legend = createLegend(data, store);
@@ -299,7 +304,7 @@ export function createMapView(root: HTMLElement, data: MapData): void {
     status,
   );
 
-  new ResizeObserver(([{ contentRect }]) => {
+  const observer = new ResizeObserver(([{ contentRect }]) => {
     const before = canvas.size;
     const isWhole = camera.scale === whole.scale && camera.x === whole.x && camera.y === whole.y;
     canvas.resize({ width: contentRect.width, height: contentRect.height });
@@ -310,5 +315,13 @@ export function createMapView(root: HTMLElement, data: MapData): void {
     if (isWhole || before.width <= 1) camera = whole;
     // At once, since a canvas that was resized is blank.
     canvas.draw({ camera, hovered, line });
-  }).observe(stage);
+  });
+  observer.observe(stage);
+  return () => {
+    closing.abort();
+    observer.disconnect();
+    cancelAnimationFrame(flying);
+    cancelAnimationFrame(due);
+    root.replaceChildren();
+  };
 }
