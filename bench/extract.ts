@@ -11,10 +11,10 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import sharp from "sharp";
 import { refuseRepeats } from "../src/cli/repeats.ts";
 import { type ExtractReport, type ExtractRequest, extract, type StageTimes } from "../src/extract/extract.ts";
-import { batchSizeFor } from "../src/extract/plan.ts";
 import { type ExtractRooms, ownRooms } from "../src/extract/rooms.ts";
 import { findModel } from "../src/nets/index.ts";
 import type { Network } from "../src/network/network.ts";
+import { batchSizeFor } from "../src/network/recovery.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { spread } from "./spread.ts";
 
@@ -172,16 +172,13 @@ async function bench(options: Options): Promise<readonly Contest[]> {
     );
   };
   try {
-    const dataDir = join(folder, "images");
-    await mkdir(dataDir);
-    const paths = await drawImages(dataDir, options.images);
+    const inputs = join(folder, "images");
+    await mkdir(inputs);
+    const paths = await drawImages(inputs, options.images);
     const request = (device: "webgpu" | "cpu"): ExtractRequest => ({
       model: model.name,
-      dataDir,
-      preprocess: "slim",
-      exif: "auto",
+      inputs,
       device,
-      batchSize: "auto",
       format: "npy",
       weights: "seeded",
       overwrite: true,
@@ -216,7 +213,7 @@ async function bench(options: Options): Promise<readonly Contest[]> {
       if (device === "decoding") continue;
       const network = await ownRooms.openNetwork({ model: model.name, device, weights: "seeded" });
       try {
-        const batch = batchSizeFor(request(device), network);
+        const batch = batchSizeFor({ batchSize: "auto" }, network);
         const size = sizeOf(network.inputShape);
         const image = new Float32Array(size).map((_, i) => ((i * 7919) % 256) / 128 - 1);
         const engine = async () => {

@@ -110,7 +110,7 @@ async function soak(count: number, device: "cpu" | "webgpu"): Promise<string[]> 
     const report = await extract(
       {
         ...{ model: "mobilenet_v1_025", imageSize: 32, weights: "seeded", preprocess: "slim", exif: "auto" },
-        ...{ device, batchSize: "auto", format: "npy", dataDir: join(folder, "in"), out },
+        ...{ device, batchSize: "auto", format: "npy", inputs: join(folder, "in"), out },
       },
       ownRooms,
       {

@@ -1,21 +1,24 @@
 /** The images of a folder that are most like each other: `node --import tsx examples/similar.ts [FOLDER]`. */
-import { join } from "node:path";
 import { createExtractor, listFolder } from "../src/index.ts";
 
-const folder = process.argv[2] ?? "samples";
-const keys = (await listFolder(folder)).map((input) => input.key);
+const images = await listFolder(process.argv[2] ?? "samples");
 const extractor = await createExtractor();
 const [{ name }] = extractor.endPoints;
-const features = await extractor.features(keys.map((key) => join(folder, key)));
+
+const found: { key: string; unit: Float32Array }[] = [];
+for await (const { image, features, error } of extractor.stream(images, { onError: "skip" })) {
+  if (error) {
+    console.error(error.message);
+    continue;
+  }
+  const length = Math.hypot(...features[name]);
+  found.push({ key: image.key, unit: features[name].map((v) => v / length) });
+}
 await extractor.close();
 
-const units = features.map((feature) => {
-  const length = Math.hypot(...feature[name]);
-  return feature[name].map((v) => v / length);
-});
 const likeness = (a: Float32Array, b: Float32Array) => a.reduce((sum, v, i) => sum + v * b[i], 0);
-for (const [i, key] of keys.entries()) {
-  const others = keys.map((_, k) => (k === i ? -1 : likeness(units[i], units[k])));
+for (const one of found) {
+  const others = found.map((other) => (other === one ? -1 : likeness(one.unit, other.unit)));
   const best = others.indexOf(Math.max(...others));
-  console.log(`${key} is most like ${keys[best]} (${others[best].toFixed(3)})`);
+  console.log(`${one.key} is most like ${found[best].key} (${others[best].toFixed(3)})`);
 }

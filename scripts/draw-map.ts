@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join, parse, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
-import { decodeImage, extract, mapFeatures, ownRooms } from "../src/index.ts";
+import { decodeImage, extract, mapFeatures } from "../src/index.ts";
 import { seededUnits } from "../src/seeded.ts";
 import { openChromium, type Tab } from "../test/support/tabs.ts";
 
@@ -56,17 +56,7 @@ try {
   const photographs = resolve(root, "../shared/reference/real/images");
   if (existsSync(photographs)) await cutUp(photographs, 28, images);
   const features = join(scratch, "photos.npy");
-  await extract(
-    {
-      dataDir: images,
-      out: features,
-      preprocess: "slim",
-      exif: "auto",
-      device: "cpu",
-      batchSize: "auto",
-    },
-    ownRooms,
-  );
+  await extract({ inputs: images, out: features, device: "cpu" });
   const page = join(scratch, "map.html");
   console.log(await mapFeatures({ features, out: page }));
   const browser = await openChromium();

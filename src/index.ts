@@ -49,15 +49,18 @@ export {
 } from "./analysis/index.ts";
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
 export type { Device } from "./engine/device.ts";
-export { UserError } from "./errors.ts";
-export { featuresAlike } from "./extract/alike.ts";
-export { type ExtractEvents, type ExtractReport, type ExtractRequest, extract } from "./extract/extract.ts";
 export {
-  createExtractor,
-  type Extractor,
-  type ExtractorOptions,
-  type Features,
-} from "./extract/extractor.ts";
+  CheckpointError,
+  DeviceError,
+  ImageError,
+  NothingToDoError,
+  OutputError,
+  UsageError,
+  UserError,
+} from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
+export type { ExtractReport } from "./extract/extract.ts";
+export { createExtractor } from "./extract/extractor.ts";
 export {
   findLayer,
   type LayerEvents,
@@ -65,19 +68,21 @@ export {
   type LayerRequest,
   type LayerTrial,
 } from "./extract/find-layer.ts";
-export { ownRooms } from "./extract/rooms.ts";
+export { type ExtractOptions, type ExtractStart, extract } from "./extract/index.ts";
+export type { ExtractRequest } from "./extract/request.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
-export {
-  type MapOptions,
-  type MapProgress,
-  type MapReport,
-  type MapRequest,
-  mapFeatures,
-} from "./map/map.ts";
+export type { Extractor } from "./library/extractor.ts";
+export type { FoundImage, ImageSource, RawImage } from "./library/images.ts";
+export type { ExtractorOptions, FeaturesOptions, Progress, StreamOptions } from "./library/options.ts";
+export type { Features } from "./library/parts.ts";
+export type { StreamedFailure, StreamedFeatures } from "./library/stream.ts";
+export { type MapReport, mapFeatures } from "./map/map.ts";
+export type { MapOptions, MapProgress, MapRequest, MapUnit } from "./map/request.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
 export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
 export { decodeImage, listFolder } from "./node/images/index.ts";
+export { Stopped } from "./stopped.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
 export { exportTargets } from "./tables/exports.ts";

@@ -1,14 +1,17 @@
-/** Thrown when the user stopped the work before its end. */
+/** Thrown when the user stopped the work before its end, by an AbortSignal. */
 export class Stopped extends Error {
-  /** What stopped it, such as "SIGINT". */
+  /** What stopped it, such as "SIGINT"; "abort" where the signal's reason has no name. */
   readonly signal: string;
-  /** What this run computed, which is kept, of how many images. */
-  readonly progress: { readonly done: number; readonly total: number } | undefined;
+  /** What this run computed of how many images; what `extract` computed is kept. */
+  readonly progress: { readonly done: number; readonly total: number | undefined } | undefined;
 
   constructor(reason: unknown, progress?: Stopped["progress"]) {
-    const signal = typeof reason === "string" ? reason : "SIGINT";
-    super(`Stopped by ${signal}.`);
-    this.name = "Stopped";
+    const signal = typeof reason === "string" ? reason : "abort";
+    super(signal === "abort" ? "Stopped: the signal was aborted." : `Stopped by ${signal}.`, {
+      cause: reason,
+    });
+    // By this name, programs tell that they stopped the work themselves.
+    this.name = "AbortError";
     this.signal = signal;
     this.progress = progress;
   }

@@ -30,6 +30,7 @@ const entries: readonly string[] = [
   ...room("network"),
   ...room("checkpoint"),
   ...room("images"),
+  ...room("library"),
 ];
 
 /** What a page loads that computes features of a checkpoint that it is given. */

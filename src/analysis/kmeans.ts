@@ -1,6 +1,7 @@
 /**
  * k-means: k-means++ starts (Arthur and Vassilvitskii, 2007), Lloyd's steps on the engine's products, the best of several
- * restarts. All that a product's rounding could decide is decided in float64, so that every device gives the same clusters.
+ * restarts. Which centre a point is nearest to is decided in float64 where a product's rounding could decide it, so that from
+ * the same starts every device gives the same clusters.
  */
 import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";

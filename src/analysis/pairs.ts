@@ -30,6 +30,7 @@ export async function pairsWithin(
   await onDevice(device, async (opened) => {
     const prepared = await prepare(source, metric);
     const { squares, scale } = prepared;
+    const lengths = squares.map((square) => (metric === "cosine" ? 1 : Math.sqrt(square)));
     const distance = distanceOf[metric];
     const error = 2 * productError(opened, width) + 2 ** -21;
     const least = 2 * leastProduct(width);
@@ -40,22 +41,20 @@ export async function pairsWithin(
       for (let r = 0; r < rows.count; r++) {
         const row = rows.from + r;
         const own = metric === "cosine" ? 2 : squares[row];
-        const ownLength = Math.sqrt(metric === "cosine" ? 1 : own);
         const end = Math.min(columns.from + columns.count, row);
         for (let column = columns.from; column < end; column++) {
-          const apart = own + squares[column] - 2 * products[r * stride + column - columns.from];
+          const square = own + squares[column] - 2 * products[r * stride + column - columns.from];
           // The rounding may have made them seem farther apart than they are.
-          const length = metric === "cosine" ? 1 : Math.sqrt(squares[column]);
-          if (apart > most + error * (ownLength + length) ** 2 + least) continue;
+          if (square > most + error * (lengths[row] + lengths[column]) ** 2 + least) continue;
           if (known(row, column)) continue;
-          const true_ = distance(
+          const apart = distance(
             rows.values,
             r * width,
             columns.values,
             (column - columns.from) * width,
             width,
           );
-          if (true_ <= threshold) near(row, column, true_);
+          if (apart <= threshold) near(row, column, apart);
         }
       }
       const below = Math.min(columns.count, rows.from - columns.from);

@@ -7,7 +7,15 @@ import type { Word } from "../extract/words.ts";
 import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { commonOptions, type FeaturesFlags, onDevice, print, withProgress, withVectors } from "./features.ts";
+import {
+  commonOptions,
+  type FeaturesFlags,
+  imagesFolder,
+  onDevice,
+  print,
+  withProgress,
+  withVectors,
+} from "./features.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./numbers.ts";
 import type { Column } from "./table.ts";
@@ -92,7 +100,7 @@ async function wordsOf(
   const files = typical.flat().map((row) => join(images, vectors.paths[row]));
   const logits = await logitsOfImages(
     files,
-    { device: flags.device, threads: flags.threads, notice: (sentence) => io.err(`${sentence}\n`) },
+    { device: flags.device, threads: flags.threads, onNotice: (sentence) => io.err(`${sentence}\n`) },
     (reason) => io.err(`${reason}\n`),
   );
   let at = 0;
@@ -124,7 +132,7 @@ export const addCluster: AddCommand = (program, io) => {
     .addHelpText(
       "after",
       `
-By k-means, seeded: the same clusters each time, on every device. auto tries a few numbers from 2 to 30 and takes the one of
+By k-means, seeded: the same clusters each time. auto tries a few numbers from 2 to 30 and takes the one of
 the largest mean silhouette. Words are the likeliest of ImageNet's classes of the most typical images, by the
 included network. --csv prints the cluster of each image.
 
@@ -134,6 +142,7 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { count, seed, restarts } = flags;
+      imagesFolder(flags.images);
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths } = vectors;
         if (typeof count === "number" && count > rows.count) {

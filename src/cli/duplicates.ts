@@ -6,6 +6,7 @@ import type { AddCommand } from "./command.ts";
 import {
   commonOptions,
   type FeaturesFlags,
+  imagesFolder,
   metricOption,
   onDevice,
   print,
@@ -100,7 +101,8 @@ Examples:
   npm run duplicates -- features/mobilenet_v1_features.pkl --images photos --csv > duplicates.csv`,
     )
     .action(async (file: string, flags: Flags) => {
-      const { metric, images, threshold } = flags;
+      const { metric, threshold } = flags;
+      const images = imagesFolder(flags.images);
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths, madeBy } = vectors;
         const { manifestOf, readManifest } = await import("../extract/manifest.ts");

@@ -1,12 +1,12 @@
 /** `export`: features as the programs that show them open them. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { exportTargets, type Pictures } from "../tables/exports.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { layerOption, withVectors } from "./features.ts";
+import { imagesFolder, isFolder, layerOption, withVectors } from "./features.ts";
 import type { Io } from "./io.ts";
 
 interface Flags {
@@ -18,14 +18,9 @@ interface Flags {
 }
 
 /** The folder of the images: the one that is named, or the one that the features were made from, where it is still there. */
-function imageFolder({ madeBy, file }: Vectors<unknown>, named: string | undefined): string | undefined {
-  if (named !== undefined) {
-    if (existsSync(named) && statSync(named).isDirectory()) return named;
-    throw new UsageError(`There is no folder ${named}.`, "Name the folder that the paths count from.");
-  }
+function imageFolder({ madeBy }: Vectors<unknown>, named: string | undefined): string | undefined {
   const { dataDir } = madeBy;
-  const there = typeof dataDir === "string" && existsSync(dataDir) && statSync(dataDir).isDirectory();
-  return there && existsSync(file) ? dataDir : undefined;
+  return imagesFolder(named) ?? (typeof dataDir === "string" && isFolder(dataDir) ? dataDir : undefined);
 }
 
 async function picturesOf(io: Io, files: readonly string[]): Promise<Pictures> {
@@ -73,7 +68,7 @@ Example:
       await withVectors(io, file, flags.layer, async (vectors) => {
         const stem = basename(vectors.file, extname(vectors.file));
         const out = flags.out ?? join(dirname(vectors.file), `${stem}.${target.name}${target.extension}`);
-        if (existsSync(out) && statSync(out).isDirectory() !== (target.extension === "")) {
+        if (existsSync(out) && isFolder(out) !== (target.extension === "")) {
           throw new UsageError(
             `${out} is there, and is ${target.extension === "" ? "no folder" : "a folder"}.`,
             "Name another place with --out.",

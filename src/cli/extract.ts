@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, Option } from "commander";
 import { ExitCode, UsageError } from "../errors.ts";
-import type { ExtractReport, ExtractRequest } from "../extract/extract.ts";
+import type { ExtractReport } from "../extract/extract.ts";
+import type { ExtractRequest } from "../extract/request.ts";
 import { jpegMethods } from "../images/options.ts";
 import { preprocessModes } from "../images/preprocess.ts";
 import { precisions } from "../network/network.ts";
@@ -23,12 +24,14 @@ import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
 import { jsonOf, pathsOf, summary, whatTheyShow } from "./summary.ts";
 
-interface ExtractFlags extends Omit<ExtractRequest, "layers" | "list" | "globs" | "excludes" | "background"> {
+interface ExtractFlags
+  extends Omit<ExtractRequest, "inputs" | "layers" | "list" | "globs" | "excludes" | "background"> {
   readonly layer?: readonly string[];
   readonly list?: string;
   readonly glob?: readonly string[];
   readonly exclude?: readonly string[];
   readonly background?: ExtractRequest["background"];
+  readonly dataDir?: readonly string[];
   readonly data_dir?: string;
   readonly checkpoint_file?: string;
   readonly config?: string;
@@ -215,7 +218,8 @@ Every option can be set in the environment too: --batch-size as SLIMFEATURES_BAT
 Nothing is downloaded: see "npm run fetch -- --help".`;
 
 async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promise<ExtractRequest> {
-  const { data_dir, checkpoint_file, layer, list, glob, exclude, ...rest } = flags;
+  const { dataDir, data_dir, checkpoint_file, layer, list, glob, exclude, ...others } = flags;
+  const { config, dryRun, json, quiet, strict, ...rest } = others;
   const dtype = dtypeOf(flags.dtype ?? "f32");
   if (list !== undefined && inputs.length > 0) {
     throw new UsageError(
@@ -223,7 +227,8 @@ async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promis
       "Name images either way; the folder that the names of a list count from goes with --data-dir.",
     );
   }
-  const places = [rest.dataDir ?? data_dir ?? [], inputs].flat(2);
+  const places = [dataDir ?? data_dir ?? [], inputs].flat(2);
+  const unnamed = list === undefined ? samplesDirectory : undefined;
   return {
     ...rest,
     layers: layer,
@@ -231,7 +236,7 @@ async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promis
     globs: glob,
     excludes: exclude,
     dtype,
-    dataDir: places.length > 0 ? places : undefined,
+    inputs: places.length > 0 ? places : unnamed,
     checkpoint: rest.checkpoint ?? checkpoint_file,
   };
 }
@@ -253,30 +258,23 @@ async function readList(path: string): Promise<Uint8Array> {
 
 /** Extracts, tells how far it is, and of a few images what they show. */
 export async function runExtract(request: ExtractRequest, io: Io): Promise<ExtractReport> {
-  const { extract } = await import("../extract/extract.ts");
-  const { ownRooms } = await import("../extract/rooms.ts");
+  const { extract } = await import("../extract/index.ts");
+  const { isSamples } = await import("../extract/plan.ts");
   const progress = makeProgress(io, { unit: "images" });
-  let total = 0;
-  if (request.dataDir === undefined && !request.list)
-    io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
+  if (isSamples(request)) io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
   try {
     const report = await stoppable(io, (signal) =>
-      extract(
-        request,
-        ownRooms,
-        {
-          notice: (sentence) => progress.say(sentence),
-          started: (count, network, known) => {
-            total = count;
-            progress.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
-            if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
-            progress.update(0, total);
-          },
-          progressed: (done) => progress.update(done, total),
-          failed: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
-        },
+      extract(request, {
         signal,
-      ),
+        onNotice: (sentence) => progress.say(sentence),
+        onStart({ total, known, model, backend, adapter }) {
+          progress.say(`computing ${model} on ${backend} (${adapter})`);
+          if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
+          progress.update(0, total);
+        },
+        onProgress: ({ done, total = 0 }) => progress.update(done, total),
+        onFailure: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
+      }),
     );
     progress.end();
     io.err(whatTheyShow(report));

@@ -1,4 +1,5 @@
 /** What the commands that look at a features file have in common: reading it, the device, and how results are told. */
+import { statSync } from "node:fs";
 import { Option } from "commander";
 import type { Device } from "../engine/device.ts";
 import type { DeviceName } from "../engine/devices.ts";
@@ -27,9 +28,7 @@ export const metricOption = (): Option =>
     .choices(["cosine", "euclidean"])
     .default("cosine");
 const deviceOption = (): Option =>
-  new Option("--device <device>", "what computes; changes no result")
-    .choices(["auto", "webgpu", "cpu"])
-    .default("auto");
+  new Option("--device <device>", "what computes").choices(["auto", "webgpu", "cpu"]).default("auto");
 /** Of every such command, the last ones. */
 export const commonOptions = (): Option[] => [
   layerOption(),
@@ -83,6 +82,18 @@ export function refuseOne({ paths, file }: Pick<Vectors, "paths" | "file">): voi
   if (paths.length > 1) return;
   throw new UsageError(`${file} holds ${paths[0]} alone.`, "Two images at least have something to compare.");
 }
+
+/** A folder of images that is named, if it is there. @throws UsageError where it is not */
+export function imagesFolder(named: string | undefined): string | undefined {
+  if (named === undefined || isFolder(named)) return named;
+  throw new UsageError(
+    `There is no folder ${named}.`,
+    "Name the folder that the paths in the file count from.",
+  );
+}
+
+export const isFolder = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** The row of the image `path`. @throws UsageError where there is none, naming those that are like it */
 export function rowNamed({ paths, spoiled, file }: Vectors<unknown>, path: string): number {

@@ -5,7 +5,8 @@ import { InvalidArgumentError, Option } from "commander";
 import type { LayoutMethod } from "../analysis/layout.ts";
 import type { DeviceName } from "../engine/devices.ts";
 import { ExitCode, UsageError } from "../errors.ts";
-import type { MapReport, MapRequest, MapUnit } from "../map/map.ts";
+import type { MapReport } from "../map/map.ts";
+import type { MapRequest, MapUnit } from "../map/request.ts";
 import { usualModel } from "../nets/registry.ts";
 import type { AddCommand } from "./command.ts";
 import { runExtract } from "./extract.ts";
@@ -133,7 +134,7 @@ Examples:
       if (await areImages(inputs)) {
         const report = await runExtract(
           {
-            dataDir: [...inputs],
+            inputs,
             model,
             out: featuresOf(inputs, model ?? usualModel),
             preprocess: "slim",

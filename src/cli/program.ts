@@ -1,7 +1,7 @@
 /** The program and its commands, one a module. Only this folder prints or sets the exit code. */
 import { Command, CommanderError, Help } from "commander";
 import { ExitCode, UserError } from "../errors.ts";
-import { asTyped } from "../invocation.ts";
+import { answerTo, asTyped } from "../invocation.ts";
 import { toolName, toolVersion } from "../node/package.ts";
 import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
@@ -57,6 +57,7 @@ export async function main(
   { err, ...streams }: Io,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<number> {
+  answerTo("command line");
   const io: Io = { ...streams, err: (text) => err(asTyped(text)) };
   let code: number = ExitCode.ok;
   try {

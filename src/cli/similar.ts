@@ -79,8 +79,10 @@ Examples:
         else {
           const { featuresAlike } = await import("../extract/alike.ts");
           [query] = await featuresAlike(vectors, [image as string], {
-            ...flags,
-            notice: (sentence) => io.err(`${sentence}\n`),
+            device: flags.device,
+            threads: flags.threads,
+            checkpoint: flags.checkpoint,
+            onNotice: (sentence) => io.err(`${sentence}\n`),
           });
         }
         const others = rows.count - (own === undefined ? 0 : 1);

@@ -1,7 +1,9 @@
 /** Features of new images, made as those of a file were: by the network, weights, preprocessing and reductions that it names. */
 import { existsSync } from "node:fs";
-import { UsageError, UserError } from "../errors.ts";
+import { CheckpointError, UsageError } from "../errors.ts";
 import { type JpegMethod, jpegMethods, type PreprocessMode, preprocessModes } from "../images/index.ts";
+import type { ImageSource } from "../library/images.ts";
+import type { ExtractorOptions } from "../library/options.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
 import { nodePlatform } from "../node/platform.ts";
@@ -9,9 +11,9 @@ import { project } from "../pca.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
 import { loadPca } from "../tables/pca.ts";
 import type { Vectors } from "../tables/vectors.ts";
-import { createExtractor, type ExtractorOptions } from "./extractor.ts";
+import { createExtractor } from "./extractor.ts";
 
-export interface AlikeOptions extends Pick<ExtractorOptions, "device" | "threads" | "notice"> {
+export interface AlikeOptions extends Pick<ExtractorOptions, "device" | "threads" | "onNotice"> {
   /** Where the weights lie, if not where the file says or extract looks. They must be the same ones. */
   readonly checkpoint?: string;
 }
@@ -20,13 +22,13 @@ const among = <T extends string>(value: string | undefined, known: readonly T[])
   known.find((k) => k === value);
 
 /**
- * The features of `images` (paths or the bytes of files), as rows that can be compared with those of `vectors`.
- * @throws UsageError where the file does not say how its features were made; UserError where the weights at hand are others;
- * ImageError, CheckpointError, DeviceError
+ * The features of `images`, as rows that can be compared with those of `vectors`.
+ * @throws UsageError where the file does not say how its features were made, or they are not of that; CheckpointError where the
+ * weights at hand are others, or there are none; ImageError, DeviceError
  */
 export async function featuresAlike(
   { file, madeBy, rows }: Pick<Vectors<{ readonly width: number }>, "file" | "madeBy" | "rows">,
-  images: readonly (string | Buffer)[],
+  images: readonly ImageSource[],
   options: AlikeOptions = {},
 ): Promise<Float32Array[]> {
   const { model: name, endPoint, preprocess = {}, weights: from = {}, pool = "none" } = madeBy;
@@ -49,8 +51,11 @@ export async function featuresAlike(
         { checkpoint: options.checkpoint ?? there, samplesOnly: false },
         nodePlatform,
       );
+  const { device, threads, onNotice } = options;
   const extractor = await createExtractor({
-    ...options,
+    device,
+    threads,
+    onNotice,
     model: name,
     ...weights,
     layers: [endPoint],
@@ -67,7 +72,7 @@ export async function featuresAlike(
   try {
     const { weights: found, endPoints } = extractor;
     if (found.kind === "checkpoint" && from.sha256 !== undefined && found.sha256 !== from.sha256) {
-      throw new UserError(
+      throw new CheckpointError(
         `The features of ${file} were made with other weights of ${name} than those of ${found.path}: a new image cannot be compared with them.`,
         "Name the checkpoint that they were made with by --checkpoint FILE, or extract the features again.",
       );
@@ -84,7 +89,7 @@ export async function featuresAlike(
       const reduced = pca ? project(pca, feature) : feature;
       const made = madeBy.l2 ? unitLength(reduced) : reduced;
       if (made.length === rows.width) return made;
-      throw new UserError(
+      throw new UsageError(
         `A new image gives ${made.length} numbers by ${endPoint} of ${name}, and the features of ${file} have ${rows.width}.`,
         "The file beside it may belong to other features. Extract them again.",
       );

@@ -1,8 +1,9 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
+import { workAhead } from "../ahead.ts";
 import { NothingToDoError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
-import { labelOf } from "../network/recovery.ts";
+import { batchSizeFor, labelOf } from "../network/recovery.ts";
 import { openAtomic, removeLeftovers } from "../node/atomic.ts";
 import {
   type ImageInput,
@@ -13,14 +14,13 @@ import {
 } from "../node/images/index.ts";
 import { Stopped, throwIfStopped } from "../stopped.ts";
 import { sizeOf } from "../tensor.ts";
-import { workAhead } from "./ahead.ts";
 import { createBatcher } from "./batches.ts";
 import type { ManifestRecord } from "./manifest.ts";
 import type { Failure } from "./metadata.ts";
 import { classesOf, type ExtractedFile, type LikelyClass, outputPaths, writeOutputs } from "./output.ts";
-import { batchSizeFor, keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
+import { keptEndPoints, lookedFor, openFor, placesIn, plan } from "./plan.ts";
 import { checkLabels, ownNames, readLabels } from "./predictions.ts";
-import type { ExtractRequest, KeptEndPoint } from "./request.ts";
+import { type ExtractRequest, type KeptEndPoint, type SettledRequest, settled } from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 import { begunOn, openStore, type Settings, type Store } from "./store.ts";
 
@@ -45,6 +45,7 @@ export interface StageTimes {
   readonly write: number;
 }
 
+/** What a run did. */
 export interface ExtractReport {
   /** One for each end point, in order. */
   readonly files: readonly ExtractedFile[];
@@ -71,7 +72,7 @@ const weightsSetting = ({ sha256, scope }: { readonly sha256: string; readonly s
 /** All that decides a stored feature, but for the device. */
 function settingsOf(
   network: Network,
-  request: ExtractRequest,
+  request: SettledRequest,
   recipe: ReadRecipe,
   description: string,
   endPoints: readonly KeptEndPoint[],
@@ -102,11 +103,12 @@ function settingsOf(
  * Stopped when `signal` fires, with all that was computed kept. An older result is untouched until the new one is whole.
  */
 export async function extract(
-  request: ExtractRequest,
+  asked: ExtractRequest,
   rooms: ExtractRooms,
   events: ExtractEvents = {},
   signal?: AbortSignal,
 ): Promise<ExtractReport> {
+  const request = settled(asked);
   const planned = await plan(request, rooms);
   const { model, inputs, note, out } = planned;
   if (note) events.notice?.(note);
@@ -186,7 +188,7 @@ interface Pump {
   readonly endPoints: readonly KeptEndPoint[];
   readonly network: Network;
   readonly store: Store;
-  readonly request: ExtractRequest;
+  readonly request: SettledRequest;
   readonly rooms: ExtractRooms;
   readonly events: ExtractEvents;
   readonly signal: AbortSignal | undefined;
@@ -247,7 +249,7 @@ async function pump(run: Pump): Promise<Pumped> {
     if (signal?.aborted) throw new Stopped(signal.reason, { done: batcher.computed, total: inputs.length });
     events.progressed?.(records.length, failed);
     return {
-      records: records.map((record) => settled(record, store)),
+      records: records.map((record) => checked(record, store)),
       computed: batcher.computed,
       times: {
         wall: performance.now() - began,
@@ -285,7 +287,7 @@ function recordOf(path: string, outcome: Outcome, store: Store): ManifestRecord 
 }
 
 /** A record of an image whose features turned out to be none after it was read. */
-function settled(record: ManifestRecord, store: Store): ManifestRecord {
+function checked(record: ManifestRecord, store: Store): ManifestRecord {
   const known = record.sha256 === undefined ? undefined : store.find(record.sha256);
   if (record.status !== "ok" || known?.kind !== "failed") return record;
   return { path: record.path, status: "failed", sha256: record.sha256, reason: known.reason };

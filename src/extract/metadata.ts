@@ -7,7 +7,7 @@ import type { FeatureDtype } from "../tables/formats/table.ts";
 import type { Pool } from "../tables/numbers.ts";
 import type { Shape } from "../tensor.ts";
 import type { ManifestRecord } from "./manifest.ts";
-import type { ExtractRequest } from "./request.ts";
+import type { SettledRequest } from "./request.ts";
 
 /** An image without a feature, and why. */
 export interface Failure {
@@ -110,7 +110,7 @@ export function describeRun(run: {
   readonly choice: string | undefined;
   readonly endPoint: string;
   readonly shape: Shape;
-  readonly request: ExtractRequest;
+  readonly request: SettledRequest;
   readonly dtype: DtypeNote;
   readonly pca: PcaNote | undefined;
   readonly format: string;

@@ -12,7 +12,7 @@ import { sizeOf } from "../tensor.ts";
 import { type ManifestRecord, writeManifest } from "./manifest.ts";
 import { describeRun, type Metadata } from "./metadata.ts";
 import { type LabelNames, named, type Prediction, topClasses } from "./predictions.ts";
-import { type ExtractRequest, fewImages, type KeptEndPoint } from "./request.ts";
+import { fewImages, type KeptEndPoint, type SettledRequest } from "./request.ts";
 import type { Known, Store } from "./store.ts";
 
 /** A file of features, with what stands beside it. */
@@ -27,7 +27,7 @@ export interface LikelyClass extends Prediction {
 }
 
 export interface OutputOptions {
-  readonly request: ExtractRequest;
+  readonly request: SettledRequest;
   readonly network: Network;
   readonly endPoints: readonly KeptEndPoint[];
   readonly store: Store;
@@ -43,12 +43,12 @@ export interface OutputOptions {
 type Row = Known & { readonly kind: "row" };
 
 /** The end points that get a file: without the logits that only predictions need. */
-const askedOf = (request: ExtractRequest, endPoints: readonly KeptEndPoint[]): readonly KeptEndPoint[] =>
+const askedOf = (request: SettledRequest, endPoints: readonly KeptEndPoint[]): readonly KeptEndPoint[] =>
   request.topk && !isAsked(request, endPoints) ? endPoints.slice(0, -1) : endPoints;
 
 /** Every file that a run writes beside its folder. */
 export function outputPaths(
-  request: ExtractRequest,
+  request: SettledRequest,
   endPoints: readonly KeptEndPoint[],
   out: string,
 ): string[] {
@@ -159,7 +159,7 @@ async function likeliestOf(
 
 /** The principal components that a request wants, fitted and saved, or loaded. */
 async function pcaFor(
-  { pca, pcaFile }: ExtractRequest,
+  { pca, pcaFile }: SettledRequest,
   path: string,
   width: number,
   stored: () => AsyncIterable<Float32Array>,
@@ -172,7 +172,7 @@ async function pcaFor(
 }
 
 /** Whether the logits that predictions need were asked for as features too. */
-function isAsked({ layers = [] }: ExtractRequest, endPoints: readonly KeptEndPoint[]): boolean {
+function isAsked({ layers = [] }: SettledRequest, endPoints: readonly KeptEndPoint[]): boolean {
   const last = endPoints[endPoints.length - 1].name;
   return layers.includes("logits") || layers.includes(last);
 }
@@ -201,7 +201,7 @@ async function writePredictions(
 export function classesOf(
   network: Network,
   endPoints: readonly KeptEndPoint[],
-  request: ExtractRequest,
+  request: SettledRequest,
 ): number | undefined {
   if (network.alsoLogits !== undefined) return network.alsoLogits;
   const kept = endPoints.find((e) => e.name === network.logits);

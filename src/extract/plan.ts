@@ -3,7 +3,7 @@ import { NothingToDoError, UsageError } from "../errors.ts";
 import { checkPreprocess, type DecodeRules, decodeRules, imageExtensions } from "../images/index.ts";
 import { type Model, models } from "../nets/index.ts";
 import type { Network } from "../network/network.ts";
-import { type BatchLimits, usualBatch } from "../network/recovery.ts";
+import { batchSizeFor } from "../network/recovery.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
 import { type ImageInput, nativeDecoder, type Source } from "../node/images/index.ts";
 import { samplesDirectory } from "../node/package.ts";
@@ -12,7 +12,14 @@ import { formatFor, formats } from "../tables/formats/index.ts";
 import type { FeatureFormat } from "../tables/formats/table.ts";
 import { type Pool, pooledShape } from "../tables/numbers.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
-import { type ExtractRequest, fewImages, type KeptEndPoint, storedShape } from "./request.ts";
+import {
+  type ExtractRequest,
+  fewImages,
+  type KeptEndPoint,
+  type SettledRequest,
+  settled,
+  storedShape,
+} from "./request.ts";
 import type { ExtractRooms } from "./rooms.ts";
 
 /** What of a request is settled before the network is opened. */
@@ -29,7 +36,7 @@ export interface Plan {
 }
 
 /** Settles a request. @throws UsageError, CheckpointError; NothingToDoError when there are no files. */
-export async function plan(request: ExtractRequest, rooms: ExtractRooms): Promise<Plan> {
+export async function plan(request: SettledRequest, rooms: ExtractRooms): Promise<Plan> {
   const model = await chooseModel(request, rooms.identifyCheckpoint);
   checkPreprocess(request.preprocess, model.inputChannels);
   const format = formatFor(request.out, request.format, request.pickleProtocol);
@@ -57,11 +64,12 @@ function ofNetworkName(error: unknown): unknown {
 }
 
 /** What a request reads. @throws UsageError where names of a list would count from several folders. */
-function sourcesOf({ dataDir, list, order }: ExtractRequest): Pick<Plan, "from"> & { sources: Source[] } {
-  const folders = [dataDir ?? []].flat();
+function sourcesOf({ inputs, list, order }: SettledRequest): Pick<Plan, "from"> & { sources: Source[] } {
+  const folders = [inputs ?? []].flat();
   if (!list) {
-    const from = folders.length > 0 ? folders : [samplesDirectory];
-    return { from, sources: from.map((path) => ({ kind: "path", path })) };
+    if (folders.length === 0)
+      throw new UsageError("No images are named.", "Name folders, archives or images with --data-dir.");
+    return { from: folders, sources: folders.map((path) => ({ kind: "path", path })) };
   }
   if (folders.length > 1) {
     throw new UsageError(
@@ -72,6 +80,10 @@ function sourcesOf({ dataDir, list, order }: ExtractRequest): Pick<Plan, "from">
   return { from: [fromList], sources: [{ kind: "list", list, dir: folders[0], order }] };
 }
 
+/** Whether nothing but the project's own samples is read. */
+export const isSamples = ({ inputs, list }: Pick<SettledRequest, "inputs" | "list">): boolean =>
+  list === undefined && [inputs ?? []].flat().every((path) => path === samplesDirectory);
+
 const fromList = "the list";
 
 /** What was read, as it stands in a sentence. */
@@ -81,7 +93,7 @@ export const placesIn = (from: readonly string[]): string =>
     : `${from.join(", ")} or the folders in ${from.length === 1 ? "it" : "them"}`;
 
 /** @throws UsageError when the order of a list is asked for, and there is none, or the format has no place for it. */
-function checkOrder({ order, list }: ExtractRequest, format: FeatureFormat): void {
+function checkOrder({ order, list }: SettledRequest, format: FeatureFormat): void {
   if (order !== "list") return;
   if (!list)
     throw new UsageError(
@@ -101,7 +113,7 @@ function checkOrder({ order, list }: ExtractRequest, format: FeatureFormat): voi
  * much there is to compute. @throws UsageError, CheckpointError, DeviceError
  */
 export async function openFor(
-  request: ExtractRequest,
+  request: SettledRequest,
   rooms: ExtractRooms,
   { model, inputs }: Pick<Plan, "model" | "inputs">,
   notice?: (sentence: string) => void,
@@ -113,7 +125,7 @@ export async function openFor(
       checkpoint: request.checkpoint,
       weights: request.weights,
       scope: request.scope,
-      samplesOnly: request.dataDir === undefined && request.list === undefined,
+      samplesOnly: isSamples(request),
       directory: rooms.checkpointDirectory,
     },
     nodePlatform,
@@ -146,13 +158,6 @@ export const keptEndPoints = (network: Network, pool: Pool): KeptEndPoint[] =>
     shape: storedShape(pooledShape(shape, pool)),
   }));
 
-/** How many images are computed at once. */
-export const batchSizeFor = (
-  { batchSize }: Pick<ExtractRequest, "batchSize">,
-  { largestBatch, software }: BatchLimits,
-): number =>
-  batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
-
 /** Which files are taken for images. */
 export const lookedFor = `Images are told by their content; names that end in ${imageExtensions.map((e) => `.${e}`).join(", ")} are always tried, and those that begin with a dot never.`;
 
@@ -167,10 +172,11 @@ export interface DryRun {
 
 /** Opens everything, computes two batches of nothing, and writes no file. @throws as `extract`. */
 export async function dryRun(
-  request: ExtractRequest,
+  asked: ExtractRequest,
   rooms: ExtractRooms,
   notice?: (sentence: string) => void,
 ): Promise<DryRun> {
+  const request = settled(asked);
   const planned = await plan(request, rooms);
   const { inputs, note } = planned;
   if (note) notice?.(note);

@@ -1,11 +1,12 @@
 /** Words for images: the likeliest of ImageNet's classes, by the network whose trained weights are included. */
 import { UserError } from "../errors.ts";
+import type { ExtractorOptions } from "../library/options.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
 import { type Head, readHead } from "../network/head.ts";
 import { nodePlatform } from "../node/platform.ts";
 import type { MadeBy } from "../tables/vectors.ts";
-import { createExtractor, type ExtractorOptions } from "./extractor.ts";
+import { createExtractor } from "./extractor.ts";
 
 export interface Word {
   readonly word: string;
@@ -31,7 +32,7 @@ export async function includedHead(madeBy: MadeBy): Promise<Head | undefined> {
  */
 export async function logitsOfImages(
   images: readonly string[],
-  options: Pick<ExtractorOptions, "device" | "threads" | "notice">,
+  options: Pick<ExtractorOptions, "device" | "threads" | "onNotice">,
   failed: (reason: string) => void,
 ): Promise<(Float32Array | undefined)[]> {
   const extractor = await createExtractor({ ...options, model: usualModel, layers: ["logits"] });

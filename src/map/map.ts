@@ -1,13 +1,13 @@
 /** From a features file to a map of its images in one HTML file. */
 import { duplicates, type Sameness } from "../analysis/duplicates.ts";
-import { type LayoutMethod, layout, mapNeighbours } from "../analysis/layout.ts";
+import { layout, mapNeighbours } from "../analysis/layout.ts";
 import type { Neighbours } from "../analysis/matrix.ts";
 import { nearest } from "../analysis/neighbours.ts";
 import { outliersAmong } from "../analysis/outliers.ts";
 import type { Device } from "../engine/device.ts";
-import type { DeviceName } from "../engine/devices.ts";
 import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead } from "../extract/words.ts";
+import { checkArguments, wrongArgument } from "../library/arguments.ts";
 import { openTuned } from "../network/tuned.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
@@ -20,48 +20,8 @@ import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
 import { classColouring, clusterColouring, colouringBy, folderColouring } from "./colourings.ts";
 import { findImages, titleOf } from "./images.ts";
+import { type MapOptions, type MapRequest, type MapUnit, optionRules, requestRules } from "./request.ts";
 import { makeThumbnails, write } from "./sheets.ts";
-
-export interface MapRequest {
-  /** A features file of any format. */
-  readonly features: string;
-  /** Of several files that one run wrote, the one of this end point. */
-  readonly layer?: string;
-  /** Where the images are: folders or archives; those of the features' metadata when left out. */
-  readonly images?: string | readonly string[];
-  /** The page to write; `map.html` when left out. Of more than 5,000 images, their pictures go into a folder beside it. */
-  readonly out?: string;
-  readonly method?: LayoutMethod;
-  /** Another seed gives another map; 0 when left out. */
-  readonly seed?: number;
-  /** How many neighbours of an image are shown; 12 when left out. */
-  readonly neighbours?: number;
-  /** How many clusters, or "auto" for the dense spots of the map, which is what is taken when left out. */
-  readonly clusters?: number | "auto";
-  /** Labels to colour by: "folders", or a table with a column of paths and one of labels. */
-  readonly labels?: string;
-  readonly title?: string;
-  readonly device?: DeviceName;
-  readonly threads?: number;
-}
-
-/** How the work is watched and stopped. */
-export interface MapOptions {
-  readonly signal?: AbortSignal;
-  /** Is told sentences that the user should see. */
-  readonly onNotice?: (sentence: string) => void;
-  /** Is told how far a step is. */
-  readonly onProgress?: (progress: MapProgress) => void;
-}
-
-/** What a step counts: pairs of images that are compared, rounds of the layout, small pictures. */
-export type MapUnit = "pairs" | "rounds" | "pictures";
-
-export interface MapProgress {
-  readonly unit: MapUnit;
-  readonly done: number;
-  readonly total: number;
-}
 
 export interface MapReport {
   /** The page, and the folder beside it, where its pictures did not fit into it. */
@@ -86,12 +46,14 @@ const wordsOf: Readonly<Record<Sameness, string>> = {
 
 /**
  * Writes a map of the images of a features file: `out`, one HTML file that opens from disk and loads nothing from elsewhere.
- * @throws UsageError, UserError for features that are no vectors, DeviceError, OutputError; Stopped when `signal` fires
+ * @throws UsageError for wrong arguments, by their names; UserError for features that are no vectors, DeviceError, OutputError; an error called AbortError when the signal fires
  */
-export async function mapFeatures(
-  request: MapRequest,
-  { signal, onNotice: notice = () => {}, onProgress = () => {} }: MapOptions = {},
-): Promise<MapReport> {
+export async function mapFeatures(request: MapRequest, options: MapOptions = {}): Promise<MapReport> {
+  checkArguments("mapFeatures", request ?? {}, requestRules);
+  checkArguments("mapFeatures", options, optionRules);
+  if (request?.features === undefined)
+    throw wrongArgument("mapFeatures", "features", "the path of a features file", undefined);
+  const { signal, onNotice: notice = () => {}, onProgress = () => {} } = options;
   const { out = "map.html", seed = 0 } = request;
   const check = () => throwIfStopped(signal);
   const told = (unit: MapUnit) => (done: number, total: number) => {

@@ -67,6 +67,13 @@ export interface BatchLimits {
   readonly software: boolean;
 }
 
+/** How many images are computed at once: `auto` takes what suits the device, within its limits. */
+export const batchSizeFor = (
+  { batchSize }: { readonly batchSize: number | "auto" },
+  { largestBatch, software }: BatchLimits,
+): number =>
+  batchSize === "auto" ? Math.min(usualBatch[software ? "software" : "hardware"], largestBatch) : batchSize;
+
 /** The most images that a device's limits allow in one run of the network whose program for one image is `single`. */
 export function largestBatch({ inputs, steps, sizes }: Program, { maxBindingBytes }: Device["caps"]): number {
   const values = [...inputs.map((i) => i.value), ...steps.map((s) => s.output)];
@@ -115,7 +122,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     if (options.device !== "auto") {
       given = new DeviceError(
         `The GPU failed, and trying again did not help. ${error.message}`,
-        "What was computed is kept. Give the same command again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
+        "What a run into a file computed is kept: do the same again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
         { cause: error },
       );
       throw given;

@@ -61,18 +61,60 @@ function chosenFile(file: string, layer: string | undefined): string {
   );
 }
 
+/** The types of what the metadata say, where they say it. */
+const saidOf = {
+  model: "string",
+  endPoint: "string",
+  imageSize: "number",
+  globalPool: "boolean",
+  pool: "string",
+  l2: "boolean",
+  pca: { components: "number", file: "string" },
+  weights: {
+    kind: "string",
+    trained: "boolean",
+    path: "string",
+    checkpoint: "string",
+    scope: "string",
+    sha256: "string",
+    ema: "boolean",
+  },
+  preprocess: { mode: "string", exif: "string", jpeg: "string", icc: "boolean", background: "object" },
+} as const;
+type Said = { readonly [name: string]: string | Said };
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null;
+
+/** The name of the first value that is not of its type. */
+function wrongIn(value: Record<string, unknown>, said: Said): string | undefined {
+  for (const [name, kind] of Object.entries(said)) {
+    const own = value[name];
+    if (own === undefined) continue;
+    if (typeof kind === "string" ? own === null || typeof own !== kind : !isRecord(own)) return name;
+    const inner = typeof kind !== "string" && isRecord(own) ? wrongIn(own, kind) : undefined;
+    if (inner !== undefined) return `${name}.${inner}`;
+  }
+  return undefined;
+}
+
 /** What stands beside a features file of its making; nothing for a file from elsewhere. @throws UserError when it is damaged */
 export function madeByOf(file: string): MadeBy {
+  const damaged = (why: string, cause?: unknown) =>
+    new UserError(`${metadataPath(file)} cannot be read: ${why}`, "Give the same extract command again.", {
+      cause,
+    });
   let found: unknown;
   try {
     found = JSON.parse(textIn(readFileSync(metadataPath(file))));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return {};
-    throw new UserError(`${metadataPath(file)} cannot be read: ${(cause as Error).message}`, undefined, {
-      cause,
-    });
+    throw damaged((cause as Error).message, cause);
   }
-  return typeof found === "object" && found !== null ? (found as MadeBy) : {};
+  if (!isRecord(found)) throw damaged("it is no object.");
+  const wrong = wrongIn(found, saidOf);
+  if (wrong !== undefined) throw damaged(`its ${wrong} is of a wrong type.`);
+  return found as MadeBy;
 }
 
 /**

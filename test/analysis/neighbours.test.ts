@@ -5,7 +5,7 @@ import { blocksOf, type Neighbours, type RowBlocks, type Rows } from "../../src/
 import { nearest } from "../../src/analysis/neighbours.ts";
 import type { Device } from "../../src/engine/device.ts";
 import { seededUnits } from "../../src/seeded.ts";
-import { openCpu, openWebGpu } from "../support/node.ts";
+import { openCpu, openDevice, openWebGpu } from "../support/node.ts";
 import { clusteredRows, drawnRows } from "../support/rows.ts";
 
 /** Every distance, sorted: nothing that the code under test does. */
@@ -97,25 +97,33 @@ describe("the nearest rows", () => {
   beforeAll(async () => {
     devices.cpu = openCpu();
     devices.webgpu = await openWebGpu();
+    const { hardware } = devices.webgpu.caps;
+    devices["webgpu, the other kind of adapter"] = await openDevice("webgpu", {
+      kernelsOf: hardware ? "software" : "hardware",
+    });
     devices["a device that rounds as badly as it may"] = roundingDevice(1);
   });
   afterAll(async () => {
     await devices.cpu?.close();
     await devices.webgpu?.close();
+    await devices["webgpu, the other kind of adapter"]?.close();
   });
 
   for (const [name, rows] of cases) {
     describe(`of ${name}`, () => {
       for (const metric of metrics) {
         const wanted = truth(rows, 10, metric);
-        it.each(["no device", "cpu", "webgpu", "a device that rounds as badly as it may"])(
-          `are those of a plain search, ${metric}, by %s`,
-          async (device) => {
-            const found = await nearest(rows, 10, { metric, device: devices[device] });
-            expect(Array.from(found.indices)).toEqual(Array.from(wanted.indices));
-            expect(Array.from(found.distances)).toEqual(wanted.distances.map(Math.fround));
-          },
-        );
+        it.each([
+          "no device",
+          "cpu",
+          "webgpu",
+          "webgpu, the other kind of adapter",
+          "a device that rounds as badly as it may",
+        ])(`are those of a plain search, ${metric}, by %s`, async (device) => {
+          const found = await nearest(rows, 10, { metric, device: devices[device] });
+          expect(Array.from(found.indices)).toEqual(Array.from(wanted.indices));
+          expect(Array.from(found.distances)).toEqual(wanted.distances.map(Math.fround));
+        });
       }
     });
   }

@@ -5,7 +5,7 @@ import { parquetReadObjects } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ExitCode } from "../../src/errors.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
-import { temporaryFolder } from "../support/features.ts";
+import { itWithPython, runPython, temporaryFolder } from "../support/features.ts";
 import { runMain } from "./helpers.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -108,7 +108,7 @@ describe("similar", () => {
     writeFileSync(join(folder, "others.npy.json"), JSON.stringify(about));
     const weights = await runMain("similar", join(folder, "others.npy"), "--image", image, "--device", "cpu");
     expect([weights.code, weights.err]).toEqual([
-      ExitCode.unexpected,
+      ExitCode.model,
       expect.stringMatching(/were made with other weights of mobilenet_v1/),
     ]);
     const seeded = jsonl("short.jsonl", { a: [1, 2], b: [2, 1] });
@@ -160,10 +160,18 @@ describe("duplicates", () => {
   });
 
   it("goes on where images are gone or there is no manifest, and says so", async () => {
+    mkdirSync(join(folder, "elsewhere"));
     const moved = await runMain("duplicates", features, "--images", join(folder, "elsewhere"));
     expect(moved.code).toBe(0);
     expect(moved.err).toMatch(/cannot be read \(ENOENT\)/);
     expect(moved.out).toMatch(/nearly the same .*kept\/same.png/);
+    for (const command of ["duplicates", "cluster"]) {
+      const { code, err } = await runMain(command, features, "--images", join(folder, "no such"));
+      expect([code, err]).toEqual([ExitCode.usage, expect.stringMatching(/There is no folder .*no such/)]);
+    }
+    const damaged = jsonl("damaged.jsonl", { a: [1, 2], b: [1, 2] });
+    writeFileSync(`${damaged}.manifest.jsonl`, '{"path":"a"}\n{"path"');
+    expect((await runMain("duplicates", damaged)).err).toMatch(/manifest.jsonl is damaged in line 2/);
     const { err, out } = await runMain("duplicates", jsonl("two.jsonl", { a: [1, 2], b: [1, 2] }));
     expect(err).toMatch(/no manifest beside the file/);
     expect(out).toMatch(/keep +a\n +1 +nearly the same +0.0000 +b\n/);
@@ -313,6 +321,64 @@ describe("export", () => {
     );
     expect(Math.hypot(...values)).toBeCloseTo(1, 5);
   });
+
+  itWithPython(
+    "to projector is read by TensorBoard",
+    async () => {
+      const { path } = await to("projector", "--out", join(folder, "tensorboard"), "--images", photos);
+      const read = runPython(
+        `
+import json, os, sys
+from google.protobuf import text_format
+from tensorboard.plugins.projector import projector_config_pb2, projector_plugin
+folder = sys.argv[1]
+config = projector_config_pb2.ProjectorConfig()
+text_format.Parse(open(os.path.join(folder, "projector_config.pbtxt")).read(), config)
+[e] = config.embeddings
+tensors = projector_plugin._read_tensor_tsv_file(os.path.join(folder, e.tensor_path))
+there = [os.path.exists(os.path.join(folder, p)) for p in (e.metadata_path, e.sprite.image_path)]
+print(json.dumps([list(tensors.shape), there, list(e.sprite.single_image_dim)]))
+`,
+        path,
+      );
+      expect(read).toEqual([
+        [8, 1024],
+        [true, true],
+        [64, 64],
+      ]);
+    },
+    "tensorboard",
+  );
+
+  itWithPython(
+    "as Parquet is read by pandas, with the numbers of the file",
+    async () => {
+      const atlas = await to("embedding-atlas", "--images", photos);
+      const clip = await to("clip-retrieval", "--out", join(folder, "clip for pandas"));
+      const read = runPython(
+        `
+import json, sys
+import numpy as np, pandas as pd
+x = np.load(sys.argv[1]).reshape(8, -1)
+atlas = pd.read_parquet(sys.argv[2])
+meta = pd.read_parquet(sys.argv[3] + "/metadata/metadata_0.parquet")
+unit = np.load(sys.argv[3] + "/img_emb/img_emb_0.npy").reshape(8, -1)
+same = bool((np.stack(atlas.feature.to_list()).astype(np.float32) == x).all())
+near = float(np.abs(unit - x / np.linalg.norm(x, axis=1, keepdims=True)).max())
+print(json.dumps([list(atlas.columns), same, near < 1e-6, list(meta.columns), meta.caption.tolist() == atlas.path.tolist()]))
+`,
+        ...[features, atlas.path, clip.path],
+      );
+      expect(read).toEqual([
+        ["path", "feature", "label", "file", "image"],
+        true,
+        true,
+        ["image_path", "caption"],
+        true,
+      ]);
+    },
+    "pandas",
+  );
 
   it("says what it cannot know, and refuses what is in the way", async () => {
     const file = jsonl("bare.jsonl", { "a\tb": [1, 2] });

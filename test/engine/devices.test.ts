@@ -210,7 +210,7 @@ describe("WebGPU faults", () => {
     const device = await openWebGpu({ limits: { maxBindingBytes: 1024 } });
     const loading = device.load(small(64), smallWeights);
     await expect(loading).rejects.toThrow(/output takes 1 MiB/);
-    await expect(loading).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    await expect(loading).rejects.toHaveProperty("hint", 'Use a smaller `batchSize`, or `device: "cpu"`.');
     await device.close();
   });
 
@@ -225,7 +225,7 @@ describe("WebGPU faults", () => {
     });
     await expect(doing).rejects.toThrow(DeviceError);
     await expect(doing).rejects.toThrow(/^The GPU is out of memory while asking for too much/);
-    await expect(doing).rejects.toHaveProperty("hint", "Use a smaller --batch-size, or --device cpu.");
+    await expect(doing).rejects.toHaveProperty("hint", 'Use a smaller `batchSize`, or `device: "cpu"`.');
     for (const buffer of made) buffer.destroy();
     adapter.close();
   });

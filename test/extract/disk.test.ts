@@ -126,7 +126,7 @@ describe("a folder of work that was damaged", () => {
     writeFileSync(join(`${out}.run`, name), content);
     const again = extract(request, fakeRooms(folder, features));
     await expect(again).rejects.toThrow(said);
-    await expect(again).rejects.toHaveProperty("hint", expect.stringContaining("--overwrite"));
+    await expect(again).rejects.toHaveProperty("hint", expect.stringContaining("`overwrite: true`"));
     await extract({ ...request, overwrite: true }, fakeRooms(folder, features));
   });
 });

@@ -5,7 +5,7 @@ import { CheckpointError, NothingToDoError, OutputError, UsageError } from "../.
 import { extract } from "../../src/extract/extract.ts";
 import { openAtomic, outputError } from "../../src/node/atomic.ts";
 import { inHand } from "../../src/node/images/index.ts";
-import { weightsDirectory } from "../../src/node/package.ts";
+import { samplesDirectory, weightsDirectory } from "../../src/node/package.ts";
 import { Stopped } from "../../src/stopped.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "../support/features.ts";
@@ -363,7 +363,7 @@ describe("the weights", () => {
     writeFiles(folder, { [key]: "1" });
     const inputs = [{ key, path: Buffer.from(join(folder, key)) }];
     const rooms = { ...fake, listSources: async () => ({ inputs }) };
-    const report = await extract(requestFor(undefined, { out, weights: undefined }), rooms);
+    const report = await extract(requestFor(samplesDirectory, { out, weights: undefined }), rooms);
     expect(report.files[0].metadata.weights.trained).toBe(false);
 
     const error = await extract(requestFor(dataDir, { out, weights: undefined }), rooms).catch((e) => e);
@@ -371,9 +371,9 @@ describe("the weights", () => {
     expect(error.message).toContain(archive);
     for (const choice of [
       "npx slimfeatures fetch inception_v1",
-      "Leave --model out for mobilenet_v1",
-      "--checkpoint FILE",
-      "--weights seeded",
+      "Leave `model` out for mobilenet_v1",
+      "Name a file of your own with `checkpoint`.",
+      '`weights: "seeded"`',
     ]) {
       expect(error.hint).toContain(choice);
     }
@@ -382,7 +382,7 @@ describe("the weights", () => {
   it("of --weights checkpoint are not replaced by seeded ones", async () => {
     const { folder } = setting();
     await expect(
-      extract(requestFor(undefined, { weights: "checkpoint" }), fakeRooms(folder)),
+      extract(requestFor(samplesDirectory, { weights: "checkpoint" }), fakeRooms(folder)),
     ).rejects.toThrow(CheckpointError);
   });
 

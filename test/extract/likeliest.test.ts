@@ -86,7 +86,7 @@ describe("the likeliest classes", () => {
   it("are left out where the folder has grown, and the run goes on", async () => {
     const grown = join(folder, "grown");
     cpSync(join(folder, "in"), grown, { recursive: true });
-    const small = { dataDir: grown, imageSize: 224 };
+    const small = { inputs: grown, imageSize: 224 };
     expect((await run("grown.npy", small)).likeliest).toHaveLength(2);
     for (let i = 0; i < fewImages; i++) await drawJpeg(join(grown, `${i}.jpg`), `image ${i}`);
     expect(await run("grown.npy", small)).toMatchObject({ computed: fewImages, known: 2, likeliest: [] });

@@ -125,6 +125,14 @@ describe("a map", () => {
     await expect(mapFeatures({ features: file, out: folder, device: "cpu" })).rejects.toThrow(/folder/);
   });
 
+  it("refuses what it is not asked for by name", async () => {
+    const more = { neighbors: 3 } as object;
+    await expect(mapFeatures({ features: "a.npy", ...more })).rejects.toThrow(/no argument `neighbors`/);
+    await expect(mapFeatures({ features: "a.npy", seed: -1 })).rejects.toThrow(
+      /`seed` must be a whole number/,
+    );
+  });
+
   it("stops when it is told to", async () => {
     const signal = AbortSignal.abort("SIGINT");
     const out = join(folder, "stopped.html");

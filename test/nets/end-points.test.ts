@@ -54,7 +54,9 @@ describe("input sizes", () => {
     expect(refusal("vgg_16", "features", { imageSize: 160 })).toMatch(
       /from 160x160 pixels.* from 224 pixels or more/,
     );
-    expect(refusal("inception_v1", "logits", { imageSize: 256 })).toMatch(/193 to 224 pixels.*--global-pool/);
+    expect(refusal("inception_v1", "logits", { imageSize: 256 })).toMatch(
+      /193 to 224 pixels.*`globalPool: true` averages/,
+    );
   });
 
   it("leave what lies before the head", () => {

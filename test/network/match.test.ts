@@ -81,7 +81,7 @@ describe("a file that does not fit", () => {
     const error = why("inception_v1", shapesFor("resnet_v1_50"));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error?.message).toBe("x.ckpt holds resnet_v1_50, you asked for inception_v1.");
-    expect(error?.hint).toContain("--model resnet_v1_50");
+    expect(error?.hint).toContain('`model: "resnet_v1_50"`');
   });
 
   it("has all that lacks or differs told at once, with the nearest names", () => {
@@ -109,7 +109,7 @@ describe("a file that does not fit", () => {
   it("for its logits alone is told to give features", () => {
     const shapes = shapesFor("inception_v3", {}, (n) => !n.includes("Logits"));
     expect(why("inception_v3", shapes)).toBeUndefined();
-    expect(why("inception_v3", shapes, ["Logits"])?.hint).toContain("leave --layer out");
+    expect(why("inception_v3", shapes, ["Logits"])?.hint).toContain("leave `layers` out");
   });
 
   it("fits inception_v3 and v4 at any size, whatever AuxLogits it holds", () => {

@@ -204,7 +204,7 @@ describe("a GPU that fails for good", () => {
       const error = await run("webgpu", plan).catch((e: unknown) => e);
       expect(error).toBeInstanceOf(DeviceError);
       expect((error as DeviceError).message).toMatch(said);
-      expect((error as DeviceError).hint).toMatch(/--device (auto|cpu)/);
+      expect((error as DeviceError).hint).toMatch(/`device: "(auto|cpu)"`/);
       expect((error as DeviceError).exitCode).toBe(ExitCode.device);
     },
   );

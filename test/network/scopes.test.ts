@@ -110,7 +110,7 @@ describe.each(networks)("%s", (name) => {
       named(name, under("student/"), { classes: 7 }),
       named(name, under("teacher/"), { classes: 9 }),
     );
-    const words = `x.ckpt holds ${name} 2 times: under student/, teacher/. Say which is meant with --scope student/.`;
+    const words = `x.ckpt holds ${name} 2 times: under student/, teacher/. Say which is meant with \`scope: "student/"\`.`;
     expect(refusal(() => identify("x.ckpt", shapes))).toBe(words);
     expect(refusal(() => findScope("x.ckpt", model, shapes, {}))).toBe(words);
     expect(refusal(() => explain("x.ckpt", shapes))).toBe(words);
@@ -199,7 +199,7 @@ describe("a cut backbone", () => {
       identify("x.ckpt", upTo("mobilenet_v2_035", "layer_1"), { layers: ["layer_1"] }),
     );
     expect(words).toMatch(
-      /holds all that layer_1 needs of mobilenet_v2_050, mobilenet_v2_035\. .* --model mobilenet_v2_050/,
+      /holds all that layer_1 needs of mobilenet_v2_050, mobilenet_v2_035\. .* `model: "mobilenet_v2_050"`/,
     );
   });
 });

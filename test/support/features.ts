@@ -134,17 +134,11 @@ export function fakeRooms(
 
 const facts = { format: "png", width: side, height: side, orientation: 1, turned: false };
 
-/** A request for everything by default, of the images in `dataDir`. */
-export function requestFor(
-  dataDir: string | undefined,
-  change: Partial<ExtractRequest> = {},
-): ExtractRequest {
+/** A request for everything by default, of the images in `inputs`. */
+export function requestFor(inputs: string, change: Partial<ExtractRequest> = {}): ExtractRequest {
   return {
     model: "inception_v1",
-    dataDir,
-    preprocess: "slim",
-    exif: "auto",
-    device: "auto",
+    inputs,
     batchSize: 2,
     format: "pkl",
     weights: "seeded",

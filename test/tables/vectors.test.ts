@@ -49,6 +49,14 @@ describe("a file of features as rows", () => {
     expect(await all(rows)).toEqual(some.map(([, f]) => f.map((v) => v)));
   });
 
+  it.each(["float16", "int8"] as const)("widens %s", async (dtype) => {
+    const to = join(folder, `${dtype}.npy`);
+    await convertFeatures({ from: [jsonl("some.jsonl", some)], to, format: findFormat("npy"), dtype });
+    const { rows } = await readVectors(to);
+    for (const [i, v] of some.flatMap(([, f]) => f).entries())
+      expect(Math.abs(rows.data[i] - v)).toBeLessThan(dtype === "int8" ? 0.17 : 1e-6);
+  });
+
   it("sets rows apart by name that are not all numbers", async () => {
     const file = jsonl("spoiled.jsonl", [["a", [1, 2]], ["b", [null, 2]], ["c", [1, 1e300]], ["d", [3, 4]]]); // biome-ignore format: rows
     const { paths, rows, spoiled } = await readVectors(file);
@@ -125,6 +133,21 @@ describe("a file of features as rows", () => {
       /several lengths/,
     );
     expect(filesOfOurs()).toEqual(before);
+  });
+
+  it.each([
+    ['{"model": 5}', /its model is of a wrong type/],
+    ['{"weights": null}', /its weights is of a wrong type/],
+    ['{"weights": {"sha256": []}}', /its weights.sha256 is of a wrong type/],
+    ['{"preprocess": "slim"}', /its preprocess is of a wrong type/],
+    ["[", /cannot be read/],
+    ["null", /it is no object/],
+  ])("refuses metadata of %s", async (text, sentence) => {
+    const file = jsonl("metadata.jsonl", [["a", [1]]]);
+    writeFileSync(`${file}.json`, text);
+    await expect(readVectors(file)).rejects.toThrow(sentence);
+    writeFileSync(`${file}.json`, '{"from": "elsewhere", "dataDir": ["a", "b"], "weights": {}}');
+    expect((await readVectors(file)).madeBy.model).toBeUndefined();
   });
 
   it("stays in memory where it fits, however many were expected", () => {

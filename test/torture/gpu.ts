@@ -40,7 +40,7 @@ export async function prepareFaults(folder: string): Promise<Scenario> {
     const report = await extract(
       {
         ...{ model: "lenet", weights: "seeded", preprocess: "slim", exif: "auto", format: "npy" },
-        ...{ device, batchSize: 8, dataDir: join(folder, "in"), out },
+        ...{ device, batchSize: 8, inputs: join(folder, "in"), out },
       },
       { ...ownRooms, openNetwork: (options) => openNetwork({ ...options, openDevice: devices.open }) },
     ).catch((error: unknown) => {

@@ -14,6 +14,7 @@ import { type PickleProtocol, pickleOf, pkl } from "./pkl.ts";
 import { safetensors } from "./safetensors.ts";
 import type { FeatureFormat, FeatureTable } from "./table.ts";
 
+/** The formats that features are written in. */
 export const formats: readonly FeatureFormat[] = [
   pkl,
   npy,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { workAhead } from "../../src/extract/ahead.ts";
+import { workAhead } from "../src/ahead.ts";
 
 const numbers = Array.from({ length: 20 }, (_, i) => i);
 
