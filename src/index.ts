@@ -63,8 +63,8 @@ export type { ExtractReport } from "./extract/extract.ts";
 export { createExtractor } from "./extract/extractor.ts";
 export {
   findLayer,
-  type LayerEvents,
   type LayerFindings,
+  type LayerOptions,
   type LayerRequest,
   type LayerTrial,
 } from "./extract/find-layer.ts";

@@ -7,6 +7,7 @@ const version = 1;
 
 /** A classifier as it is kept. `Origin` says how the features were made that it is for. */
 export interface KeptClassifier<Origin> {
+  /** What tells the classes of rows. */
   readonly classifier: Classifier;
   /** How the features were made. */
   readonly features: Origin;

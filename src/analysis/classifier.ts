@@ -10,6 +10,7 @@ import { takeRows } from "./sample.ts";
 /** The inverse penalties that are tried, the strictest first: scikit-learn's C for standardised numbers. */
 export const strengths = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10] as const;
 
+/** How `crossValidate` parts the rows, and is watched. */
 export interface ValidateOptions {
   /** Parts of which each is tried by what the others teach; 5 when left out. */
   readonly folds?: number;
@@ -24,6 +25,7 @@ export interface ValidateOptions {
 /** One class as it was told apart. */
 export interface ClassReport {
   readonly name: string;
+  /** Rows of this class. */
   readonly count: number;
   /** Of the rows that were taken for this class, the share that are of it; undefined where none was. */
   readonly precision: number | undefined;
@@ -37,11 +39,14 @@ export interface Doubt {
   readonly label: string;
   /** The probability of its own label, by a classifier that has not seen it. */
   readonly probability: number;
+  /** The class that it was taken for, and the probability of that one. */
   readonly likelier: string;
   readonly likelierProbability: number;
 }
 
+/** How well rows were told by classifiers that had not seen them. */
 export interface Validation {
+  /** By their number, in the natural order of their names. */
   readonly classes: readonly ClassReport[];
   /** Rows that were tried: those of classes with two rows or more. */
   readonly tried: number;
@@ -188,8 +193,11 @@ async function nearestShare(rows: Rows, { labels, members }: Encoded, device?: D
 
 /** A linear classifier of rows by name. */
 export interface Classifier {
+  /** The names of its classes, by their number. */
   readonly classes: readonly string[];
+  /** The inverse penalty that it was fitted by. */
   readonly strength: number;
+  /** The scores of classes, as a function of a row. */
   readonly linear: Linear;
 }
 
@@ -212,6 +220,7 @@ export async function fitClassifier(
   return { classes, strength, linear: linear as Linear };
 }
 
+/** What a row was told to be: its likeliest class, and how likely that is. */
 export interface Classified {
   readonly label: string;
   readonly probability: number;

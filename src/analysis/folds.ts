@@ -31,7 +31,9 @@ export function encodeLabels(labels: readonly (string | undefined)[]): Encoded {
     );
   }
   const numberOf = new Map(classes.map((name, k) => [name, k]));
-  const encoded = Int32Array.from(labels, (label) => numberOf.get(label ?? "") ?? -1);
+  const encoded = Int32Array.from(labels, (label) =>
+    label === undefined ? -1 : (numberOf.get(label) ?? -1),
+  );
   const members = Int32Array.from(labels.keys()).filter((row) => encoded[row] >= 0);
   return { classes, labels: encoded, members, single };
 }

@@ -8,6 +8,7 @@
 import { UserError } from "../errors.ts";
 import { breathing } from "./breathe.ts";
 
+/** What makes a spot dense. */
 export interface SpotOptions {
   /** Places that make a cluster, at least; a hundredth of all when left out, but from 5 to 100. */
   readonly leastSize?: number;
@@ -15,12 +16,15 @@ export interface SpotOptions {
   readonly samples?: number;
 }
 
+/** A cluster of places. */
 export interface Spot {
+  /** Its places. */
   readonly size: number;
   /** The place around which it is densest. */
   readonly centre: number;
 }
 
+/** The clusters of a map, and which place is in which. */
 export interface Spots {
   /** For each place the number of its cluster, or -1 where it is in none. */
   readonly labels: Int32Array;

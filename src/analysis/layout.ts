@@ -2,6 +2,7 @@
  * Rows laid out in a plane, near ones near to each other: by UMAP ("Uniform Manifold Approximation and Projection",
  * McInnes, Healy and Melville, 2018) through umap-js, or by their first two principal components.
  */
+import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import { fitPca, project } from "../pca.ts";
 import { seededRandom } from "../seeded.ts";
@@ -13,19 +14,25 @@ import { nearest } from "./neighbours.ts";
 export const layoutMethods = ["auto", "umap", "pca"] as const;
 export type LayoutMethod = (typeof layoutMethods)[number];
 
+/** How rows are laid out, and how that is watched. */
 export interface LayoutOptions {
+  /** Where `auto` is asked for, the number of rows decides. */
   readonly method: LayoutMethod;
   /** The same seed gives the same places, bit for bit; 0 when left out. */
   readonly seed?: number;
   /** Of the rows among themselves, at least `mapNeighbours` each where there are as many; found when left out. */
   readonly neighbours?: Neighbours;
+  /** What computes the products by which neighbours are found. */
+  readonly device?: Device;
   /** Is told how many of the rounds of the layout are done; of principal components, nothing. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Rows in a plane. */
 export interface Layout {
   /** The place of each row, as x and y: `2 * count` values. */
   readonly xy: Float32Array;
+  /** How they were laid out. */
   readonly method: Exclude<LayoutMethod, "auto">;
 }
 
@@ -80,10 +87,10 @@ const beginning = { half: 10, apart: 1e-4 };
 async function byUmap(
   rows: Rows,
   flat: Float32Array,
-  { seed = 0, neighbours, onProgress = () => {} }: LayoutOptions,
+  { seed = 0, neighbours, device, onProgress = () => {} }: LayoutOptions,
 ): Promise<Float32Array> {
   const count = Math.min(mapNeighbours, rows.count - 2);
-  const found = neighbours ?? (await nearest(rows, count, { metric: "euclidean" }));
+  const found = neighbours ?? (await nearest(rows, count, { metric: "euclidean", device }));
   if (found.indices.length !== rows.count * found.k) {
     throw new UserError(
       `The neighbours are those of ${found.indices.length / found.k} rows, and there are ${rows.count}.`,

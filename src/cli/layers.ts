@@ -65,34 +65,34 @@ interface Flags {
   readonly json?: boolean;
 }
 
-async function find(io: Io, dataDir: string, labels: string, flags: Flags): Promise<void> {
+/** Options that say nothing without labels. */
+const forTrials = ["model", "checkpoint", "weights", "layer"] as const;
+
+async function find(io: Io, inputs: string, flags: Flags & { readonly for: string }): Promise<void> {
   const { findLayer } = await import("../extract/find-layer.ts");
-  const { layer, ...rest } = flags;
+  const { for: labels, layer, json, ...rest } = flags;
   const images = makeProgress(io, { unit: "images" });
   const layers = makeProgress(io, { unit: "end points" });
-  let total = 0;
   try {
     const found = await stoppable(io, (signal) =>
       findLayer(
-        { ...rest, dataDir, labels, layers: layer },
+        { ...rest, inputs, labels, layers: layer },
         {
-          notice: (sentence) => images.say(sentence),
-          started: (count, network) => {
-            total = count;
-            images.say(`computing ${network.model} on ${network.backend} (${network.adapter})`);
-          },
-          progressed: (done) => images.update(done, total),
-          failed: ({ path, reason }) => images.say(`failed: ${path}: ${reason}`),
-          tried: (done, all) => {
+          signal,
+          onNotice: (sentence) => images.say(sentence),
+          onStart: ({ model, backend, adapter }) =>
+            images.say(`computing ${model} on ${backend} (${adapter})`),
+          onProgress: ({ done, total }) => images.update(done, total),
+          onFailure: ({ path, reason }) => images.say(`failed: ${path}: ${reason}`),
+          onTried: (done, all) => {
             images.end();
             layers.update(done, all);
           },
         },
-        signal,
       ),
     );
     layers.end();
-    if (flags.json) {
+    if (json) {
       const { best, usual, ...others } = found;
       return await io.out(`${JSON.stringify({ ...others, best: best.name, usual: usual?.name }, null, 2)}\n`);
     }
@@ -153,14 +153,20 @@ Examples:
             "Name their folder: layers --for folders DIR.",
           );
         }
-        return find(io, target, flags.for, flags);
+        return find(io, target, { ...flags, for: flags.for });
       }
-      const name = target ?? flags.model;
-      if (name === undefined) {
+      const idle = forTrials.find((option) => flags[option] !== undefined);
+      if (idle !== undefined) {
+        throw new UsageError(
+          `--${idle} is for trying end points on labelled images, and no labels are named.`,
+          "Name them by --for folders or --for FILE.csv.",
+        );
+      }
+      if (target === undefined) {
         throw new UsageError("No network is named.", "List them with: npm run models.");
       }
       const { imageSize, globalPool, json } = flags;
-      const { endPoints, unavailable } = describeLayers(findModel(name), { imageSize, globalPool });
+      const { endPoints, unavailable } = describeLayers(findModel(target), { imageSize, globalPool });
       for (const { name, reason } of unavailable) io.err(`not at this size: ${name}: ${reason}\n`);
       await io.out(json ? `${JSON.stringify(endPoints, null, 2)}\n` : textTable(layerColumns, endPoints));
     });

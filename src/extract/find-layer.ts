@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { crossValidate, type ValidateOptions } from "../analysis/classifier.ts";
 import { seededOrder } from "../analysis/sample.ts";
 import { NothingToDoError, UsageError } from "../errors.ts";
+import * as rule from "../library/arguments.ts";
+import { commonRules } from "../library/options.ts";
 import { describeLayers, type EndPointFacts } from "../nets/describe.ts";
 import { logitsOf, resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, type GraphOptions, type Model } from "../nets/index.ts";
@@ -14,10 +16,12 @@ import { labelsFrom } from "../tables/labels.ts";
 import { pooledShape } from "../tables/numbers.ts";
 import { readVectors } from "../tables/vectors.ts";
 import { sizeOf } from "../tensor.ts";
-import { type ExtractEvents, extract } from "./extract.ts";
+import { extract } from "./extract.ts";
+import { type ExtractOptions, eventsOf } from "./index.ts";
 import type { ExtractRequest } from "./request.ts";
 import { type ExtractRooms, ownRooms } from "./rooms.ts";
 
+/** Which end points are tried, and on which images. All but `inputs` and `labels` may be left out. */
 export interface LayerRequest
   extends Pick<
       ExtractRequest,
@@ -25,7 +29,7 @@ export interface LayerRequest
     >,
     Pick<ValidateOptions, "folds" | "seed"> {
   /** The folder or archive of the images. */
-  readonly dataDir: string;
+  readonly inputs: string;
   /** `folders`, or a table of paths and labels. */
   readonly labels: string;
   /** Images that are looked at, at most; 500 when left out. */
@@ -35,6 +39,7 @@ export interface LayerRequest
 
 /** How well the vector of one end point, averaged over its area, tells the classes apart. */
 export interface LayerTrial {
+  /** The end point. */
   readonly name: string;
   /** Numbers of the vector. */
   readonly length: number;
@@ -46,7 +51,9 @@ export interface LayerTrial {
   readonly nearestAccuracy: number;
 }
 
+/** What the trials of a network's end points come to. */
 export interface LayerFindings {
+  /** The network. */
   readonly model: string;
   /** Images that were looked at, and their classes. */
   readonly images: number;
@@ -64,12 +71,31 @@ export interface LayerFindings {
   readonly better: boolean;
 }
 
-export interface LayerEvents extends ExtractEvents {
-  /** Is told how many of the end points are tried. */
-  readonly tried?: (done: number, total: number) => void;
+/** How the search for an end point is watched and stopped. */
+export interface LayerOptions extends ExtractOptions {
+  /** Is told how many of the end points are tried, once the images are computed. */
+  readonly onTried?: (done: number, total: number) => void;
 }
 
 const usualImages = 500;
+
+/** What each argument has to be. */
+const layerRules: rule.Rules<LayerRequest> = {
+  model: commonRules.model,
+  checkpoint: commonRules.checkpoint,
+  weights: commonRules.weights,
+  scope: commonRules.scope,
+  imageSize: commonRules.imageSize,
+  globalPool: commonRules.globalPool,
+  threads: commonRules.threads,
+  device: commonRules.device,
+  layers: commonRules.layers,
+  inputs: rule.text,
+  labels: rule.text,
+  images: rule.wholeNumber(2 ** 31),
+  folds: rule.wholeNumber(1000),
+  seed: rule.either(rule.oneOf(0), rule.wholeNumber(2 ** 31)),
+};
 
 /**
  * The end points that are worth a trial. Those that are of one length and take the same multiply-adds differ by an
@@ -109,11 +135,12 @@ function sampled(labels: readonly (string | undefined)[], most: number, seed: nu
  */
 export async function findLayer(
   request: LayerRequest,
-  events: LayerEvents = {},
-  signal?: AbortSignal,
+  watch: LayerOptions = {},
   rooms: ExtractRooms = ownRooms,
 ): Promise<LayerFindings> {
-  const { dataDir, images = usualImages, folds, seed = 0, imageSize, globalPool } = request;
+  rule.checkArguments("findLayer", request, layerRules);
+  const { inputs: place, labels: source, images = usualImages, folds, seed = 0, ...network } = request;
+  const { imageSize, globalPool } = network;
   const model = await chooseModel(request, rooms.identifyCheckpoint);
   const options = { imageSize, globalPool };
   const graph = buildNetwork(model, 1, options);
@@ -123,12 +150,14 @@ export async function findLayer(
     ? describeLayers(model, options).endPoints.filter(({ name }) => wanted.includes(name))
     : candidates(model, options);
 
-  const listed = await rooms.listSources([{ kind: "path", path: dataDir }]);
-  if (listed.inputs.length === 0) throw new NothingToDoError(`There are no images in ${dataDir}.`);
+  const listed = await rooms.listSources([{ kind: "path", path: place }]);
+  if (listed.inputs.length === 0) throw new NothingToDoError(`There are no images in ${place}.`);
   const { labels, notes } = await labelsFrom(
-    request.labels,
+    source,
     listed.inputs.map(({ key }) => key),
   );
+  const { signal } = watch;
+  const events = eventsOf(watch);
   for (const note of notes) events.notice?.(note);
   const rows = sampled(labels, images, seed);
   const labelOf = new Map(rows.map((row) => [listed.inputs[row].key, labels[row]]));
@@ -137,14 +166,10 @@ export async function findLayer(
     const inputs = rows.map((row) => listed.inputs[row]);
     const { files } = await extract(
       {
-        ...request,
-        labels: undefined,
+        ...network,
+        inputs: place,
         model: model.name,
         layers: facts.map(({ name }) => name),
-        preprocess: "slim",
-        exif: "auto",
-        device: request.device ?? "auto",
-        batchSize: "auto",
         pool: "avg",
         out: join(folder, "features.npy"),
       },
@@ -168,7 +193,7 @@ export async function findLayer(
       const { accuracy, foldAccuracies, nearestAccuracy, tried, classes } = found;
       trials.push({ name, length: vectors.rows.width, macs, accuracy, foldAccuracies, nearestAccuracy });
       looked = { images: tried, classes: classes.length };
-      events.tried?.(trials.length, files.length);
+      watch.onTried?.(trials.length, files.length);
     }
     return { model: model.name, ...looked, trials, ...compared(trials, usualName) };
   } finally {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
 import { textIn } from "../text.ts";
 
+/** Labels of images, in the order of these. */
 export interface ImageLabels {
   /** Of each image; undefined where there is none. */
   readonly labels: readonly (string | undefined)[];

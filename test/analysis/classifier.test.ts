@@ -43,6 +43,12 @@ describe("folds", () => {
     expect(foldOf[0]).not.toBe(foldOf[1]);
     expect(foldOf[5]).toBe(-1);
   });
+
+  it("keep rows without a label apart from those whose label is empty", () => {
+    const { labels, members } = encodeLabels(["", undefined, "", "b", "b"]);
+    expect([...labels]).toEqual([0, -1, 0, 1, 1]);
+    expect([...members]).toEqual([0, 2, 3, 4]);
+  });
 });
 
 describe("a validation", () => {

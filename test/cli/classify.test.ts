@@ -157,6 +157,9 @@ describe("layers --for", () => {
 
   it("wants images, and without --for a network", async () => {
     expect((await runMain("layers", "--for", "folders")).err).toContain("no images to try");
+    const forgotten = await runMain("layers", "photos", "--model", "mobilenet_v1");
+    expect(forgotten.code).toBe(2);
+    expect(forgotten.err).toContain("--model is for trying end points");
     expect((await runMain("layers")).err).toContain("No network is named");
     expect((await runMain("layers", "--for", "folders", "no-such-folder")).code).toBe(2);
   });

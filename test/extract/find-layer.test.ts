@@ -42,8 +42,8 @@ function roomsOf(folder: string, told: (images: number) => void = () => {}) {
   });
 }
 
-const request = (dataDir: string) =>
-  ({ dataDir, labels: "folders", model: "inception_v1", weights: "seeded", layers }) as const;
+const request = (inputs: string) =>
+  ({ inputs, labels: "folders", model: "inception_v1", weights: "seeded", layers }) as const;
 
 describe("the layer finder", () => {
   it("names the end point that knows the classes, against the usual one", async () => {
@@ -51,8 +51,7 @@ describe("the layer finder", () => {
     const tried: string[] = [];
     const found = await findLayer(
       request(folder),
-      { tried: (done, total) => tried.push(`${done}/${total}`) },
-      undefined,
+      { onTried: (done, total) => tried.push(`${done}/${total}`) },
       roomsOf(folder),
     );
     expect(found).toMatchObject({ model: "inception_v1", images: 40, classes: 2, better: true });
@@ -71,7 +70,7 @@ describe("the layer finder", () => {
     const rooms = roomsOf(folder, (images) => {
       computed += images;
     });
-    const found = await findLayer({ ...request(folder), images: 12 }, {}, undefined, rooms);
+    const found = await findLayer({ ...request(folder), images: 12 }, {}, rooms);
     expect(found.images).toBe(12);
     expect(computed).toBe(12);
     expect(rooms.open()).toBe(0);
@@ -80,17 +79,17 @@ describe("the layer finder", () => {
   it("says that weights are untrained", async () => {
     const folder = images();
     const notices: string[] = [];
-    await findLayer(request(folder), { notice: (s) => notices.push(s) }, undefined, roomsOf(folder));
+    await findLayer(request(folder), { onNotice: (s) => notices.push(s) }, roomsOf(folder));
     expect(notices.join()).toContain("UNTRAINED");
   });
 
   it("refuses labels that tell nothing apart", async () => {
     const folder = temporaryFolder();
     writeFiles(folder, { "a/1.png": "1", "a/2.png": "2" });
-    await expect(findLayer(request(folder), {}, undefined, roomsOf(folder))).rejects.toThrow(UserError);
+    await expect(findLayer(request(folder), {}, roomsOf(folder))).rejects.toThrow(UserError);
     const single = temporaryFolder();
     writeFiles(single, { "a/1.png": "1", "b/2.png": "2" });
-    await expect(findLayer(request(single), {}, undefined, roomsOf(single))).rejects.toThrow(
+    await expect(findLayer(request(single), {}, roomsOf(single))).rejects.toThrow(
       "two classes of two images each",
     );
   });
