@@ -39,6 +39,7 @@ const clusterCount = (text: string): number | "auto" => (text === "auto" ? text 
 
 const units: Readonly<Record<MapUnit, string>> = {
   pairs: "pairs compared",
+  duplicates: "pairs looked at for duplicates",
   rounds: "rounds of the layout",
   pictures: "pictures",
 };

@@ -52,37 +52,38 @@ export async function classColouring({ rows }: Vectors, head: Head): Promise<Col
   return colouringBy("Likeliest class", classes);
 }
 
+/** Gives the logits of images, by their numbers, by the included network; undefined for one that it cannot tell. */
+export type LogitsOf = (images: readonly number[]) => Promise<readonly (Float32Array | undefined)[]>;
+
 export interface ClusterOptions {
   /** How many; "auto" for the dense spots of the map. */
   readonly clusters: number | "auto";
   readonly seed: string;
   readonly device: Device;
+  readonly logitsOf: LogitsOf;
 }
 
-/** Images that words are taken of, and words of a name. */
-const typicalCount = 10;
+/** A cluster's images, for its name. */
+const typicalCount = 5;
 /** A word that is less likely than this says nothing. */
 const leastProbability = 0.12;
 
 /**
  * Clusters: the dense spots of the map, or, where it has none or a number is asked for, those of k-means. They are called by the
- * likeliest classes of their most typical images where `head` tells these, and else by numbers.
+ * likeliest classes of their most typical images where these say something, and else by numbers.
  */
 export async function clusterColouring(
   { rows }: Vectors,
   xy: Float32Array,
-  head: Head | undefined,
-  { clusters, seed, device }: ClusterOptions,
+  { clusters, seed, device, logitsOf }: ClusterOptions,
 ): Promise<Colouring> {
   const { labels, typical } = await clustersOf();
+  const asked = typical.slice(0, mostGroups).flat();
+  const logits = new Map((await logitsOf(asked)).map((own, i) => [asked[i], own]));
   const names: string[] = [];
   for (const [i, members] of typical.entries()) {
-    const words = head
-      ? await wordsFor(
-          members.map((row) => head.logits(rowOf(rows, row))),
-          2,
-        )
-      : [];
+    const known = members.map((image) => logits.get(image)).filter((own) => own !== undefined);
+    const words = await wordsFor(known, 2);
     const told = words.filter(({ probability }) => probability >= leastProbability).map(({ word }) => word);
     names.push(told.length === 0 ? `cluster ${i + 1}` : told.join(", "));
   }

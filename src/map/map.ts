@@ -1,14 +1,15 @@
 /** From a features file to a map of its images in one HTML file. */
 import { duplicates, type Sameness } from "../analysis/duplicates.ts";
 import { layout, mapNeighbours } from "../analysis/layout.ts";
-import type { Neighbours } from "../analysis/matrix.ts";
+import { type Neighbours, rowOf } from "../analysis/matrix.ts";
 import { nearest } from "../analysis/neighbours.ts";
 import { outliersAmong } from "../analysis/outliers.ts";
 import type { Device } from "../engine/device.ts";
 import { manifestOf, readManifest } from "../extract/manifest.ts";
-import { includedHead } from "../extract/words.ts";
+import { includedHead, logitsOfImages } from "../extract/words.ts";
 import { checkArguments, wrongArgument } from "../library/arguments.ts";
 import { openTuned } from "../network/tuned.ts";
+import type { ImageInput } from "../node/images/index.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
 import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
@@ -18,7 +19,13 @@ import { counted } from "../page/words.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
-import { classColouring, clusterColouring, colouringBy, folderColouring } from "./colourings.ts";
+import {
+  classColouring,
+  clusterColouring,
+  colouringBy,
+  folderColouring,
+  type LogitsOf,
+} from "./colourings.ts";
 import { findImages, titleOf } from "./images.ts";
 import { type MapOptions, type MapRequest, type MapUnit, optionRules, requestRules } from "./request.ts";
 import { makeThumbnails, write } from "./sheets.ts";
@@ -80,7 +87,7 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
       Math.max(request.neighbours ?? defaultNeighbours, mapNeighbours),
       told("pairs"),
     );
-    const same = await duplicatesOf(vectors, device, told("pairs"));
+    const same = await duplicatesOf(vectors, device, told("duplicates"));
     const { xy, method } = await layout(rows, {
       method: request.method ?? "auto",
       seed,
@@ -89,10 +96,13 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
     });
     const head = await includedHead(madeBy);
     check();
-    const clusters = await clusterColouring(vectors, xy, head, {
+    const clusters = await clusterColouring(vectors, xy, {
       clusters: request.clusters ?? "auto",
       seed: `map ${seed}`,
       device,
+      logitsOf: head
+        ? async (images) => images.map((row) => head.logits(rowOf(rows, row)))
+        : logitsByLooking(found.inputs, request),
     });
     const others = [
       labelled && colouringBy("Label", labelled.labels),
@@ -151,6 +161,22 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
     return [...(madeBy.weights?.trained === false ? [untrained] : []), ...(spoiled.length > 0 ? [left] : [])];
   }
 }
+
+/** The logits of images that are files, by the included network, which looks at them. */
+const logitsByLooking =
+  (inputs: readonly (ImageInput | undefined)[], { device, threads }: MapRequest): LogitsOf =>
+  async (images) => {
+    const files = images.map((image) => {
+      const input = inputs[image];
+      return input && !input.part ? Buffer.from(input.path).toString() : undefined;
+    });
+    const there = files.filter((file) => file !== undefined);
+    if (there.length === 0) return [];
+    // What cannot be read has no picture either, which is told.
+    const logits = await logitsOfImages(there, { device, threads }, () => {});
+    let at = 0;
+    return files.map((file) => (file === undefined ? undefined : logits[at++]));
+  };
 
 /** Multiply-adds for which no GPU is looked for. */
 const littleWork = 1e9;

@@ -36,8 +36,8 @@ export interface MapOptions {
   readonly onProgress?: (progress: MapProgress) => void;
 }
 
-/** What a step counts: pairs of images that are compared, rounds of the layout, small pictures. */
-export type MapUnit = "pairs" | "rounds" | "pictures";
+/** What a step counts: pairs of images compared for neighbours, and for duplicates, rounds of the layout, small pictures. */
+export type MapUnit = "pairs" | "duplicates" | "rounds" | "pictures";
 
 export interface MapProgress {
   readonly unit: MapUnit;

@@ -55,6 +55,18 @@ describe("map", () => {
     expect(readFileSync("again.html", "utf8")).toBe(page);
   });
 
+  it("calls clusters of another network's features by looking at the images", async () => {
+    const names = readdirSync("photos").sort();
+    const feature = (name: string) =>
+      Array.from(seededUnits(name, 8), (v, i) => v + (name.startsWith("hills") === i < 4 ? 9 : 0));
+    const lines = names.map((path) => `${JSON.stringify({ path, feature: feature(path) })}\n`);
+    writeFileSync("other.jsonl", lines.join(""));
+    const args = ["--images", "photos", "--clusters", "2", "--out", "other.html", "--device", "cpu"];
+    expect((await runMain("map", "other.jsonl", ...args)).code).toBe(0);
+    const page = readFileSync("other.html", "utf8");
+    expect(page).toMatch(/"groups":\["digital clock[^\]]*"balloon/);
+  });
+
   it("says of images that have gone, and goes on", async () => {
     const lines = Array.from(
       { length: 5 },
