@@ -16,9 +16,12 @@ import { openChromium, type Tab } from "../test/support/tabs.ts";
 const root = resolve(import.meta.dirname, "..");
 const target = join(root, "docs/pictures");
 
-/** Pieces of each picture in a folder, of two fifths to all of its shorter side. */
-async function cutUp(folder: string, count: number, into: string): Promise<void> {
-  for (const name of (await readdir(folder)).filter((n) => /\.(jpg|png|bmp)$/.test(n))) {
+/** Photographs of what the network has classes for. */
+const photographed = /^(camera|chelsea|coffee|rocket)\./;
+
+/** Pieces of each picture of some names in a folder, of two fifths to all of its shorter side. */
+async function cutUp(folder: string, names: RegExp, count: number, into: string): Promise<void> {
+  for (const name of (await readdir(folder)).filter((n) => names.test(n))) {
     const { data, width, height } = await decodeImage(join(folder, name));
     const units = seededUnits(`map/${name}`, 4 * count).map((v) => (v + 1) / 2);
     for (let i = 0; i < count; i++) {
@@ -52,9 +55,9 @@ async function shoot(tab: Tab, name: string): Promise<void> {
 const scratch = await mkdtemp(join(tmpdir(), "slimfeatures-map-"));
 try {
   const images = join(scratch, "photos");
-  await cutUp(join(root, "samples"), 5, images);
+  await cutUp(join(root, "samples"), /\.(jpg|png|bmp)$/, 5, images);
   const photographs = resolve(root, "../shared/reference/real/images");
-  if (existsSync(photographs)) await cutUp(photographs, 28, images);
+  if (existsSync(photographs)) await cutUp(photographs, photographed, 40, images);
   const features = join(scratch, "photos.npy");
   await extract({ inputs: images, out: features, device: "cpu" });
   const page = join(scratch, "map.html");

@@ -65,9 +65,9 @@ export function createCanvas({ data, places, sheets, store }: CanvasParts): MapC
       recolour(state);
   });
 
-  /** Pictures grow with the map at first, and end at what they are made of. */
+  /** Pictures grow with the map at first, and end a little above what they are made of. */
   const pictureSide = ({ scale }: Camera) =>
-    Math.min(Math.max(data.thumbnails.cell, 48), Math.max(scale * apart * 0.86, isLarge ? 0 : leastPicture));
+    Math.min(1.4 * data.thumbnails.cell, Math.max(scale * apart * 0.86, isLarge ? 0 : leastPicture));
 
   function boxOf(camera: Camera, image: number, side: number) {
     const { x, y } = toScreen(camera, size, xy[2 * image], xy[2 * image + 1]);

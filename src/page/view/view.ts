@@ -23,7 +23,7 @@ import { openSheets } from "./sheets.ts";
 import { createStore } from "./store.ts";
 
 /** How far one may go: as parts of the scale at which the whole map is seen, or at which pictures have their size. */
-const zoomLimits = { least: 0.5, most: 5 };
+const zoomLimits = { least: 0.5, most: 2.5 };
 const margin = 48;
 const flight = 420;
 
