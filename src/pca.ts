@@ -2,7 +2,7 @@
  * Principal components of features: fitted by subspace iteration over the rows as they lie on the disk, so that memory
  * stays flat. "Finding structure with randomness", Halko, Martinsson and Tropp, 2011, algorithm 4.4.
  */
-import { EigenvalueDecomposition, Matrix, QrDecomposition } from "ml-matrix";
+import type { Matrix as MlMatrix } from "ml-matrix";
 import { UserError } from "./errors.ts";
 import { seededUnits } from "./seeded.ts";
 
@@ -24,6 +24,8 @@ export async function fitPca(
   width: number,
   count: number,
 ): Promise<Pca> {
+  // It is wanted here only, and every run of extract would load it.
+  const { EigenvalueDecomposition, Matrix, QrDecomposition } = await import("ml-matrix");
   const mean = new Float64Array(width);
   let total = 0;
   for await (const row of rows()) {
@@ -41,7 +43,7 @@ export async function fitPca(
   let variance = 0;
 
   /** The covariance times `basis`, one row after the other. */
-  async function apply(basis: Matrix): Promise<Matrix> {
+  async function apply(basis: MlMatrix): Promise<MlMatrix> {
     const flat = Float64Array.from(basis.to1DArray());
     const product = new Float64Array(width * wide);
     const centred = new Float64Array(width);

@@ -7,7 +7,7 @@ import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import { onDevice } from "./device.ts";
 import { type BlocksOrRows, blocksOf, evenBlocks, type Rows } from "./matrix.ts";
-import { openProducts, type Prepared, prepare, productError } from "./products.ts";
+import { openProducts, type Prepared, prepare, productError, rowsAtOnce } from "./products.ts";
 import { uniform } from "./sample.ts";
 
 export interface KmeansOptions {
@@ -41,7 +41,7 @@ export interface Clusters {
 /** Lloyd's steps end where the centres move by less than this part of the mean variance, as scikit-learn's do. */
 const tolerance = 1e-4;
 /** Rows multiplied at once, and what is kept in memory of prepared ones. */
-const rowsAtOnce = 1024;
+const mostRows = 1024;
 const keptFloats = 2 ** 28;
 
 /** Points as they are computed with: blocks of prepared rows, and products with centres. */
@@ -65,7 +65,7 @@ interface Points {
 async function pointsOf(prepared: Prepared, device: Device): Promise<Points> {
   const { rows, squares } = prepared;
   const { count, width } = rows;
-  const blocks = evenBlocks(count, rowsAtOnce);
+  const blocks = evenBlocks(count, rowsAtOnce(width, mostRows));
   const size = blocks[0].to;
   const fetch = async (from: number, to: number) => prepared.prepare(await rows.read(from, to));
   const kept =

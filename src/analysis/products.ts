@@ -10,6 +10,12 @@ import { checkFinite, evenBlocks, type RowBlocks } from "./matrix.ts";
 
 /** Rows of a block: what comes out of two of them is a megabyte, and a device has many tasks in them. */
 const mostBlockRows = 512;
+/** Numbers of a block, where its rows are long: devices bind no more than 128 MB at once, and each block is there several times. */
+const mostBlockNumbers = 2 ** 23;
+
+/** Rows of `width` numbers that are multiplied at once, of at most `most`. */
+export const rowsAtOnce = (width: number, most = mostBlockRows): number =>
+  Math.max(1, Math.min(most, Math.floor(mostBlockNumbers / width)));
 
 /**
  * Rows as they are multiplied, and what their products are worth. Euclidean ones are moved to their mean, since distances out
@@ -76,7 +82,7 @@ export async function prepare(
     return made;
   };
   const squares = new Float64Array(rows.count);
-  for (const { from, to } of evenBlocks(rows.count, Math.min(rows.blockRows, mostBlockRows))) {
+  for (const { from, to } of evenBlocks(rows.count, Math.min(rows.blockRows, rowsAtOnce(width)))) {
     const block = await rows.read(from, to);
     if (typeof given !== "string") checkFinite(block, width, from);
     if (metric === "cosine") continue;
@@ -165,9 +171,10 @@ export async function* productBlocks(
   };
   // What has to be read from a file again for each block of columns is worth larger ones.
   const inMemory = rows.rows.blockRows >= rows.rows.count;
-  const columnRows = sizeOf(rows, inMemory ? mostBlockRows : rows.rows.blockRows);
+  const most = rowsAtOnce(width);
+  const columnRows = sizeOf(rows, inMemory ? most : rows.rows.blockRows);
   const asked = queries ?? rows;
-  const queryRows = queries ? sizeOf(queries, mostBlockRows) : Math.min(columnRows, mostBlockRows);
+  const queryRows = queries ? sizeOf(queries, most) : Math.min(columnRows, most);
   if (columnRows === 0 || queryRows === 0) return;
   const step = openProducts(device, width, queryRows, columnRows);
   const read = async ({ rows: source, prepare }: Prepared, from: number, most: number) => {

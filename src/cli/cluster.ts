@@ -120,13 +120,13 @@ export const addCluster: AddCommand = (program, io) => {
     .argument("<features>", "a features file of any format")
     .option(
       "-k, --count <n>",
-      "how many clusters, or auto: the number whose clusters are apart best (default: auto)",
+      "how many clusters, or auto: the number whose clusters are apart best",
       clusterCount,
       "auto",
     )
     .option("--images <dir>", "the folder of the images, for words where the features alone give none")
     .option("--seed <text>", "another draw of the starts", "k-means")
-    .option("--restarts <n>", "runs from other starts (default: 10)", wholeNumber(1000), 10);
+    .option("--restarts <n>", "runs from other starts", wholeNumber(1000), 10);
   for (const option of commonOptions()) command.addOption(option);
   command
     .addHelpText(

@@ -40,8 +40,8 @@ export const addOutliers: AddCommand = (program, io) => {
     .command("outliers")
     .description("list the images that are least like any other")
     .argument("<features>", "a features file of any format")
-    .option("-n, --count <n>", "how many (default: 20)", wholeNumber(1e9), 20)
-    .option("-k, --neighbours <n>", "an image is judged by so many (default: 5)", wholeNumber(1000), 5)
+    .option("-n, --count <n>", "how many", wholeNumber(1e9), 20)
+    .option("-k, --neighbours <n>", "an image is judged by so many", wholeNumber(1000), 5)
     .addOption(metricOption());
   for (const option of commonOptions()) command.addOption(option);
   command

@@ -39,7 +39,7 @@ export const addSimilar: AddCommand = (program, io) => {
     .argument("<features>", "a features file of any format")
     .option("--path <key>", "an image of the file, by its path there")
     .option("--image <file>", "a new image; the network that made the features computes it")
-    .option("-k, --count <n>", "how many (default: 10)", wholeNumber(1e6), 10)
+    .option("-k, --count <n>", "how many", wholeNumber(1e6), 10)
     .addOption(metricOption())
     .option("--model <name>", "refuse features of any other network")
     .option("--checkpoint <path>", "where that network's weights lie, if they were moved");

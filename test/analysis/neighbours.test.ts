@@ -156,6 +156,13 @@ describe("the nearest rows", () => {
     }
   });
 
+  it("of rows so long that few of them make a block are the same", async () => {
+    const rows = clusteredRows("long", 30, 400_000, 6, 2);
+    const found = await nearest(rows, 3, { metric: "euclidean", device: devices.cpu });
+    const wanted = truth(rows, 3, "euclidean");
+    expect(Array.from(found.indices)).toEqual(Array.from(wanted.indices));
+  });
+
   it("may be all the others", async () => {
     const rows = drawnRows("all", 40, 6);
     for (const device of [undefined, devices.cpu]) {
