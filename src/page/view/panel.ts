@@ -53,8 +53,11 @@ export function createPanel(parts: ContentParts, store: Store): HTMLElement {
     }
     body.setAttribute("aria-labelledby", `tab-${state.tab}`);
     const made = contents[state.tab](parts, state);
+    const hadFocus = body.contains(document.activeElement);
     body.replaceChildren(...made.filter((child) => child !== undefined && child !== false));
     body.scrollTop = 0;
+    // Whoever pressed something in it goes on from here.
+    if (hadFocus) body.focus({ preventScroll: true });
   }
   show();
   store.onChange((state, before) => {

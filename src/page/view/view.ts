@@ -265,7 +265,7 @@ export function createMapView(root: HTMLElement, data: MapData): () => void {
   const lasso = iconButton("lasso", "Lasso (L)", () => setLasso(!store.state.lasso));
   const tools = h(
     "div",
-    { class: "tools", role: "toolbar", aria: { label: "Map", orientation: "vertical" } },
+    { class: "tools", role: "group", aria: { label: "Map" } },
     iconButton("plus", "Zoom in (+)", () => zoom(1.5)),
     iconButton("minus", "Zoom out (−)", () => zoom(1 / 1.5)),
     iconButton("fit", "Whole map (0)", showAll),
