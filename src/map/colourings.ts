@@ -64,7 +64,7 @@ export interface ClusterOptions {
 }
 
 /** A cluster's images, for its name. */
-const typicalCount = 5;
+const typicalCount = 10;
 /** A word that is less likely than this says nothing. */
 const leastProbability = 0.12;
 
