@@ -9,6 +9,7 @@ import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead, logitsOfImages } from "../extract/words.ts";
 import { checkArguments, wrongArgument } from "../library/arguments.ts";
 import { openTuned } from "../network/tuned.ts";
+import { openAtomic } from "../node/atomic.ts";
 import type { ImageInput } from "../node/images/index.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
@@ -53,7 +54,12 @@ const wordsOf: Readonly<Record<Sameness, string>> = {
 
 /**
  * Writes a map of the images of a features file: `out`, one HTML file that opens from disk and loads nothing from elsewhere.
- * @throws UsageError for wrong arguments, by their names; UserError for features that are no vectors, DeviceError, OutputError; an error called AbortError when the signal fires
+ *
+ * @example
+ * const report = await mapFeatures({ features: "photos.parquet", images: "photos", out: "photos.html" });
+ *
+ * @throws UsageError for wrong arguments, by their names; UserError for features that are no vectors; DeviceError; OutputError
+ * where a file cannot be written; an error called AbortError when the signal fires
  */
 export async function mapFeatures(request: MapRequest, options: MapOptions = {}): Promise<MapReport> {
   checkArguments("mapFeatures", request ?? {}, requestRules);
@@ -67,6 +73,8 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
     check();
     onProgress({ unit, done, total });
   };
+  // What cannot be written is told before the work, not after.
+  await (await openAtomic(out)).abandon();
   const vectors = await readVectors(request.features, request.layer);
   const { rows, paths, spoiled, madeBy } = vectors;
   const folders = [request.images ?? madeBy.dataDir ?? []].flat();
