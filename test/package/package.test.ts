@@ -103,7 +103,7 @@ describe("the program of the package", () => {
     expect(status, stderr).toBe(0);
     expect(stderr).toContain("Using the CPU.");
     expect(stderr).toContain("JPEG fast");
-    expect(stderr).toContain("npx slimfeatures load features.jsonl");
+    expect(stderr).toContain("npx slimfeatures map features.jsonl");
     expect(firstRow(join(consumer.folder, "features.jsonl"))).toBe(expected);
     expect(files()).toEqual(before);
   });
