@@ -26,6 +26,15 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+/** What browsers run, in any of them of the last years. */
+const forPages = {
+  platform: "browser",
+  format: "iife",
+  target: ["chrome111", "firefox113", "safari16.4"],
+  minify: true,
+  sourcemap: false,
+};
+
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
  * which a package is loaded when the module that wants it is; as ES modules they would load all of them as they start. `options`
@@ -36,6 +45,8 @@ export const scripts = [
   { entry: "src/node/images/worker.ts" },
   { entry: "src/tables/readers/library-worker.ts" },
   { entry: "src/node/cpu-worker.mjs" },
+  // Into pages, with the style that it imports.
+  { entry: "src/page/view/map.ts", options: forPages },
   { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },

@@ -105,6 +105,21 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   analysis: ["engine", "kernels", "pca.ts", "seeded.ts", "tensor.ts", "errors.ts"],
+  page: [],
+  map: [
+    "library",
+    "analysis",
+    "extract",
+    "page",
+    "tables",
+    "images",
+    "network",
+    "nets",
+    "engine",
+    "node",
+    "stopped.ts",
+    "errors.ts",
+  ],
   verify: ["images", "node", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
   shards: [
     "ahead.ts",
@@ -119,10 +134,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   "index.ts": [
+    "shards",
+    "map",
+    "node",
     "analysis",
     "engine",
-    "shards",
-    "node",
     "extract",
     "library",
     "stopped.ts",
@@ -138,6 +154,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "invocation.ts",
     "nearest.ts",
     "text.ts",
+    "map",
     "analysis",
     "shards",
     "extract",
@@ -156,7 +173,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The rooms that may take something from Node and its packages. All others run in a browser as well. */
-const ofNode = ["bundle.mjs", "node", "tables", "extract", "shards", "verify", "cli"];
+const ofNode = ["map", "bundle.mjs", "node", "tables", "extract", "shards", "verify", "cli"];
 
 /** Packages that run in a browser as well: numbers in, numbers out. */
 const ofNumbers = ["ml-matrix", "umap-js"];

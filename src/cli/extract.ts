@@ -208,7 +208,8 @@ export const addExtract: AddCommand = (program, io, exit) => {
         "Name the list by a file, or leave --end-with out.",
       );
     }
-    const report = await run(request, quiet, flags.endWith);
+    const report = await runExtract(request, quiet, flags.endWith);
+    quiet.err(summary(report, io));
     const { failed, skipped } = report.files[0].metadata.images;
     if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
     if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
@@ -277,7 +278,8 @@ async function readList(path: string): Promise<Uint8Array> {
   }
 }
 
-async function run(request: ExtractRequest, io: Io, endWith?: EndWith): Promise<ExtractReport> {
+/** Extracts, tells how far it is, and of a few images what they show. */
+export async function runExtract(request: ExtractRequest, io: Io, endWith?: EndWith): Promise<ExtractReport> {
   const { extract } = await import("../extract/index.ts");
   const { isSamples } = await import("../extract/plan.ts");
   const progress = makeProgress(io, { unit: "images" });
@@ -301,7 +303,6 @@ async function run(request: ExtractRequest, io: Io, endWith?: EndWith): Promise<
     );
     progress.end();
     io.err(whatTheyShow(report));
-    io.err(summary(report, io));
     return report;
   } finally {
     progress.end();
