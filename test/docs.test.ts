@@ -97,26 +97,26 @@ describe("docs", () => {
   });
 });
 
-describe.each(pages.filter((page) => blocksOf(page).length > 0 && page !== "docs/cli.md"))(
-  "the snippets of %s",
-  (page) => {
-    let folder: WorkingFolder;
-    beforeAll(async () => {
-      folder = await workingFolder();
-    }, 60_000);
-    afterAll(() => folder.remove());
+/** Those of a page that are tried: each has a language that says how. */
+const triedOf = (page: string) => blocksOf(page).filter(({ language }) => language in runnable);
 
-    for (const { language, text, line } of blocksOf(page)) {
-      if (!(language in runnable)) continue;
-      const missing = language === "python" ? missingLibraries(text) : [];
-      const why = !runnable[language]
-        ? `no ${language} here`
-        : missing.length > 0
-          ? `no ${missing.join(", ")} here`
-          : undefined;
-      const name = `line ${line} runs`;
-      if (why) it.skip(`${name} (skipped: ${why})`, () => {});
-      else it(name, () => folder.run(language, text).then(() => {}), 180_000);
-    }
-  },
-);
+describe.each(pages.filter((page) => triedOf(page).length > 0))("the snippets of %s", (page) => {
+  let folder: WorkingFolder;
+  beforeAll(async () => {
+    folder = await workingFolder();
+  }, 60_000);
+  afterAll(() => folder.remove());
+
+  for (const { language, text, line } of blocksOf(page)) {
+    if (!(language in runnable)) continue;
+    const missing = language === "python" ? missingLibraries(text) : [];
+    const why = !runnable[language]
+      ? `no ${language} here`
+      : missing.length > 0
+        ? `no ${missing.join(", ")} here`
+        : undefined;
+    const name = `line ${line} runs`;
+    if (why) it.skip(`${name} (skipped: ${why})`, () => {});
+    else it(name, () => folder.run(language, text).then(() => {}), 180_000);
+  }
+});
