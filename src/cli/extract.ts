@@ -241,7 +241,7 @@ Nothing is downloaded: see "npm run fetch -- --help".`;
 
 async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promise<ExtractRequest> {
   const { dataDir, data_dir, checkpoint_file, layer, list, glob, exclude, ...others } = flags;
-  const { config, dryRun, json, quiet, strict, ...rest } = others;
+  const { config, dryRun, json, quiet, strict, endWith, ...rest } = others;
   const dtype = dtypeOf(flags.dtype ?? "f32");
   if (list !== undefined && inputs.length > 0) {
     throw new UsageError(

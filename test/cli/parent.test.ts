@@ -33,8 +33,9 @@ const isThere = (pid: number) => {
 };
 
 /** Until a run's lock says whose it is; a run that has one computes, or will at once. */
-async function holderOf(out: string): Promise<number> {
+async function holderOf(out: string, parent: ChildProcess): Promise<number> {
   for (;;) {
+    if (parent.exitCode !== null) throw new Error("the run ended before it computed");
     const lock = join(`${out}.run`, "lock");
     if (existsSync(lock)) return (JSON.parse(readFileSync(lock, "utf8")) as { pid: number }).pid;
     await sleep(20);
@@ -67,7 +68,7 @@ describe("a run that is to end with", () => {
   it.each(["parent", "stdin"])("its %s leaves no orphan, and the next one goes on", async (what) => {
     const out = join(folder, `${what}.npy`);
     const parent = parents[what](extract(out, "--end-with", what, "--commit-every", "1"));
-    const pid = await holderOf(out);
+    const pid = await holderOf(out, parent);
     while (!readdirSync(`${out}.run`).some((name) => name.endsWith(".jsonl"))) await sleep(20);
     expect(isThere(pid)).toBe(true);
     parent.kill("SIGKILL");
