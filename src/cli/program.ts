@@ -32,30 +32,14 @@ import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 import { addWork } from "./work.ts";
 
-const commands: readonly AddCommand[] = [
-  addExtract,
-  addModels,
-  addLayers,
-  addKernels,
-  addCheckpoint,
-  addLoad,
-  addFiles,
-  addMap,
-  addSimilar,
-  addDuplicates,
-  addCluster,
-  addClassify,
-  addOutliers,
-  addExport,
-  addFetch,
-  addPlan,
-  addShards,
-  addWork,
-  addTune,
-  addVerify,
-  addDoctor,
-  addCompletion,
-];
+/** The commands, under the headings of the help. */
+const commands: Readonly<Record<string, readonly AddCommand[]>> = {
+  "Features:": [addExtract, addLoad, addFiles],
+  "What they say:": [addMap, addSimilar, addDuplicates, addOutliers, addCluster, addClassify, addExport],
+  "Networks and weights:": [addModels, addLayers, addFetch, addCheckpoint],
+  "Many machines:": [addPlan, addShards, addWork],
+  "This machine:": [addDoctor, addKernels, addTune, addVerify, addCompletion],
+};
 
 /** Runs one command line. Gives the exit code; never throws and never ends the process. */
 export async function main(
@@ -105,7 +89,10 @@ export function makeProgram(io: Io, exit: (code: number) => void): Command {
         exitCodeHelp(),
       ].join("\n"),
     );
-  for (const add of commands) add(program, io, exit);
+  for (const [heading, adders] of Object.entries(commands)) {
+    program.commandsGroup(heading);
+    for (const add of adders) add(program, io, exit);
+  }
   refuseRepeats(program);
   return program;
 }
