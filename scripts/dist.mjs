@@ -26,6 +26,14 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+/** Scripts for browsers, which load them as they are: small, and with all packages in them. */
+const forBrowsers = {
+  platform: "browser",
+  target: "es2022",
+  packages: "bundle",
+  minify: true,
+};
+
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. `options` are esbuild's, where they
  * differ from those of a script for Node.
@@ -36,6 +44,9 @@ export const scripts = [
   { entry: "src/node/images/worker.ts" },
   { entry: "src/tables/readers/library-worker.ts" },
   { entry: "src/node/cpu-worker.mjs" },
+  { entry: "src/web/index.ts", options: forBrowsers },
+  { entry: "src/web/worker.ts", options: forBrowsers },
+  { entry: "src/browser/cpu-worker.mjs", options: forBrowsers },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },
 ];

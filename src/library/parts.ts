@@ -29,6 +29,8 @@ export interface Recipe {
 export interface Reader {
   /** How many images may usefully be read at the same time. */
   readonly atOnce: number;
+  /** Kinds of images that this platform has besides, such as a page's bitmaps. */
+  readonly own?: { takes(image: unknown): boolean; read(image: unknown): Promise<Prepared> };
   /** Reads a file, or its bytes; `many` tells that others come, so that threads are worth their start. */
   read(image: string | URL | FoundImage | Uint8Array, many: boolean): Promise<Prepared>;
   close(): Promise<void>;
