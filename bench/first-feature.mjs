@@ -1,4 +1,6 @@
 /** Starts first-feature.ts as the program itself is started. */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { freshDist } from "../scripts/dist.mjs";
 
-await import(new URL("bench-first-feature.js", freshDist()).href);
+createRequire(import.meta.url)(fileURLToPath(new URL("bench-first-feature.cjs", freshDist())));

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 
 // A checkout builds its program anew where a source has changed; an installed package is ready.
 const builder = new URL("../scripts/dist.mjs", import.meta.url);
@@ -12,4 +14,4 @@ if (existsSync(builder)) {
     process.exit(1);
   }
 }
-await import(new URL("cli-main.js", dist).href);
+createRequire(import.meta.url)(fileURLToPath(new URL("cli-main.cjs", dist)));

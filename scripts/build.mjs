@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { buildScripts, checkout, isFresh, place, stateIn, writeState } from "./dist.mjs";
+import { buildScripts, checkout, findEsbuild, isFresh, place, stateIn, writeState } from "./dist.mjs";
 
 const importOf = /(\bfrom\s+|\bimport\(\s*|\bimport\s+)"(\.[^"]+)"/g;
 
@@ -54,7 +54,7 @@ function buildDeclarations(root, dist) {
 
 const root = checkout();
 const dist = join(root, "dist");
-if (existsSync(join(root, "node_modules/esbuild"))) {
+if (findEsbuild(root)) {
   if (!isFresh(root, dist)) buildScripts(root, dist);
   const state = stateIn(dist);
   if (state.declared !== state.content || !existsSync(join(dist, "types/index.d.ts"))) {

@@ -1,4 +1,7 @@
-export declare const scripts: readonly { readonly entry: string; readonly options?: object }[];
+export declare const scripts: readonly {
+  readonly entry: string;
+  readonly options?: { readonly format?: string };
+}[];
 export declare const copies: readonly { readonly from: string; readonly to: string }[];
-export declare function scriptOf(entry: string): string;
+export declare function scriptOf(entry: string, options?: { readonly format?: string }): string;
 export declare function freshDist(): URL;

@@ -28,6 +28,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** Scripts for browsers, which load them as they are: small, and with all packages in them. */
 const forBrowsers = {
+  format: "esm",
   platform: "browser",
   target: "es2022",
   packages: "bundle",
@@ -35,11 +36,11 @@ const forBrowsers = {
 };
 
 /**
- * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. `options` are esbuild's, where they
- * differ from those of a script for Node.
+ * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
+ * which a package is loaded when the module that wants it is; as ES modules they would load all of them as they start. `options`
+ * are esbuild's, where they differ from those of such a script.
  */
 export const scripts = [
-  { entry: "src/index.ts" },
   { entry: "src/cli/main.ts" },
   { entry: "src/node/images/worker.ts" },
   { entry: "src/tables/readers/library-worker.ts" },
@@ -47,6 +48,7 @@ export const scripts = [
   { entry: "src/web/index.ts", options: forBrowsers },
   { entry: "src/web/worker.ts", options: forBrowsers },
   { entry: "src/browser/cpu-worker.mjs", options: forBrowsers },
+  { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },
 ];
@@ -59,11 +61,11 @@ export const copies = [
   { from: "node_modules/@julusian/jpeg-turbo/LICENSE", to: "jpeg-turbo/LICENSE" },
 ];
 
-/** The name in `dist` of an entry's script: `src/node/images/worker.ts` is `node-images-worker.js`. */
-export const scriptOf = (entry) =>
+/** The name in `dist` of an entry's script: that of `src/node/images/worker.ts` is `node-images-worker.cjs`. */
+export const scriptOf = (entry, { format } = {}) =>
   entry
     .replace(/^src\//, "")
-    .replace(/\.m?[jt]s$/, ".js")
+    .replace(/\.m?[jt]s$/, format ? ".js" : ".cjs")
     .replaceAll("/", "-");
 
 /** The folder of the checkout. */
@@ -155,27 +157,41 @@ export function isFresh(root, dist) {
   return true;
 }
 
+/** Where esbuild is installed, which a checkout has with its development packages. */
+export function findEsbuild(root) {
+  try {
+    return createRequire(join(root, "package.json")).resolve("esbuild");
+  } catch {
+    return undefined;
+  }
+}
+
+/** A module of CommonJS knows the path of its file, and not its URL. */
+const commonJs = {
+  format: "cjs",
+  banner: { js: 'const ownUrl = require("node:url").pathToFileURL(__filename).href;' },
+};
+
+/** Builds all scripts, and copies what they read beside them where that has changed. */
 export function buildScripts(root, dist) {
   const state = { looks: looksOf(root), content: contentOf(root) };
-  const require = createRequire(join(root, "package.json"));
-  const { buildSync, stop } = require("esbuild");
+  const { buildSync, stop } = createRequire(import.meta.url)(findEsbuild(root));
   const built = scripts.flatMap(
     ({ entry, options }) =>
       buildSync({
         absWorkingDir: root,
-        entryPoints: [{ in: entry, out: scriptOf(entry).replace(/\.js$/, "") }],
-        outdir: dist,
+        entryPoints: [entry],
+        outfile: join(dist, scriptOf(entry, options)),
         write: false,
         bundle: true,
-        format: "esm",
         platform: "node",
         target: "node20.15",
         packages: "external",
         charset: "utf8",
         sourcemap: "linked",
         // Tells src/bundle.mjs that it lies in `dist`.
-        define: { "import.meta.built": "true" },
-        ...options,
+        define: { "import.meta.built": "true", ...(options ? {} : { "import.meta.url": "ownUrl" }) },
+        ...(options ?? commonJs),
       }).outputFiles,
   );
   // Its service would stay open as long as this process.
@@ -188,6 +204,10 @@ export function buildScripts(root, dist) {
   const sizes = Object.fromEntries(
     built.map(({ path, contents }) => [relative(dist, path), contents.length]),
   );
+  // Scripts of entries that have another name now would be published.
+  for (const name of readdirSync(dist)) {
+    if (/\.c?js(\.map)?$/.test(name) && !(name in sizes)) rmSync(join(dist, name));
+  }
   writeState(dist, { ...state, sizes });
 }
 
@@ -216,7 +236,7 @@ export function freshDist() {
 function distOf(root) {
   const dist = join(root, "dist");
   if (isFresh(root, dist)) return dist;
-  if (!existsSync(join(root, "node_modules/esbuild"))) {
+  if (!findEsbuild(root)) {
     throw new Error(
       "dist, the built program, is not that of these sources, and esbuild, which builds it, is not installed. " +
         "Run npm ci without --omit=dev once; npm prune --omit=dev may follow.",
@@ -226,7 +246,7 @@ function distOf(root) {
     buildScripts(root, dist);
     return dist;
   } catch (error) {
-    if (!["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"].includes(error.code)) throw error;
+    if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "ENOTDIR", "EEXIST"].includes(error.code)) throw error;
     const apart = join(shadowOf(root), "dist");
     buildScripts(root, apart);
     return apart;

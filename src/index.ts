@@ -1,8 +1,54 @@
 /** The library's public face. */
+import { type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
 import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
 import { nodePlatform } from "./node/platform.ts";
 
+export {
+  type ChosenClusters,
+  type Classified,
+  type Classifier,
+  type ClassReport,
+  type Clusters,
+  classifierFromJson,
+  classifierToJson,
+  classifyRows,
+  crossValidate,
+  type Doubt,
+  type DuplicateFacts,
+  type DuplicateGroup,
+  duplicates,
+  findSpots,
+  fitClassifier,
+  type KeptClassifier,
+  type KmeansOptions,
+  kmeans,
+  kmeansAuto,
+  type Layout,
+  type LayoutOptions,
+  layout,
+  type Metric,
+  mapNeighbours,
+  type NearestOptions,
+  type Neighbours,
+  nearest,
+  nearGroups,
+  nearThreshold,
+  type Outlier,
+  outliers,
+  pairsWithin,
+  type RowBlocks,
+  type Rows,
+  type Spot,
+  type SpotOptions,
+  type Spots,
+  silhouette,
+  trustworthiness,
+  typicalRows,
+  type ValidateOptions,
+  type Validation,
+} from "./analysis/index.ts";
 export type { Checkpoint, TensorEntry, TensorValue } from "./checkpoint/index.ts";
+export type { Device } from "./engine/device.ts";
 export {
   CheckpointError,
   DeviceError,
@@ -12,8 +58,16 @@ export {
   UsageError,
   UserError,
 } from "./errors.ts";
+export { featuresAlike } from "./extract/alike.ts";
 export type { ExtractReport } from "./extract/extract.ts";
 export { createExtractor } from "./extract/extractor.ts";
+export {
+  findLayer,
+  type LayerFindings,
+  type LayerOptions,
+  type LayerRequest,
+  type LayerTrial,
+} from "./extract/find-layer.ts";
 export { type ExtractOptions, type ExtractStart, extract } from "./extract/index.ts";
 export type { ExtractRequest } from "./extract/request.ts";
 export { type Pixels, preprocess } from "./images/index.ts";
@@ -29,9 +83,16 @@ export { decodeImage, listFolder } from "./node/images/index.ts";
 export { Stopped } from "./stopped.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";
+export { exportTargets } from "./tables/exports.ts";
 export { findFormat, formats } from "./tables/formats/index.ts";
 export type { FeatureFormat, FeatureRow, FeatureTable } from "./tables/formats/table.ts";
+export { type ImageLabels, labelsByFolder, labelsFrom, labelsFromTable } from "./tables/labels.ts";
+export { madeOtherwise } from "./tables/made-by.ts";
 export { readFeatures } from "./tables/readers/index.ts";
+export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
+
+/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws DeviceError */
+export const openDevice: OpenDevice = (name, wishes) => openDeviceOn(name, nodePlatform, wishes);
 
 /**
  * Opens a checkpoint, compiles a network up to the end points and loads its weights.

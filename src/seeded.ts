@@ -13,20 +13,30 @@ function fnv1a(name: string): number {
   return h >>> 0;
 }
 
+/** Element `i` of the u32 stream that starts at `start`. */
+function seededBits(start: number, i: number): number {
+  let x = (start + Math.imul(i, 0x9e3779b9)) | 0;
+  x ^= x >>> 16;
+  x = Math.imul(x, 0x7feb352d);
+  x ^= x >>> 15;
+  x = Math.imul(x, 0x846ca68b);
+  x ^= x >>> 16;
+  return x >>> 0;
+}
+
 /** The first `count` units of the stream called `name`, each in [-1, 1). */
 export function seededUnits(name: string, count: number): Float32Array {
   const start = fnv1a(name);
   const units = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    let x = (start + Math.imul(i, 0x9e3779b9)) | 0;
-    x ^= x >>> 16;
-    x = Math.imul(x, 0x7feb352d);
-    x ^= x >>> 15;
-    x = Math.imul(x, 0x846ca68b);
-    x ^= x >>> 16;
-    units[i] = (x >>> 8) * 2 ** -23 - 1;
-  }
+  for (let i = 0; i < count; i++) units[i] = (seededBits(start, i) >>> 8) * 2 ** -23 - 1;
   return units;
+}
+
+/** Draws from the stream called `name`, one after the other, each in [0, 1): in place of Math.random. */
+export function seededRandom(name: string): () => number {
+  const start = fnv1a(name);
+  let i = 0;
+  return () => seededBits(start, i++) * 2 ** -32;
 }
 
 /** `offset + bound * unit(i)`, computed in float64 and rounded once to float32. */

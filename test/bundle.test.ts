@@ -29,7 +29,12 @@ function file(name: string, text: string): void {
 
 /** Starts the program of the project from another folder. */
 const start = () =>
-  spawnSync(process.execPath, [join(project, "bin/slimfeatures.mjs")], { cwd: tmpdir(), encoding: "utf8" });
+  spawnSync(process.execPath, [join(project, "bin/slimfeatures.mjs")], {
+    cwd: tmpdir(),
+    env: { ...process.env, TMPDIR: temporary(), TEMP: temporary() },
+    encoding: "utf8",
+  });
+const temporary = () => join(project, "tmp");
 
 function run(): string {
   const { stdout, stderr } = start();
@@ -37,7 +42,7 @@ function run(): string {
   return stdout.trim();
 }
 
-const script = () => join(dist, "cli-main.js");
+const script = () => join(dist, "cli-main.cjs");
 const builtAt = () => statSync(script(), { bigint: true }).mtimeNs;
 
 /** Another time of all sources, and the same text. */
@@ -50,6 +55,7 @@ beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "bundle-"));
   dist = join(project, "dist");
   mkdirSync(join(project, "node_modules"));
+  mkdirSync(temporary());
   for (const name of ["esbuild", "@esbuild"]) {
     symlinkSync(join(root, "node_modules", name), join(project, "node_modules", name));
   }
@@ -95,8 +101,10 @@ describe("the program of a checkout", () => {
     expect(builtAt()).toBe(first);
     file("src/name.ts", 'export const name: string = "world";');
     expect(run()).toBe("hello world with names");
+    file("dist/of-an-entry-that-was-renamed.cjs", "");
     file("src/nets/imagenet.txt", "other names");
     expect(run()).toBe("hello world with other names");
+    expect(readdirSync(dist)).not.toContain("of-an-entry-that-was-renamed.cjs");
   });
 
   it("is made anew where a script is cut off or lacks", () => {
@@ -105,7 +113,7 @@ describe("the program of a checkout", () => {
     writeFileSync(script(), whole.slice(0, -20));
     expect(run()).toBe("hello you with names");
     expect(readFileSync(script(), "utf8")).toBe(whole);
-    rmSync(join(dist, "node-images-worker.js"));
+    rmSync(join(dist, "node-images-worker.cjs"));
     expect(run()).toBe("hello you with names");
   });
 
@@ -119,11 +127,10 @@ describe("the program of a checkout", () => {
 
   it("runs where nothing can be kept, and leaves nothing behind", () => {
     writeFileSync(dist, "a file where the folder would be");
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("slimfeatures-")).length;
     expect(run()).toBe("hello you with names");
     expect(run()).toBe("hello you with names");
     expect(readFileSync(dist, "utf8")).toContain("a file");
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("slimfeatures-"))).toHaveLength(before);
+    expect(readdirSync(temporary())).toEqual([]);
   });
 
   it("does without esbuild once it is built, and says in a sentence where it has to be built", () => {

@@ -1,6 +1,6 @@
 /** The seeded stream: vectors of the reference implementation in Python, bit for bit. */
 import { describe, expect, it } from "vitest";
-import { seededTensor, seededUnits, seededVariable } from "../src/seeded.ts";
+import { seededRandom, seededTensor, seededUnits, seededVariable } from "../src/seeded.ts";
 
 describe("the seeded stream", () => {
   it("gives the reference's numbers", () => {
@@ -19,5 +19,10 @@ describe("the seeded stream", () => {
 
   it("draws no moving statistics", () => {
     expect(seededVariable("net/BatchNorm/moving_mean", [4])).toBeUndefined();
+  });
+
+  it("can be drawn from one number at a time", () => {
+    const random = seededRandom("a");
+    for (const unit of seededUnits("a", 1000)) expect(2 * random() - 1).toBeCloseTo(unit, 6);
   });
 });

@@ -5,6 +5,7 @@ import { checkpoint } from "./checkpoint.ts";
 import { features, library, pickle } from "./features.ts";
 import { frozen } from "./graph.ts";
 import { image, imageArchive } from "./image.ts";
+import { labels } from "./labels.ts";
 
 export const targets: readonly Target[] = [
   checkpoint,
@@ -15,4 +16,5 @@ export const targets: readonly Target[] = [
   library,
   image,
   imageArchive,
+  labels,
 ];

@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.ts";
 import { formatShape } from "../tensor.ts";
 import type { TensorData } from "./dtypes.ts";
 
+/** What a checkpoint says of a tensor. */
 export interface TensorEntry {
   readonly name: string;
   /** numpy's name: float32, int64, bool, string ... */
@@ -13,6 +14,7 @@ export interface TensorEntry {
   readonly bytes: number;
 }
 
+/** A tensor with its numbers. */
 export interface TensorValue {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -31,6 +33,7 @@ export interface Caveat {
   readonly always: boolean;
 }
 
+/** A checkpoint that is open: its tensors by name. Close it when it is no longer needed. */
 export interface Checkpoint {
   /** What the user named. */
   readonly path: string;

@@ -1,11 +1,10 @@
-/** `models` and `layers`: what there is to extract. */
+/** `models`: the networks there are. */
 import { InvalidArgumentError } from "commander";
-import { describeLayers, describeModel, type EndPointFacts, type ModelFacts } from "../nets/describe.ts";
+import { describeModel, type ModelFacts } from "../nets/describe.ts";
 import { maxImageSize } from "../nets/end-points.ts";
-import { findModel, models } from "../nets/index.ts";
-import { formatShape } from "../tensor.ts";
+import { models } from "../nets/index.ts";
 import type { AddCommand } from "./command.ts";
-import { type Column, fitting, grouped, markdownTable, textTable } from "./table.ts";
+import { type Column, fitting, markdownTable, textTable } from "./table.ts";
 
 const millions = (n: number) => `${(n / 1e6).toFixed(n < 1e8 ? 1 : 0)} M`;
 
@@ -76,39 +75,9 @@ Example:
     });
 };
 
-const layerColumns: readonly Column<EndPointFacts>[] = [
-  { title: "end point", cell: ({ name }) => name },
-  { title: "shape", right: true, cell: ({ shape }) => formatShape(shape) },
-  { title: "elements", right: true, cell: ({ elements }) => grouped(elements) },
-  { title: "multiply-adds up to there", right: true, cell: ({ macs }) => grouped(macs) },
-  { title: "parameters up to there", right: true, cell: ({ parameters }) => grouped(parameters) },
-];
-
-interface LayersFlags {
-  readonly imageSize?: number;
-  readonly globalPool?: boolean;
-  readonly json?: boolean;
-}
-
 /** Height and width of an input from the command line. */
 export function imageSize(text: string): number {
   const size = Number(text);
   if (/^\d+$/.test(text) && size >= 1 && size <= maxImageSize) return size;
   throw new InvalidArgumentError(`It must be a whole number from 1 to ${maxImageSize}.`);
 }
-
-export const addLayers: AddCommand = (program, io) => {
-  program
-    .command("layers")
-    .description("list the end points of a network")
-    .argument("<model>", "the network, such as inception_v1")
-    .option("--image-size <n>", "height and width of the input (default: the network's own)", imageSize)
-    .option("--global-pool", "average the last map over its area, so that any input size fits")
-    .option("--json", "as JSON")
-    .addHelpText("after", "\nExample:\n  npm run layers -- inception_v1")
-    .action(async (name: string, { json, ...options }: LayersFlags) => {
-      const { endPoints, unavailable } = describeLayers(findModel(name), options);
-      for (const { name, reason } of unavailable) io.err(`not at this size: ${name}: ${reason}\n`);
-      await io.out(json ? `${JSON.stringify(endPoints, null, 2)}\n` : textTable(layerColumns, endPoints));
-    });
-};

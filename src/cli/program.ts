@@ -5,19 +5,26 @@ import { answerTo, asTyped } from "../invocation.ts";
 import { toolName, toolVersion } from "../node/package.ts";
 import { Stopped } from "../stopped.ts";
 import { addCheckpoint } from "./checkpoint.ts";
+import { addClassify } from "./classify.ts";
+import { addCluster } from "./cluster.ts";
 import type { AddCommand } from "./command.ts";
 import { addCompletion } from "./completion.ts";
 import { addDoctor } from "./doctor.ts";
+import { addDuplicates } from "./duplicates.ts";
 import { exitCodeHelp, signalExitCode } from "./exit.ts";
+import { addExport } from "./export.ts";
 import { addExtract } from "./extract.ts";
 import { addFetch } from "./fetch.ts";
 import { addFiles } from "./files.ts";
 import { type Io, isBrokenPipe } from "./io.ts";
 import { addKernels } from "./kernels.ts";
+import { addLayers } from "./layers.ts";
 import { addLoad } from "./load.ts";
-import { addLayers, addModels } from "./models.ts";
+import { addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
+import { addOutliers } from "./outliers.ts";
 import { refuseRepeats } from "./repeats.ts";
+import { addSimilar } from "./similar.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
 
@@ -29,6 +36,12 @@ const commands: readonly AddCommand[] = [
   addCheckpoint,
   addLoad,
   addFiles,
+  addSimilar,
+  addDuplicates,
+  addCluster,
+  addClassify,
+  addOutliers,
+  addExport,
   addFetch,
   addTune,
   addVerify,

@@ -46,6 +46,14 @@ export function textTable<Row>(columns: readonly Column<Row>[], rows: readonly R
   return `${lines.join("\n")}\n`;
 }
 
+const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** For other programs: RFC 4180, with a header. */
+export function csvTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const lines = [columns.map((c) => c.title), ...rows.map((row) => columns.map((c) => c.cell(row)))];
+  return lines.map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
+}
+
 export function markdownTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const { cells, widths } = measured(columns, rows);
   const line = (parts: readonly string[]) => `| ${parts.join(" | ")} |`;

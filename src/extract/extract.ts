@@ -45,6 +45,7 @@ export interface StageTimes {
   readonly write: number;
 }
 
+/** What a run did. */
 export interface ExtractReport {
   /** One for each end point, in order. */
   readonly files: readonly ExtractedFile[];

@@ -3,7 +3,7 @@ import { asTyped } from "../invocation.ts";
 import { callback, checkArguments, type Rules, wrongArgument } from "../library/arguments.ts";
 import { type FeaturesOptions, featuresRules } from "../library/options.ts";
 import type { Network } from "../network/network.ts";
-import { type ExtractReport, extract as extractIn } from "./extract.ts";
+import { type ExtractEvents, type ExtractReport, extract as extractIn } from "./extract.ts";
 import type { Failure } from "./metadata.ts";
 import { type ExtractRequest, requestRules } from "./request.ts";
 import { ownRooms } from "./rooms.ts";
@@ -19,6 +19,7 @@ export interface ExtractStart {
   readonly adapter: string;
 }
 
+/** How a run is watched and stopped. */
 export interface ExtractOptions extends FeaturesOptions {
   /** Receives sentences that the user should see. */
   readonly onNotice?: (sentence: string) => void;
@@ -60,9 +61,13 @@ export async function extract(request: ExtractRequest, options: ExtractOptions =
       undefined,
     );
   }
-  const { signal, onNotice, onStart, onProgress, onFailure } = options;
+  return extractIn(request, ownRooms, eventsOf(options), options.signal);
+}
+
+/** What the pipeline tells, to those who want to know. */
+export function eventsOf({ onNotice, onStart, onProgress, onFailure }: ExtractOptions): ExtractEvents {
   let total = 0;
-  const events = {
+  return {
     notice: onNotice && ((sentence: string) => onNotice(asTyped(sentence))),
     started(count: number, { model, backend, adapter }: Network, known: number) {
       total = count;
@@ -71,5 +76,4 @@ export async function extract(request: ExtractRequest, options: ExtractOptions =
     progressed: onProgress && ((done: number, failed: number) => onProgress({ done, failed, total })),
     failed: onFailure,
   };
-  return extractIn(request, ownRooms, events, signal);
 }

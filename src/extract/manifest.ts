@@ -1,4 +1,6 @@
 /** `<out>.manifest.jsonl`: one line for every input, whatever became of it, in the order of the paths. */
+import { existsSync, readFileSync } from "node:fs";
+import { UserError } from "../errors.ts";
 import type { JpegMethod } from "../images/index.ts";
 import { openAtomic } from "../node/atomic.ts";
 
@@ -41,4 +43,25 @@ export async function writeManifest(path: string, records: readonly ManifestReco
   } finally {
     await file.abandon();
   }
+}
+
+/** Where the manifest of a features file lies: beside it, or, where the file is one of several layers, beside the name they share. */
+export function manifestOf(features: string, endPoint?: string): string | undefined {
+  const shared = endPoint && features.replace(`.${endPoint.replaceAll("/", "_")}.`, ".");
+  return [features, shared].map((file) => `${file}.manifest.jsonl`).find((path) => existsSync(path));
+}
+
+/** The records of a manifest. @throws UserError for a file that is none */
+export function readManifest(path: string): ManifestRecord[] {
+  const lines = readFileSync(path, "utf8").split("\n");
+  return lines.flatMap((line, i) => {
+    if (line === "") return [];
+    try {
+      const record = JSON.parse(line) as ManifestRecord | null;
+      if (typeof record?.path === "string") return [record];
+    } catch {
+      // It is told below.
+    }
+    throw new UserError(`${path} is damaged in line ${i + 1}.`, "Give the same extract command again.");
+  });
 }

@@ -71,6 +71,10 @@ export interface PreprocessNote {
   readonly exif: ExifRule;
   /** The method of decoding JPEG; an image that needed the other one says so in the manifest. */
   readonly jpeg: JpegMethod;
+  /** Whether ICC profiles were applied. */
+  readonly icc?: true;
+  /** What showed through transparent pixels. */
+  readonly background?: readonly [number, number, number];
   readonly description: string;
 }
 

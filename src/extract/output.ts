@@ -1,14 +1,13 @@
 /** From the store to what the user asked for: tables of features, predictions, the manifest. */
-import { extname } from "node:path";
 import type { DecodeRules } from "../images/index.ts";
 import type { Network } from "../network/network.ts";
 import { openAtomic } from "../node/atomic.ts";
+import { fitPca, type Pca, project } from "../pca.ts";
 import { encoderFor } from "../tables/encode.ts";
-
-import { writeTable } from "../tables/formats/index.ts";
+import { withLayer, writeTable } from "../tables/formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "../tables/formats/table.ts";
 import { numbersOf, unitLength } from "../tables/numbers.ts";
-import { fitPca, loadPca, type Pca, project, savePca } from "../tables/pca.ts";
+import { loadPca, savePca } from "../tables/pca.ts";
 import { sizeOf } from "../tensor.ts";
 import { type ManifestRecord, writeManifest } from "./manifest.ts";
 import { describeRun, type Metadata } from "./metadata.ts";
@@ -42,12 +41,6 @@ export interface OutputOptions {
 }
 
 type Row = Known & { readonly kind: "row" };
-
-/** `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
-function withLayer(path: string, endPoint: string): string {
-  const extension = extname(path);
-  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
-}
 
 /** The end points that get a file: without the logits that only predictions need. */
 const askedOf = (request: SettledRequest, endPoints: readonly KeptEndPoint[]): readonly KeptEndPoint[] =>
@@ -127,6 +120,8 @@ export async function writeOutputs(options: OutputOptions): Promise<{
         mode: request.preprocess,
         exif: options.decode.exif,
         jpeg: options.decode.jpeg,
+        ...(options.decode.icc && { icc: true }),
+        background: options.decode.background,
         description: options.description,
       },
       records,

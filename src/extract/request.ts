@@ -10,6 +10,7 @@ import { dtypeWidth, type FeatureDtype } from "../tables/formats/table.ts";
 import { type Pool, pools } from "../tables/numbers.ts";
 import type { Shape } from "../tensor.ts";
 
+/** What `extract` reads, computes and writes. All but `inputs` (or `list`) may be left out. */
 export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
   /** A network's name, or "auto" to have it told from the checkpoint; see `chooseModel` for when it is left out. */
   readonly model?: string;

@@ -11,6 +11,7 @@ import { type Precision, precisions, type WeightOrigin } from "../network/networ
 import { type ShadowRule, shadowRules } from "../network/shadows.ts";
 import * as rule from "./arguments.ts";
 
+/** What `createExtractor` opens, and how images are read for it. Everything may be left out. */
 export interface ExtractorOptions {
   /**
    * A network's name, or "auto" to have it told from the checkpoint. Left out: told from the checkpoint where one is named,
@@ -94,6 +95,7 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
+/** How `features` is watched and stopped. */
 export interface FeaturesOptions {
   /** Stops the work: the promise rejects with an error called AbortError. */
   readonly signal?: AbortSignal;
@@ -101,6 +103,7 @@ export interface FeaturesOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** How a stream is watched and stopped, and what an image that fails does to it. */
 export interface StreamOptions extends FeaturesOptions {
   /**
    * What an image does that gives no features: "throw" (when left out) ends the stream with its error, when its turn comes;

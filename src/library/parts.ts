@@ -36,12 +36,15 @@ export interface Reader {
   close(): Promise<void>;
 }
 
+/** What the extractor has to know of a network before it is open. */
+export type ModelFacts = Pick<Model, "name" | "inputChannels" | "preprocess">;
+
 /** What an extractor takes from its platform. */
 export interface ExtractorParts {
   /** The network that the options ask for. */
-  chooseModel(options: ExtractorOptions): Promise<Model>;
+  chooseModel(options: ExtractorOptions): Promise<ModelFacts>;
   openNetwork(
-    model: Model,
+    model: ModelFacts,
     options: ExtractorOptions,
     notice: ((sentence: string) => void) | undefined,
   ): Promise<Network>;

@@ -28,6 +28,7 @@ export interface IncludedWeights {
   readonly sha256: string;
 }
 
+/** What is known of a network before it is opened. */
 export interface Model {
   readonly name: string;
   /** Height and width of the input in pixels. */

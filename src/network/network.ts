@@ -43,6 +43,7 @@ export type WeightOrigin =
     }
   | { readonly kind: "seeded" };
 
+/** Which network is opened, with which weights and on what. */
 export interface NetworkOptions {
   readonly model: string;
   /** End points by TF-Slim's names or aliases; the network's pooled feature when there are none. */
@@ -85,6 +86,7 @@ export interface EndPoint {
   readonly shape: Shape;
 }
 
+/** A network that is open. Close it when it is no longer needed, or the process may not end. */
 export interface Network {
   readonly model: string;
   readonly endPoints: readonly EndPoint[];

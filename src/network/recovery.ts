@@ -122,7 +122,7 @@ export async function openRunner(options: RunnerOptions): Promise<Runner> {
     if (options.device !== "auto") {
       given = new DeviceError(
         `The GPU failed, and trying again did not help. ${error.message}`,
-        "What was computed is kept. Give the same command again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
+        "What a run into a file computed is kept: do the same again to go on, or with --device auto to have the CPU compute what the GPU cannot.",
         { cause: error },
       );
       throw given;

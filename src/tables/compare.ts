@@ -1,6 +1,7 @@
 /** Two features files against each other, image by image. */
 import { readFeatures } from "./readers/index.ts";
 
+/** How two files of features differ. */
 export interface Comparison {
   /** Images that both files have, and that only one has. */
   readonly both: number;

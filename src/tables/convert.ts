@@ -8,6 +8,7 @@ import { metadataPath, writeTable } from "./formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
 import { readFeatures } from "./readers/index.ts";
 
+/** Which files of features become one, and how its numbers are stored. */
 export interface ConvertRequest {
   /** Features files of any format; their rows follow each other. */
   readonly from: readonly string[];

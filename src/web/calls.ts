@@ -1,6 +1,7 @@
 /** What a page and its workers say to each other: calls by name, each with one answer, and events on the way to it. */
 import type { DecodeRules, PreprocessOptions } from "../images/index.ts";
 import type { ExtractorOptions } from "../library/options.ts";
+import type { ModelFacts } from "../library/parts.ts";
 import type { EndPoint, Network } from "../network/network.ts";
 import type { Computed } from "../network/recovery.ts";
 
@@ -78,15 +79,17 @@ export type CallEvent = BytesProgress | string;
 
 /** The calls there are: what is sent, and what comes back. */
 export interface Calls {
-  identify: {
+  /** The network that is asked for, or that the checkpoint holds. */
+  choose: {
     argument: {
-      readonly checkpoint: SentCheckpoint;
+      readonly model?: string;
+      readonly checkpoint?: SentCheckpoint;
       readonly layers?: readonly string[];
       readonly scope?: string;
       readonly imageSize?: number;
       readonly globalPool?: boolean;
     };
-    value: string;
+    value: ModelFacts;
   };
   open: { argument: OpenArgument; value: OpenedNetwork };
   run: { argument: readonly Float32Array[]; value: Ran };

@@ -2,8 +2,10 @@
 import { givenFiles } from "../browser/files.ts";
 import { platformOf } from "../browser/platform.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
+import type { ModelFacts } from "../library/parts.ts";
 import { findModel, type Model } from "../nets/index.ts";
 import { identifyCheckpoint, type Network, openNetwork } from "../network/network.ts";
+import { chooseModel } from "../network/weights.ts";
 import type { Files, Platform } from "../platform/index.ts";
 import type { Calls, OpenArgument, OpenedNetwork, Ran, SentCheckpoint } from "./calls.ts";
 import { type Gathered, gather, type OpenOptions } from "./checkpoint.ts";
@@ -38,13 +40,18 @@ async function gatherOnce(sent: SentCheckpoint, options: OpenOptions): Promise<G
   });
 }
 
-/** The network that a checkpoint holds, by its name. */
-export async function identifyIn(
-  { checkpoint, ...options }: Calls["identify"]["argument"],
+/** The network that is asked for by name, or the one that the checkpoint holds. */
+export async function choose(
+  { model, checkpoint, ...options }: Calls["choose"]["argument"],
   open: OpenOptions,
-): Promise<string> {
-  const { path, files } = await gatherOnce(checkpoint, open);
-  return (await identifyCheckpoint(path, options, { files })).name;
+): Promise<ModelFacts> {
+  const asked = { model, checkpoint: checkpoint && "the checkpoint" };
+  const found = await chooseModel(asked, async () => {
+    const { path, files } = await gatherOnce(checkpoint as SentCheckpoint, open);
+    return identifyCheckpoint(path, options, { files });
+  });
+  const { name, inputChannels, preprocess } = found;
+  return { name, inputChannels, preprocess };
 }
 
 /** Where the included weights of a network lie on the site. @throws CheckpointError for a network that has none. */

@@ -1,13 +1,10 @@
 /** The extractor in a page: the library's own, with the network in one worker and decoding in others. */
-import { browserDecoder } from "../browser/decoder.ts";
 import { UsageError } from "../errors.ts";
 import { decodeRules } from "../images/index.ts";
 import { checkArguments } from "../library/arguments.ts";
 import { type Extractor, openExtractor } from "../library/extractor.ts";
 import type { ExtractorOptions } from "../library/options.ts";
 import type { ExtractorParts } from "../library/parts.ts";
-import { findModel } from "../nets/index.ts";
-import { chooseModel } from "../network/weights.ts";
 import { openCaller } from "./caller.ts";
 import type { CallEvent } from "./calls.ts";
 import { openRemote } from "./network.ts";
@@ -53,10 +50,9 @@ export async function createExtractor(options: WebExtractorOptions = {}): Promis
     typeof event === "string" ? notice?.(event) : onBytes?.(event);
 
   const parts: ExtractorParts = {
-    async chooseModel({ model }) {
-      if (!checkpoint || (model !== undefined && model !== "auto")) return chooseModel({ model }, unasked);
-      const argument = { checkpoint, layers, scope, imageSize, globalPool };
-      return findModel(await caller.call("identify", argument, { signal, onEvent: told() }));
+    chooseModel({ model }) {
+      const argument = { model, checkpoint, layers, scope, imageSize, globalPool };
+      return caller.call("choose", argument, { signal, onEvent: told() });
     },
     openNetwork(model, wishes, notice) {
       const { ema, threads, precision, device, weights } = wishes;
@@ -70,7 +66,7 @@ export async function createExtractor(options: WebExtractorOptions = {}): Promis
           "ICC profiles are not applied in a browser: each does it in its own way.",
           "Leave --icc out, or convert the images to sRGB.",
         );
-      return decodeRules(mode, wishes, browserDecoder);
+      return decodeRules(mode, wishes, { platform: "a browser" });
     },
     openReader,
   };
@@ -81,8 +77,3 @@ export async function createExtractor(options: WebExtractorOptions = {}): Promis
     throw error;
   }
 }
-
-/** Without a checkpoint none is asked what it is. */
-const unasked = (): never => {
-  throw new Error("there is no checkpoint to be asked");
-};

@@ -11,7 +11,6 @@ export type { ImageSource, RawImage } from "../library/images.ts";
 export type { FeaturesOptions, Progress, StreamOptions } from "../library/options.ts";
 export type { Features } from "../library/parts.ts";
 export type { StreamedFailure, StreamedFeatures } from "../library/stream.ts";
-export { findModel, type Model, models } from "../nets/index.ts";
 export { Stopped } from "../stopped.ts";
 export type { BytesProgress, KeptCheckpoint } from "./calls.ts";
 export { checkpoints, type KeepOptions } from "./checkpoints.ts";

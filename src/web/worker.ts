@@ -3,7 +3,7 @@ import { UserError } from "../errors.ts";
 import type { CallEvent, CallName, Calls, FromWorker, SentCheckpoint, SentError, ToWorker } from "./calls.ts";
 import type { OpenOptions } from "./checkpoint.ts";
 import { download, nameOfAddress } from "./downloads.ts";
-import { createEngine, identifyIn } from "./engine.ts";
+import { choose, createEngine } from "./engine.ts";
 import { copied, type Incoming, keep, keptCheckpoints, keptFiles, removeKept, sendBlob } from "./kept.ts";
 import { prepare } from "./prepare.ts";
 
@@ -44,7 +44,7 @@ async function incoming(sent: SentCheckpoint, options: OpenOptions): Promise<Inc
 }
 
 const functions: Functions = {
-  identify: (argument, meanwhile) => identifyIn(argument, opening(meanwhile)),
+  choose: (argument, meanwhile) => choose(argument, opening(meanwhile)),
   open: (argument, meanwhile) =>
     engine.open(argument, { ...opening(meanwhile), notice: (sentence) => meanwhile.tell(sentence) }),
   run: (inputs) => engine.run(inputs),

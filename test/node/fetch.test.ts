@@ -38,6 +38,14 @@ const { key, cert } = ownCertificate();
 const fetchArchive = (request: FetchRequest) => fetchFrom({ ca: cert, env: {}, ...request });
 const half = 100_000;
 
+/** How much of a cut download is kept. Node gives up what has come and was not read when the connection breaks. */
+function keptOf(path: string): number {
+  const { size } = statSync(`${path}.part`);
+  expect(size).toBeGreaterThan(0);
+  expect(size).toBeLessThanOrEqual(half);
+  return size;
+}
+
 const servers: Server[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();
@@ -127,12 +135,12 @@ describe("fetchArchive", () => {
 
   it("goes on where a cut download ended", async () => {
     const { state, url, path, asked } = await serve({ etag: '"1"', cut: half });
-    await expect(fetchArchive({ url, path })).rejects.toThrow(/after 100000 bytes \(run the command again/);
+    await expect(fetchArchive({ url, path })).rejects.toThrow(/after \d+ bytes \(run the command again/);
     expect(existsSync(path)).toBe(false);
-    expect(statSync(`${path}.part`).size).toBe(half);
+    const kept = keptOf(path);
     state.behaviour = { etag: '"1"' };
     expect(await fetchArchive({ url, path })).toMatchObject({ outcome: "resumed", bytes: archive.length });
-    expect(asked[1]).toMatchObject({ range: `bytes=${half}-`, "if-range": '"1"' });
+    expect(asked[1]).toMatchObject({ range: `bytes=${kept}-`, "if-range": '"1"' });
     expect(archive.equals(readFileSync(path))).toBe(true);
     expect(readdirSync(join(path, ".."))).toEqual(["net.tar.gz"]);
   });
@@ -187,9 +195,10 @@ describe("fetchArchive", () => {
   it("keeps what came when the server answers with an error", async () => {
     const { state, url, path } = await serve({ etag: '"1"', cut: half });
     await expect(fetchArchive({ url, path })).rejects.toThrow(UserError);
+    const kept = keptOf(path);
     state.behaviour = { status: 503 };
     await expect(fetchArchive({ url, path })).rejects.toThrow(/503/);
-    expect(statSync(`${path}.part`).size).toBe(half);
+    expect(keptOf(path)).toBe(kept);
   });
 
   it("fails with the address and the place for the file when there is no network", async () => {
@@ -284,7 +293,7 @@ describe("a proxy of the environment", () => {
       env: { HTTPS_PROXY: `http://me:p%40ss@${address}` },
       notice: (sentence: string) => notices.push(sentence),
     };
-    await expect(fetchArchive(request)).rejects.toThrow(/after 100000 bytes/);
+    await expect(fetchArchive(request)).rejects.toThrow(/after \d+ bytes/);
     state.behaviour = { etag: '"1"' };
     expect(await fetchArchive(request)).toMatchObject({ outcome: "resumed", sha256 });
     const as = `Basic ${Buffer.from("me:p@ss").toString("base64")}`;

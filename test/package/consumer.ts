@@ -19,16 +19,20 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** A registry that does not answer is asked for hours otherwise. */
+const patience = 300_000;
+
 export function runIn(folder: string, command: string, ...args: readonly string[]): Ran {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITE|SLIMFEATURES_)/.test(name)),
-  );
+  // As on a terminal: certificates, proxies and npm's settings stay, and what these tests were started with does not.
+  const ours = /^(npm_(package|lifecycle|command)|NODE_(OPTIONS|PATH|ENV)$|VITE|SLIMFEATURES_)/;
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
   const shell = process.platform === "win32" && command.startsWith("np");
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: folder,
     env,
     encoding: "utf8",
     shell,
+    timeout: patience,
   });
   if (error) throw error;
   return { status, stdout, stderr };

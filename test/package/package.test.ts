@@ -47,7 +47,7 @@ describe("the package", () => {
       ["LICENSE", "NOTICE", "README.md", "bin", "dist", "package.json", "samples", "weights"].sort(),
     );
     const built = scripts
-      .map(({ entry }) => scriptOf(entry))
+      .map(({ entry, options }) => scriptOf(entry, options))
       .filter((name) => !name.startsWith("bench-"))
       .flatMap((name) => [name, `${name}.map`]);
     const beside = copies.map(({ to }) => to.split("/")[0]);
@@ -117,6 +117,23 @@ describe("the program of the package", () => {
     const { status, stderr } = slimfeatures("extract", "photos", "--device", "webgpu", "--out", "gpu.npy");
     expect(stderr).toMatch(/^error: The package webgpu, .* is not installed \(npm install webgpu\)\.$/m);
     expect(status).toBe(6);
+  });
+
+  it("computes on the CPU where there may be a GPU, and says what would be faster", () => {
+    write(
+      "with-a-gpu.cjs",
+      `const fs = require("node:fs");
+      const read = fs.readdirSync;
+      fs.readdirSync = (path, ...rest) => (path === "/dev" ? ["nvidia0"] : read(path, ...rest));`,
+    );
+    const program = "node_modules/slimfeatures/bin/slimfeatures.mjs";
+    const args = ["--require", "./with-a-gpu.cjs", program, "extract", "photos", "--out", "auto.jsonl"];
+    const { status, stderr } = node(process.versions.node, ...args);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(
+      /^The package webgpu, .* is not installed \(npm install webgpu\)\. Using the CPU\.$/m,
+    );
+    expect(firstRow(join(consumer.folder, "auto.jsonl"))).toBe(expected);
   });
 
   it("extracts its own samples where nothing is named", () => {

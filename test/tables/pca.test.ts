@@ -5,9 +5,10 @@ import { describe, expect, it } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { checkLabels, topClasses } from "../../src/extract/predictions.ts";
+import { fitPca, project } from "../../src/pca.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { pooledShape, poolMap, unitLength } from "../../src/tables/numbers.ts";
-import { fitPca, loadPca, project, savePca } from "../../src/tables/pca.ts";
+import { loadPca, savePca } from "../../src/tables/pca.ts";
 import { readFeatures } from "../../src/tables/readers/index.ts";
 import {
   fakeRooms,

@@ -19,7 +19,7 @@ export const nativeDecoder: Decoder = {
  * @throws ImageError that says what is wrong with it; UsageError where `jpegMethodFor` does.
  */
 export async function decodeImage(
-  source: string | Buffer,
+  source: string | Uint8Array,
   options: DecodeOptions = {},
   room?: Room,
 ): Promise<Pixels> {

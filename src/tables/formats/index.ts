@@ -14,6 +14,7 @@ import { type PickleProtocol, pickleOf, pkl } from "./pkl.ts";
 import { safetensors } from "./safetensors.ts";
 import type { FeatureFormat, FeatureTable } from "./table.ts";
 
+/** The formats that features are written in. */
 export const formats: readonly FeatureFormat[] = [
   pkl,
   npy,
@@ -86,6 +87,12 @@ export function formatFor(
 /** Where the metadata of a features file lies: beside it, since not every format has a place for it. */
 export function metadataPath(featuresPath: string): string {
   return `${featuresPath}.json`;
+}
+
+/** Of several layers, the file of one: `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
+export function withLayer(path: string, endPoint: string): string {
+  const extension = extname(path);
+  return `${path.slice(0, path.length - extension.length)}.${endPoint.replaceAll("/", "_")}${extension}`;
 }
 
 /** Writes a table and its metadata. Neither appears under its name before both are whole. @throws OutputError */

@@ -3,52 +3,81 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 
-import { outputError } from "../../node/atomic.ts";
+import { type AtomicFile, outputError } from "../../node/atomic.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
-import type { FeatureFormat, FeatureRow } from "./table.ts";
+import type { FeatureFormat, FeatureRow, FeatureTable } from "./table.ts";
+
+/** A column of texts besides a table's own, a text a row. */
+export interface TextColumn {
+  readonly name: string;
+  readonly values: readonly string[];
+}
 
 export const parquet: FeatureFormat = {
   name: "parquet",
   description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
   pathsBeside: false,
-  async write(table, file) {
-    const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
-    const told = <T>(work: () => T): T => {
-      try {
-        return work();
-      } catch (error) {
-        throw outputError(file.path, error);
-      }
-    };
-    // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-    const writer = told(() => fileWriter(file.temporary));
-    const sheet = new ParquetWriter({
-      writer,
-      schema: [
-        { name: "root", num_children: 2 },
-        { name: "path", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
-        { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
-        { name: "list", repetition_type: "REPEATED", num_children: 1 },
-        { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
-      ],
-      kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
-    });
-    for await (const { paths, bytes } of piecesOf(table)) {
-      const width = bytes.length / paths.length;
-      const feature = paths.map((_, i) =>
-        Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
-      );
-      const columnData = [
-        { name: "path", data: [...paths] },
-        { name: "feature", data: feature },
-      ];
-      told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
-    }
-    told(() => sheet.finish());
-  },
+  write: (table, file) => writeParquet(table, file),
 };
+
+/** Writes a table with more columns behind its own. @throws OutputError */
+export async function writeParquet(
+  table: FeatureTable,
+  file: AtomicFile,
+  more: readonly TextColumn[] = [],
+): Promise<void> {
+  const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
+  const told = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw outputError(file.path, error);
+    }
+  };
+  const text = { type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" } as const;
+  // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
+  const writer = told(() => fileWriter(file.temporary));
+  const sheet = new ParquetWriter({
+    writer,
+    schema: [
+      { name: "root", num_children: 2 + more.length },
+      { name: "path", ...text },
+      { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
+      { name: "list", repetition_type: "REPEATED", num_children: 1 },
+      { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
+      ...more.map(({ name }) => ({ name, ...text })),
+    ],
+    kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
+  });
+  let first = 0;
+  for await (const { paths, bytes } of piecesOf(table)) {
+    const width = bytes.length / paths.length;
+    const feature = paths.map((_, i) =>
+      Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
+    );
+    const columnData = [
+      { name: "path", data: [...paths] },
+      { name: "feature", data: feature },
+      ...more.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
+    ];
+    first += paths.length;
+    told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
+  }
+  told(() => sheet.finish());
+}
+
+/** Writes a table of texts alone. @throws OutputError */
+export async function writeTexts(file: AtomicFile, columns: readonly TextColumn[]): Promise<void> {
+  const { parquetWriteBuffer } = await import("hyparquet-writer");
+  const columnData = columns.map(({ name, values }) => ({
+    name,
+    data: [...values],
+    type: "STRING" as const,
+  }));
+  await file.append(new Uint8Array(parquetWriteBuffer({ columnData })));
+}
 
 /** The rows of a Parquet file of ours, a row group at a time. @throws what the library throws, and errors in words */
 export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {

@@ -9,6 +9,7 @@ export type FeatureDtype = "float32" | "float16" | "int8";
 /** Bytes of one number. */
 export const dtypeWidth: Readonly<Record<FeatureDtype, number>> = { float32: 4, float16: 2, int8: 1 };
 
+/** Features as a format writes them. */
 export interface FeatureTable {
   /** The images, one a row. */
   readonly paths: readonly string[];
@@ -23,6 +24,7 @@ export interface FeatureTable {
   rows(): AsyncIterable<Uint8Array>;
 }
 
+/** A format of files of features. */
 export interface FeatureFormat {
   readonly name: string;
   /** One clause for `--help`. */

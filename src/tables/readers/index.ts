@@ -70,7 +70,18 @@ const others: readonly (readonly [begins: RegExp, what: string, hint: string])[]
   ],
 ];
 
-/** The rows of the features file `path`, one at a time. @throws UsageError when it cannot be opened, UserError when it is no features file. */
+/**
+ * The rows of the features file `path`, one at a time: each with the path of its image, the shape of its feature and the
+ * numbers as a flat array, float64 where the file has it. Every format that `extract` writes is read, and those of other
+ * programs that have rows of numbers; which it is, is told from the content.
+ *
+ * @example
+ * for await (const { path, shape, data } of readFeatures("photos.parquet")) {
+ *   console.log(path, shape, data.length); // hills_01.jpg [ 1024 ] 1024
+ * }
+ *
+ * @throws UsageError when it cannot be opened, UserError when it is no features file.
+ */
 export async function* readFeatures(path: string): AsyncGenerator<FeatureRow> {
   const start = firstBytes(path);
   const reader = readers.find(({ begins }) => begins.test(start));

@@ -1,0 +1,43 @@
+/** Rows that are least like any other. */
+
+import type { BlocksOrRows } from "./matrix.ts";
+import { type NearestOptions, nearest } from "./neighbours.ts";
+
+export interface Outlier {
+  readonly row: number;
+  /** The mean distance of its nearest rows. */
+  readonly distance: number;
+  /** `distance` as a multiple of what is usual: the median over all rows. */
+  readonly times: number;
+  /** The row nearest to it. */
+  readonly nearest: number;
+}
+
+/** Neighbours that a row is judged by: a handful of copies of an odd image do not hide each other. */
+export const outlierNeighbours = 5;
+
+/**
+ * Every row by the mean distance of its `k` nearest, the least like any other first; of equal ones the lower index. It is the
+ * distance itself and not the density about the neighbours (as LOF has it), which calls the less alike of many near copies odd.
+ * @throws UserError where there are no two rows
+ */
+export async function outliers(
+  rows: BlocksOrRows,
+  { k = outlierNeighbours, ...options }: Omit<NearestOptions, "queries"> & { readonly k?: number },
+): Promise<Outlier[]> {
+  // With few rows, all the others are its neighbours.
+  const most = Math.max(1, Math.min(k, rows.count - 1));
+  const { indices, distances } = await nearest(rows, most, options);
+  const means = Float64Array.from({ length: rows.count }, (_, row) => {
+    let sum = 0;
+    for (let i = 0; i < most; i++) sum += distances[row * most + i];
+    return sum / most;
+  });
+  const median = Float64Array.from(means).sort()[means.length >> 1];
+  return Array.from(means, (distance, row) => ({
+    row,
+    distance,
+    times: median > 0 ? distance / median : distance > 0 ? Number.POSITIVE_INFINITY : 1,
+    nearest: indices[row * most],
+  })).sort((a, b) => b.distance - a.distance || a.row - b.row);
+}

@@ -1,0 +1,79 @@
+/** Small pictures of images: a tile each, and all of them as one picture. */
+import type { Sharp } from "sharp";
+import { ImageError } from "../../errors.ts";
+import { decodeImage } from "./decode.ts";
+
+async function tileOf(path: string, size: number): Promise<Sharp> {
+  const { width, height, data } = await decodeImage(path);
+  const { default: sharp } = await import("sharp");
+  return sharp(data, { raw: { width, height, channels: 3 } }).resize(size, size, { fit: "cover" });
+}
+
+/**
+ * Tells `made` a square tile of each image, cut from its middle; undefined for one that cannot be read, of which `failed` is told.
+ */
+async function eachTile(
+  paths: readonly string[],
+  size: number,
+  made: (i: number, tile: Sharp | undefined) => Promise<void>,
+  failed: (reason: string) => void,
+): Promise<void> {
+  for (const [i, path] of paths.entries()) {
+    let tile: Sharp | undefined;
+    try {
+      tile = await tileOf(path, size);
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      failed(error.message);
+    }
+    await made(i, tile);
+  }
+}
+
+/**
+ * One PNG with a tile of `size` pixels for each image, as many in a row as there are rows, as TensorBoard's projector takes
+ * them; what cannot be read is left black.
+ */
+export async function spriteOf(
+  paths: readonly string[],
+  size: number,
+  failed: (reason: string) => void,
+): Promise<Buffer> {
+  const across = Math.ceil(Math.sqrt(paths.length));
+  const width = across * size;
+  const pixels = Buffer.alloc(width * width * 3);
+  await eachTile(
+    paths,
+    size,
+    async (i, tile) => {
+      if (!tile) return;
+      const data = await tile.raw().toBuffer();
+      const at = (Math.floor(i / across) * width + (i % across)) * size * 3;
+      for (let y = 0; y < size; y++) data.copy(pixels, at + y * width * 3, y * size * 3, (y + 1) * size * 3);
+    },
+    failed,
+  );
+  const { default: sharp } = await import("sharp");
+  return sharp(pixels, { raw: { width, height: width, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
+/** A JPEG of each image as a data URL; empty for what cannot be read. */
+export async function dataUrlsOf(
+  paths: readonly string[],
+  size: number,
+  failed: (reason: string) => void,
+): Promise<string[]> {
+  const urls: string[] = [];
+  await eachTile(
+    paths,
+    size,
+    async (_, tile) => {
+      const bytes = await tile?.jpeg({ quality: 80 }).toBuffer();
+      urls.push(bytes ? `data:image/jpeg;base64,${bytes.toString("base64")}` : "");
+    },
+    failed,
+  );
+  return urls;
+}
