@@ -14,7 +14,7 @@ export interface BrowserParts {
   readonly isolated: boolean;
   /** Opens a worker that runs cpu-worker.mjs. */
   readonly openWorker: () => PageWorker;
-  /** Where the site has the project's own files, in `statistics/`, `names/` and `weights/`; it ends with a slash. */
+  /** Where the site has the package's files, `weights/` and `dist/`; it ends with a slash. */
   readonly own: URL;
   /** The files that the user gave to the page, see `givenFiles`. */
   readonly files: Files;
@@ -24,8 +24,8 @@ export const platformOf = ({ gpu, cores, isolated, openWorker, own, files }: Bro
   ...(gpu && { gpu: browserGpu(gpu) }),
   threads: browserThreads(isolated ? cores : 1, openWorker),
   own: {
-    statistics: folderAt(new URL("statistics/", own)),
-    names: folderAt(new URL("names/", own)),
+    statistics: folderAt(new URL("dist/nets/statistics/", own)),
+    names: folderAt(new URL("dist/nets/", own)),
     weights: folderAt(new URL("weights/", own)),
   },
   files,

@@ -43,7 +43,7 @@ export interface OpenArgument {
   readonly model: string;
   readonly options: SentOptions;
   readonly checkpoint?: SentCheckpoint;
-  /** The folder of the site with statistics/, names/ and weights/. */
+  /** The folder of the site with the package's files. */
   readonly own: string;
 }
 

@@ -14,8 +14,8 @@ export interface WebExtractorOptions extends Omit<ExtractorOptions, "checkpoint"
   /** When left out, the included weights, which the site has in its folder `weights`. */
   readonly checkpoint?: CheckpointSource;
   /**
-   * Where the site has the package's files: an address that ends with a slash, below which `weights/` lies. When left out, that
-   * of the package itself.
+   * Where the site has the package's files: an address that ends with a slash, below which `weights/` and `dist/nets/` lie as in
+   * the package. When left out, that of the package itself, where no bundler has put its scripts elsewhere.
    */
   readonly assets?: URL;
   /** Is told how far files of weights are that are fetched. */

@@ -10,7 +10,11 @@ import type { PrepareArgument, SentInput } from "./calls.ts";
 const mostWorkers = 4;
 
 declare const navigator: { readonly hardwareConcurrency?: number };
-declare function createImageBitmap(bitmap: object): Promise<Bitmap>;
+declare function createImageBitmap(bitmap: object, options: object): Promise<Bitmap>;
+
+/** A copy as it is: what is handed over is gone for whoever gave it. */
+const copyOf = (bitmap: unknown) =>
+  createImageBitmap(bitmap as object, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
 
 const preparedOf = (sent: SentInput): Prepared => ("reason" in sent ? sent : { ...sent, release: () => {} });
 
@@ -51,14 +55,13 @@ export function openReader(recipe: Recipe, workers = usualWorkers()): Reader {
           "is no image that a page can open",
           "Give a File, a Blob, a URL, pixels, or an ImageBitmap.",
         );
-      // A copy, since what is handed over is gone for whoever gave it.
       const bytes = new Uint8Array(image);
       return prepare({ bytes }, [bytes.buffer]);
     },
     own: {
       takes: isBitmap,
       async read(image) {
-        const bitmap = await createImageBitmap(image as object);
+        const bitmap = await copyOf(image);
         return prepare({ bitmap }, [bitmap]);
       },
     },
