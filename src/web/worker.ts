@@ -25,6 +25,8 @@ type Functions = {
 };
 
 const engine = createEngine();
+/** Tells sentences of the network to the call that it works for. */
+let say: (sentence: string) => void = () => {};
 
 const opening = ({ signal, tell }: Meanwhile): OpenOptions => ({ signal, onProgress: tell });
 
@@ -45,9 +47,14 @@ async function incoming(sent: SentCheckpoint, options: OpenOptions): Promise<Inc
 
 const functions: Functions = {
   choose: (argument, meanwhile) => choose(argument, opening(meanwhile)),
-  open: (argument, meanwhile) =>
-    engine.open(argument, { ...opening(meanwhile), notice: (sentence) => meanwhile.tell(sentence) }),
-  run: (inputs) => engine.run(inputs),
+  open(argument, meanwhile) {
+    say = meanwhile.tell;
+    return engine.open(argument, { ...opening(meanwhile), notice: (sentence) => say(sentence) });
+  },
+  run(inputs, meanwhile) {
+    say = meanwhile.tell;
+    return engine.run(inputs);
+  },
   explain: (input) => engine.explain(input),
   async close() {
     await engine.close();
