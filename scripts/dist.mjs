@@ -26,14 +26,17 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** Scripts for browsers, which load them as they are: small, and with all packages in them. */
-const forBrowsers = {
-  format: "esm",
+/** What browsers run, in any of them of the last years. */
+const forPages = {
   platform: "browser",
-  target: "es2022",
-  packages: "bundle",
+  format: "iife",
+  target: ["chrome111", "firefox113", "safari16.4"],
   minify: true,
+  sourcemap: false,
 };
+
+/** Scripts that pages import, with all packages in them. */
+const asModules = { ...forPages, format: "esm", packages: "bundle" };
 
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
@@ -45,9 +48,11 @@ export const scripts = [
   { entry: "src/node/images/worker.ts" },
   { entry: "src/tables/readers/library-worker.ts" },
   { entry: "src/node/cpu-worker.mjs" },
-  { entry: "src/web/index.ts", options: forBrowsers },
-  { entry: "src/web/worker.ts", options: forBrowsers },
-  { entry: "src/browser/cpu-worker.mjs", options: forBrowsers },
+  // Into pages, with the style that it imports.
+  { entry: "src/page/view/map.ts", options: forPages },
+  { entry: "src/web/index.ts", options: asModules },
+  { entry: "src/web/worker.ts", options: asModules },
+  { entry: "src/browser/cpu-worker.mjs", options: asModules },
   { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },

@@ -76,6 +76,8 @@ export type { FoundImage, ImageSource, RawImage } from "./library/images.ts";
 export type { ExtractorOptions, FeaturesOptions, Progress, StreamOptions } from "./library/options.ts";
 export type { Features } from "./library/parts.ts";
 export type { StreamedFailure, StreamedFeatures } from "./library/stream.ts";
+export { type MapReport, mapFeatures } from "./map/map.ts";
+export type { MapOptions, MapProgress, MapRequest, MapUnit } from "./map/request.ts";
 export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
 export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";

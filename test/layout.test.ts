@@ -116,11 +116,27 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   analysis: ["engine", "kernels", "pca.ts", "seeded.ts", "tensor.ts", "errors.ts"],
-  verify: ["images", "node", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
-  "index.ts": [
+  page: [],
+  map: [
+    "library",
     "analysis",
+    "extract",
+    "page",
+    "tables",
+    "images",
+    "network",
+    "nets",
     "engine",
     "node",
+    "stopped.ts",
+    "errors.ts",
+  ],
+  verify: ["images", "node", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  "index.ts": [
+    "map",
+    "node",
+    "analysis",
+    "engine",
     "extract",
     "library",
     "stopped.ts",
@@ -136,6 +152,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "invocation.ts",
     "nearest.ts",
     "text.ts",
+    "map",
     "analysis",
     "extract",
     "tables",
@@ -153,7 +170,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The rooms that may take something from Node and its packages. All others run in a browser as well. */
-const ofNode = ["bundle.mjs", "node", "tables", "extract", "verify", "cli"];
+const ofNode = ["map", "bundle.mjs", "node", "tables", "extract", "verify", "cli"];
 
 /** Packages that run in a browser as well: numbers in, numbers out. */
 const ofNumbers = ["ml-matrix", "umap-js"];

@@ -1,6 +1,6 @@
 /** Rows that are least like any other. */
 
-import type { BlocksOrRows } from "./matrix.ts";
+import type { BlocksOrRows, Neighbours } from "./matrix.ts";
 import { type NearestOptions, nearest } from "./neighbours.ts";
 
 export interface Outlier {
@@ -27,10 +27,18 @@ export async function outliers(
 ): Promise<Outlier[]> {
   // With few rows, all the others are its neighbours.
   const most = Math.max(1, Math.min(k, rows.count - 1));
-  const { indices, distances } = await nearest(rows, most, options);
-  const means = Float64Array.from({ length: rows.count }, (_, row) => {
+  return outliersAmong(await nearest(rows, most, options), most);
+}
+
+/** The same of neighbours that are known, the `k` nearest of which count. */
+export function outliersAmong(
+  { k: known, indices, distances }: Neighbours,
+  k: number = outlierNeighbours,
+): Outlier[] {
+  const most = Math.min(k, known);
+  const means = Float64Array.from({ length: indices.length / known }, (_, row) => {
     let sum = 0;
-    for (let i = 0; i < most; i++) sum += distances[row * most + i];
+    for (let i = 0; i < most; i++) sum += distances[row * known + i];
     return sum / most;
   });
   const median = Float64Array.from(means).sort()[means.length >> 1];
@@ -38,6 +46,6 @@ export async function outliers(
     row,
     distance,
     times: median > 0 ? distance / median : distance > 0 ? Number.POSITIVE_INFINITY : 1,
-    nearest: indices[row * most],
+    nearest: indices[row * known],
   })).sort((a, b) => b.distance - a.distance || a.row - b.row);
 }

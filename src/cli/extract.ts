@@ -187,7 +187,8 @@ export const addExtract: AddCommand = (program, io, exit) => {
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
     const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
-    const report = await run(request, quiet);
+    const report = await runExtract(request, quiet);
+    quiet.err(summary(report, io));
     const { failed, skipped } = report.files[0].metadata.images;
     if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
     if (flags.json) await io.out(`${JSON.stringify(jsonOf(report), null, 2)}\n`);
@@ -255,7 +256,8 @@ async function readList(path: string): Promise<Uint8Array> {
   }
 }
 
-async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
+/** Extracts, tells how far it is, and of a few images what they show. */
+export async function runExtract(request: ExtractRequest, io: Io): Promise<ExtractReport> {
   const { extract } = await import("../extract/index.ts");
   const { isSamples } = await import("../extract/plan.ts");
   const progress = makeProgress(io, { unit: "images" });
@@ -276,7 +278,6 @@ async function run(request: ExtractRequest, io: Io): Promise<ExtractReport> {
     );
     progress.end();
     io.err(whatTheyShow(report));
-    io.err(summary(report, io));
     return report;
   } finally {
     progress.end();

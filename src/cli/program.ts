@@ -20,6 +20,7 @@ import { type Io, isBrokenPipe } from "./io.ts";
 import { addKernels } from "./kernels.ts";
 import { addLayers } from "./layers.ts";
 import { addLoad } from "./load.ts";
+import { addMap } from "./map.ts";
 import { addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
 import { addOutliers } from "./outliers.ts";
@@ -36,6 +37,7 @@ const commands: readonly AddCommand[] = [
   addCheckpoint,
   addLoad,
   addFiles,
+  addMap,
   addSimilar,
   addDuplicates,
   addCluster,
@@ -91,7 +93,7 @@ export function makeProgram(io: Io, exit: (code: number) => void): Command {
         "Examples:",
         "  npm run extract",
         "  npm run extract -- photos --topk 5",
-        "  npm run load -- features/mobilenet_v1_features.pkl",
+        "  npm run map -- features/mobilenet_v1_features.pkl",
         "  npm run fetch -- inception_v1",
         "  npm run extract -- photos --model inception_v1",
         exitCodeHelp(),

@@ -3,7 +3,6 @@ import type { ExtractReport } from "../extract/extract.ts";
 import type { Metadata } from "../extract/metadata.ts";
 import { findModel } from "../nets/index.ts";
 import { trainedInstead } from "../network/weights.ts";
-import { samplesDirectory } from "../node/package.ts";
 import { formatShape } from "../tensor.ts";
 import type { Io } from "./io.ts";
 
@@ -40,10 +39,9 @@ function weightsOf({ model, weights }: Metadata): string {
 
 /** What one would do next; where the weights are untrained, that they are, and how to come by others. */
 function next(metadata: Metadata, path: string, io: Io): string {
-  const line = (command: string) => `next:        ${command}`;
   if (metadata.weights.trained) {
-    const samples = metadata.dataDir === samplesDirectory;
-    return line(samples ? "npm run extract -- FOLDER" : `npm run load -- ${path}`);
+    const areVectors = metadata.featureShape.length === 1;
+    return areVectors ? `see them:    npm run map -- ${path}` : `next:        npm run load -- ${path}`;
   }
   const [red, plain] = io.colour ? ["\x1b[1;31m", "\x1b[0m"] : ["", ""];
   return `${red}UNTRAINED weights: the features mean nothing.${plain} ${trainedInstead(findModel(metadata.model))}`;

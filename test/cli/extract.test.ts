@@ -93,7 +93,7 @@ describe("extract", () => {
     const { err } = await runMain(...args, "--checkpoint", "mine.ckpt", "--layer", "a", "--layer", "b");
     const lines = err.slice(err.indexOf("images: ")).trimEnd().split("\n");
     expect(lines.length).toBeLessThanOrEqual(8);
-    expect(lines.at(-1)).toMatch(/^next: +.*load/);
+    expect(lines.at(-1)).toMatch(/^see them: +.*map/);
     expect(lines.at(-1)).toContain(out.replace(".npy", ".a.npy"));
   });
 

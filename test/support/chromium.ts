@@ -10,7 +10,7 @@ import { filesOf, unpacked } from "./swiftshader.ts";
 export const hasChromium = process.platform === "linux" && process.arch === "x64";
 
 /** Unpacks the browser once; gives its path. */
-async function unpackChromium(): Promise<string> {
+export async function unpackChromium(): Promise<string> {
   const dir = join(import.meta.dirname, "../../node_modules/.cache/chromium");
   if (!(await stat(dir).catch(() => undefined))) {
     const fresh = await mkdtemp(`${dir}-`);

@@ -14,12 +14,15 @@ const types: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
 };
 
+const isModule = (options: (typeof scripts)[number]["options"]) =>
+  options?.platform === "browser" && options.format === "esm";
+
 const built = new Map<string, string>();
 
 /** The text of a script for browsers, under its name in `dist`; nothing for another name. */
 export function browserScript(name: string): string | undefined {
   const found = scripts.find(
-    ({ entry, options }) => options?.platform === "browser" && scriptOf(entry, options) === name,
+    ({ entry, options }) => isModule(options) && scriptOf(entry, options) === name,
   );
   if (!found) return undefined;
   let text = built.get(name);
@@ -38,7 +41,7 @@ export function browserScript(name: string): string | undefined {
 /** The names of the scripts for browsers. */
 export const browserScripts = (): string[] =>
   scripts
-    .filter(({ options }) => options?.platform === "browser")
+    .filter(({ options }) => isModule(options))
     .map(({ entry, options }) => scriptOf(entry, options));
 
 /** A file of the package under its path in it, such as /dist/web-index.js or /weights/…. */

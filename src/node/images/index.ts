@@ -5,4 +5,5 @@ export { type ImageInput, type ListOptions, listFolder, nameOf } from "./inputs.
 export { type ListOrder, listNamed, type NamedFiles } from "./list.ts";
 export { type DecodePool, inHand, openDecodePool } from "./pool.ts";
 export { decodeContent, inputBytes, type Outcome, type ReadRecipe, readContent } from "./read.ts";
-export { listSources, type Source } from "./sources.ts";
+export { isPlaceOfImages, listSources, type Source } from "./sources.ts";
+export { type Sheet, type SheetEvents, type SheetShape, thumbnailSheets } from "./thumbnails.ts";

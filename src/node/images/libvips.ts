@@ -18,10 +18,15 @@ async function loadSharp(): Promise<typeof sharp> {
 
 let loaded: ReturnType<typeof loadSharp> | undefined;
 
+/** sharp, loaded when it is first asked for. */
+export const sharpOnce = (): ReturnType<typeof loadSharp> => {
+  loaded ??= loadSharp();
+  return loaded;
+};
+
 /** Gives as many fresh readers of the same bytes as are asked for. */
 async function opener(bytes: Uint8Array, icc: boolean, maxPixels: number): Promise<() => Sharp> {
-  loaded ??= loadSharp();
-  const open = await loaded;
+  const open = await sharpOnce();
   return () => open(bytes, { ignoreIcc: !icc, failOn: "error", limitInputPixels: maxPixels });
 }
 

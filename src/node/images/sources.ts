@@ -67,6 +67,17 @@ async function placeOf(path: string): Promise<Place> {
   }
 }
 
+/** Whether there is a folder, a tar archive or an image at `path`, and not another file or nothing. */
+export async function isPlaceOfImages(path: string): Promise<boolean> {
+  try {
+    await placeOf(path);
+    return true;
+  } catch (error) {
+    if (error instanceof UsageError) return false;
+    throw error;
+  }
+}
+
 /**
  * What stands before the keys of each of several folders and archives, so that these differ: the last part of its path, or
  * as many last parts of all as are needed to tell them apart.

@@ -1,0 +1,279 @@
+/** From a features file to a map of its images in one HTML file. */
+import { duplicates, type Sameness } from "../analysis/duplicates.ts";
+import { layout, mapNeighbours } from "../analysis/layout.ts";
+import { type Neighbours, rowOf } from "../analysis/matrix.ts";
+import { nearest } from "../analysis/neighbours.ts";
+import { outliersAmong } from "../analysis/outliers.ts";
+import type { Device } from "../engine/device.ts";
+import { manifestOf, readManifest } from "../extract/manifest.ts";
+import { includedHead, logitsOfImages } from "../extract/words.ts";
+import { checkArguments, wrongArgument } from "../library/arguments.ts";
+import { openTuned } from "../network/tuned.ts";
+import { openAtomic } from "../node/atomic.ts";
+import type { ImageInput } from "../node/images/index.ts";
+import { mapPageParts } from "../node/page-parts.ts";
+import { nodePlatform } from "../node/platform.ts";
+import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
+import { mapPage } from "../page/page.ts";
+import { spread } from "../page/spread.ts";
+import { counted } from "../page/words.ts";
+import { throwIfStopped } from "../stopped.ts";
+import { labelsFrom } from "../tables/labels.ts";
+import { readVectors, type Vectors } from "../tables/vectors.ts";
+import {
+  classColouring,
+  clusterColouring,
+  colouringBy,
+  folderColouring,
+  type LogitsOf,
+} from "./colourings.ts";
+import { findImages, titleOf } from "./images.ts";
+import { type MapOptions, type MapRequest, type MapUnit, optionRules, requestRules } from "./request.ts";
+import { makeThumbnails, write } from "./sheets.ts";
+
+export interface MapReport {
+  /** The page, and the folder beside it, where its pictures did not fit into it. */
+  readonly path: string;
+  readonly folder?: string;
+  readonly images: number;
+  /** Images of which there is no picture. */
+  readonly missing: number;
+  readonly method: "umap" | "pca";
+  readonly clusters: number;
+  readonly duplicates: number;
+}
+
+const defaultNeighbours = 12;
+/** The images that are told as least like any other. */
+const outliersTold = 60;
+const wordsOf: Readonly<Record<Sameness, string>> = {
+  content: "Same content",
+  pixels: "Same pixels",
+  near: "Nearly the same",
+};
+
+/**
+ * Writes a map of the images of a features file: `out`, one HTML file that opens from disk and loads nothing from elsewhere.
+ *
+ * @example
+ * const report = await mapFeatures({ features: "photos.parquet", images: "photos", out: "photos.html" });
+ *
+ * @throws UsageError for wrong arguments, by their names; UserError for features that are no vectors; DeviceError; OutputError
+ * where a file cannot be written; an error called AbortError when the signal fires
+ */
+export async function mapFeatures(request: MapRequest, options: MapOptions = {}): Promise<MapReport> {
+  checkArguments("mapFeatures", request ?? {}, requestRules);
+  checkArguments("mapFeatures", options, optionRules);
+  if (request?.features === undefined)
+    throw wrongArgument("mapFeatures", "features", "the path of a features file", undefined);
+  const { signal, onNotice: notice = () => {}, onProgress = () => {} } = options;
+  const { out = "map.html", seed = 0 } = request;
+  const check = () => throwIfStopped(signal);
+  const told = (unit: MapUnit) => (done: number, total: number) => {
+    check();
+    onProgress({ unit, done, total });
+  };
+  // What cannot be written is told before the work, not after.
+  await (await openAtomic(out)).abandon();
+  const vectors = await readVectors(request.features, request.layer);
+  const { rows, paths, spoiled, madeBy } = vectors;
+  const folders = [request.images ?? madeBy.dataDir ?? []].flat();
+  const found = await findImages(paths, folders, request.images !== undefined);
+  const labelled = request.labels === undefined ? undefined : await labelsFrom(request.labels, paths);
+  const notes = [...notesOf(vectors), ...(labelled?.notes ?? [])];
+  for (const note of notes) notice(note);
+
+  const macs = rows.count ** 2 * rows.width;
+  const device = await openTuned(macs < littleWork ? "cpu" : (request.device ?? "auto"), nodePlatform, {
+    threads: request.threads,
+    notice,
+  });
+  try {
+    const neighbours = await neighboursOf(
+      vectors,
+      device,
+      Math.max(request.neighbours ?? defaultNeighbours, mapNeighbours),
+      told("pairs"),
+    );
+    const same = await duplicatesOf(vectors, device, told("duplicates"));
+    const { xy, method } = await layout(rows, {
+      method: request.method ?? "auto",
+      seed,
+      neighbours: rows.count > 2 ? neighbours : undefined,
+      onProgress: told("rounds"),
+    });
+    const head = await includedHead(madeBy);
+    check();
+    const clusters = await clusterColouring(vectors, xy, {
+      clusters: request.clusters ?? "auto",
+      seed: `map ${seed}`,
+      device,
+      logitsOf: head
+        ? async (images) => images.map((row) => head.logits(rowOf(rows, row)))
+        : logitsByLooking(found.inputs, request),
+    });
+    const others = [
+      labelled && colouringBy("Label", labelled.labels),
+      request.labels === "folders" ? undefined : folderColouring(paths),
+      head && (await classColouring(vectors, head)),
+    ];
+    const colourings = [clusters, ...others.filter((c): c is Colouring => c !== undefined)];
+    check();
+
+    const failures = new Map<number, string>();
+    const { thumbnails, folder } = await makeThumbnails(
+      out,
+      found.inputs,
+      xy,
+      {
+        progressed: (done) => told("pictures")(done, paths.length),
+        failed: (image, reason) => failures.set(image, reason),
+      },
+      check,
+    );
+    const gone = missingNote(paths, found.inputs, found.where, failures);
+    if (gone !== undefined) {
+      notice(gone);
+      notes.push(gone);
+    }
+    const places = spread(xy);
+    const data: MapData = {
+      title: request.title ?? titleOf(folders, request.features),
+      about: aboutOf(vectors, method),
+      notes,
+      paths,
+      ...places,
+      neighbours: firstOf(neighbours, rows.count, request.neighbours ?? defaultNeighbours),
+      colourings,
+      duplicates: same,
+      outliers: outliersOf(neighbours, rows.count),
+      thumbnails,
+    };
+    await write(out, Buffer.from(mapPage(data, mapPageParts())));
+    return {
+      path: out,
+      folder,
+      images: paths.length,
+      missing: found.inputs.filter((input, i) => input === undefined || failures.has(i)).length,
+      method,
+      clusters: clusters.groups.length,
+      duplicates: same.length,
+    };
+  } finally {
+    await device.close();
+  }
+
+  function notesOf({ file }: Vectors): string[] {
+    const untrained = `${file} was computed by untrained weights: what is near here means nothing.`;
+    const left = `${counted(spoiled.length, "image is", "images are")} left out, since the features are not all numbers: ${some(spoiled)}.`;
+    return [...(madeBy.weights?.trained === false ? [untrained] : []), ...(spoiled.length > 0 ? [left] : [])];
+  }
+}
+
+/** The logits of images that are files, by the included network, which looks at them. */
+const logitsByLooking =
+  (inputs: readonly (ImageInput | undefined)[], { device, threads }: MapRequest): LogitsOf =>
+  async (images) => {
+    const files = images.map((image) => {
+      const input = inputs[image];
+      return input && !input.part ? Buffer.from(input.path).toString() : undefined;
+    });
+    const there = files.filter((file) => file !== undefined);
+    if (there.length === 0) return [];
+    // What cannot be read has no picture either, which is told.
+    const logits = await logitsOfImages(there, { device, threads }, () => {});
+    let at = 0;
+    return files.map((file) => (file === undefined ? undefined : logits[at++]));
+  };
+
+/** Multiply-adds for which no GPU is looked for. */
+const littleWork = 1e9;
+
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, 3).join(", ")}${names.length > 3 ? " ..." : ""}`;
+
+const emptyNeighbours: Neighbours = { k: 0, indices: new Int32Array(0), distances: new Float32Array(0) };
+
+/** The nearest others of each image, by cosine distances, as `similar` tells them; one image alone has none. */
+async function neighboursOf(
+  { rows }: Vectors,
+  device: Device,
+  count: number,
+  onProgress: (done: number, total: number) => void,
+): Promise<Neighbours> {
+  if (rows.count < 2) return emptyNeighbours;
+  return nearest(rows, Math.min(count, rows.count - 1), { metric: "cosine", device, onProgress });
+}
+
+/** Of each image's neighbours the first `k`. */
+function firstOf({ k: known, indices, distances }: Neighbours, count: number, k: number): Neighbours {
+  const kept = Math.min(k, known);
+  const pick = <T extends Int32Array | Float32Array>(from: T, to: T): T => {
+    for (let row = 0; row < count; row++) to.set(from.subarray(row * known, row * known + kept), row * kept);
+    return to;
+  };
+  return {
+    k: kept,
+    indices: pick(indices, new Int32Array(count * kept)),
+    distances: pick(distances, new Float32Array(count * kept)),
+  };
+}
+
+function outliersOf(neighbours: Neighbours, count: number): MapData["outliers"] {
+  if (neighbours.k === 0) return [];
+  return outliersAmong(neighbours)
+    .slice(0, Math.min(outliersTold, Math.ceil(count / 4)))
+    .map(({ row, distance }) => ({ image: row, distance }));
+}
+
+/** The groups that `duplicates` tells, each under what its least alike image has in common with the one to keep. */
+async function duplicatesOf(
+  { rows, paths, file, madeBy }: Vectors,
+  device: Device,
+  onProgress: (done: number, total: number) => void,
+): Promise<DuplicateGroup[]> {
+  if (rows.count < 2) return [];
+  const manifest = manifestOf(file, madeBy.endPoint);
+  const records = new Map((manifest ? readManifest(manifest) : []).map((r) => [r.path, r]));
+  const facts = paths.map((path) => {
+    const { sha256: content, width, height } = records.get(path) ?? {};
+    return { content, width, height };
+  });
+  const { groups } = await duplicates(rows, { metric: "cosine", facts, device, onProgress });
+  return groups.map(({ keep, others }) => {
+    const same = others.some((o) => o.same === "near") ? "near" : others[0].same;
+    const distance = Math.max(...others.map((o) => o.distance));
+    return {
+      kind: wordsOf[same],
+      images: [keep, ...others.map(({ row }) => row)],
+      ...(same === "near" ? { distance } : {}),
+    };
+  });
+}
+
+function aboutOf({ rows, madeBy }: Vectors, method: string): string {
+  const by = madeBy.model && `${madeBy.model}${madeBy.endPoint ? ` ${madeBy.endPoint}` : ""}`;
+  const how = method === "umap" ? "UMAP" : "principal components";
+  return [counted(rows.count, "image"), by, how].filter(Boolean).join(" · ");
+}
+
+/** A sentence on images that are not shown; undefined where all are. */
+function missingNote(
+  paths: readonly string[],
+  inputs: readonly unknown[],
+  where: string,
+  failures: ReadonlyMap<number, string>,
+): string | undefined {
+  const gone = paths.filter((_, i) => inputs[i] === undefined);
+  const sentences: string[] = [];
+  if (gone.length > 0)
+    sentences.push(
+      `${counted(gone.length, "image is", "images are")} not in ${where}, and ${gone.length === 1 ? "has" : "have"} no picture: ${some(gone)}.`,
+    );
+  for (const [image, reason] of failures) {
+    const more = failures.size > 1 ? `, and ${failures.size - 1} more have none either` : "";
+    sentences.push(`There is no picture of ${paths[image]}: ${reason}${more}.`);
+    break;
+  }
+  return sentences.length > 0 ? sentences.join(" ") : undefined;
+}
