@@ -3,11 +3,10 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 
-import { type AtomicFile, outputError } from "../../node/atomic.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
-import type { FeatureFormat, FeatureRow, FeatureTable } from "./table.ts";
+import type { FeatureFormat, FeatureRow, FeatureTable, TableFile } from "./table.ts";
 
 /** A column of texts besides a table's own, a text a row. */
 export interface TextColumn {
@@ -15,7 +14,7 @@ export interface TextColumn {
   readonly values: readonly string[];
 }
 
-export const parquet: FeatureFormat = {
+export const parquet: FeatureFormat<TableFile> = {
   name: "parquet",
   description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
   pathsBeside: false,
@@ -25,20 +24,17 @@ export const parquet: FeatureFormat = {
 /** Writes a table with more columns behind its own. @throws OutputError */
 export async function writeParquet(
   table: FeatureTable,
-  file: AtomicFile,
+  file: TableFile,
   more: readonly TextColumn[] = [],
 ): Promise<void> {
-  const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
-  const told = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw outputError(file.path, error);
-    }
-  };
+  const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
   const text = { type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" } as const;
-  // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-  const writer = told(() => fileWriter(file.temporary));
+  const writer = new ByteWriter();
+  /** Takes what the library has written to its memory on to the file. */
+  const flush = async () => {
+    await file.append(writer.getBytes());
+    writer.index = 0;
+  };
   const sheet = new ParquetWriter({
     writer,
     schema: [
@@ -63,13 +59,15 @@ export async function writeParquet(
       ...more.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
     ];
     first += paths.length;
-    told(() => sheet.write({ columnData, rowGroupSize: paths.length }));
+    sheet.write({ columnData, rowGroupSize: paths.length });
+    await flush();
   }
-  told(() => sheet.finish());
+  sheet.finish();
+  await flush();
 }
 
 /** Writes a table of texts alone. @throws OutputError */
-export async function writeTexts(file: AtomicFile, columns: readonly TextColumn[]): Promise<void> {
+export async function writeTexts(file: TableFile, columns: readonly TextColumn[]): Promise<void> {
   const { parquetWriteBuffer } = await import("hyparquet-writer");
   const columnData = columns.map(({ name, values }) => ({
     name,
