@@ -16,7 +16,6 @@ const policy = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
-  "webrtc 'block'",
 ].join("; ");
 
 /** On every file: a worker has the policy that its script came with, and not that of its page. */

@@ -447,7 +447,19 @@ root.append(
   h(
     "main",
     { class: "cards" },
-    h("section", { class: "card", aria: { label: "Images" } }, h("h2", {}, "Images"), dropZone),
+    h(
+      "div",
+      { class: "column" },
+      h(
+        "section",
+        { class: "card", aria: { label: "Images" } },
+        h("h2", {}, "Images"),
+        dropZone,
+        h("p", { class: "start-row" }, start),
+      ),
+      progress,
+      results,
+    ),
     h(
       "section",
       { class: "card", aria: { label: "Network" } },
@@ -463,9 +475,6 @@ root.append(
       h("h3", {}, "Weights"),
       checkpointBox,
     ),
-    h("p", { class: "start-row" }, start),
-    progress,
-    results,
   ),
   status,
 );

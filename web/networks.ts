@@ -73,13 +73,11 @@ export function networkTable(changed: () => void): NetworkTable {
       ...(isGiven ? [radio(told, "told by the checkpoint", true, "yours", ["", "", ""])] : []),
       ...kept.map((name) => radio(`${keptPrefix}${name}`, name, true, "kept here", ["", "", ""])),
       ...networks.map(({ name, inputSize, width, top1, included }) =>
-        radio(
-          name,
-          name,
-          included || isGiven,
-          included ? "included" : isGiven ? "yours" : "give a checkpoint",
-          [String(inputSize), width.toLocaleString("en"), top1 === undefined ? "" : `${top1} %`],
-        ),
+        radio(name, name, included || isGiven, included ? "included" : isGiven ? "yours" : "your file", [
+          String(inputSize),
+          width.toLocaleString("en"),
+          top1 === undefined ? "" : `${top1} %`,
+        ]),
       ),
     );
     if (focused?.startsWith("network-")) document.getElementById(focused)?.focus();
