@@ -230,7 +230,7 @@ async function begin(): Promise<void> {
   if (!run || begun !== keyOf()) {
     await run?.close();
     begun = keyOf();
-    run = createRun(optionsNow(), refresh);
+    run = createRun(optionsNow(), refreshSoon);
     run.add(images);
   }
   say("The run has begun.");
@@ -411,7 +411,17 @@ function showResults(): void {
   );
 }
 
+let due = 0;
+
+/** A run tells of each image: the page follows a few times a second. */
+function refreshSoon(): void {
+  due ||= window.setTimeout(refresh, 120);
+}
+
 function refresh(): void {
+  window.clearTimeout(due);
+  due = 0;
+
   imageCount.textContent = images.length > 0 ? `${counted(images.length, "image")} here.` : "";
   const phase = run?.state.phase;
   const same = run !== undefined && begun === keyOf();

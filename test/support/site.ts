@@ -21,9 +21,7 @@ const built = new Map<string, string>();
 
 /** The text of a script for browsers, under its name in `dist`; nothing for another name. */
 export function browserScript(name: string): string | undefined {
-  const found = scripts.find(
-    ({ entry, options }) => isModule(options) && scriptOf(entry, options) === name,
-  );
+  const found = scripts.find(({ entry, options }) => isModule(options) && scriptOf(entry, options) === name);
   if (!found) return undefined;
   let text = built.get(name);
   text ??= buildSync({
@@ -40,9 +38,7 @@ export function browserScript(name: string): string | undefined {
 
 /** The names of the scripts for browsers. */
 export const browserScripts = (): string[] =>
-  scripts
-    .filter(({ options }) => isModule(options))
-    .map(({ entry, options }) => scriptOf(entry, options));
+  scripts.filter(({ options }) => isModule(options)).map(({ entry, options }) => scriptOf(entry, options));
 
 /** A file of the package under its path in it, such as /dist/web-index.js or /weights/…. */
 export async function packageFile(path: string): Promise<SiteFile | undefined> {
