@@ -435,7 +435,9 @@ function refresh(): void {
           : same && run && run.state.done < run.state.total
             ? "Compute the new images"
             : "Compute features";
-  start.disabled = same && phase === "done" && run?.state.done === run?.state.total;
+  const all = same && phase === "done" && run?.state.done === run?.state.total;
+  if (all) start.textContent = "All done";
+  start.disabled = all;
   table.given(given.length > 0);
   showCheckpoint();
   showProgress();

@@ -34,12 +34,22 @@ const archive = gzipSync(
 );
 const photo = readFileSync(join(root, "samples/hills_01.jpg"));
 
+/** An index whose end says that its tables lie where no file reaches. */
+function wildIndex(): Buffer {
+  const bytes = readFileSync(join(reference, "checkpoints", v2[0]));
+  bytes.fill(0xff, bytes.length - 48, bytes.length - 40);
+  bytes[bytes.length - 40] = 0x7f;
+  return bytes;
+}
+
 /** Files that are made for the tests. */
 const made: Readonly<Record<string, Uint8Array>> = {
   "/made/run.tar.gz": archive,
   "/made/cut.tar.gz": archive.subarray(0, archive.length >> 1),
   "/made/cut.ckpt": v1.subarray(0, v1.length - 1000),
   "/made/text.ckpt": Buffer.from("this is no checkpoint\n".repeat(40)),
+  "/made/out.tar.gz": gzipSync(tar([{ name: "../../evil.ckpt", data: v1 }])),
+  "/made/wild.ckpt.index": wildIndex(),
   "/made/cut.jpg": photo.subarray(0, photo.length >> 1),
   "/made/words.jpg": Buffer.from("no picture at all, but words\n"),
   "/made/empty.png": Buffer.alloc(0),
@@ -56,6 +66,8 @@ const plan = {
   broken: {
     "an archive that is cut off": ["/made/cut.tar.gz"],
     "a checkpoint that is cut off": ["/made/cut.ckpt"],
+    "an archive that leads out of itself": ["/made/out.tar.gz"],
+    "an index that leads out of its file": ["/made/wild.ckpt.index"],
     "a text": ["/made/text.ckpt"],
     "an index alone": [`/checkpoints/${v2[0]}`],
   },
