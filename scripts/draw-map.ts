@@ -4,13 +4,13 @@
  * README there). It needs Chromium, which a development dependency holds for Linux on x64.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, parse, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
-import { decodeImage, extract, mapFeatures } from "../src/index.ts";
-import { seededUnits } from "../src/seeded.ts";
+import { extract, mapFeatures } from "../src/index.ts";
+import { cutUp } from "../test/support/pieces.ts";
 import { openChromium, type Tab } from "../test/support/tabs.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -18,29 +18,6 @@ const target = join(root, "docs/pictures");
 
 /** Photographs of what the network has classes for. */
 const photographed = /^(camera|chelsea|coffee|rocket)\./;
-
-/** Pieces of each picture of some names in a folder, of two fifths to all of its shorter side. */
-async function cutUp(folder: string, names: RegExp, count: number, into: string): Promise<void> {
-  for (const name of (await readdir(folder)).filter((n) => names.test(n))) {
-    const { data, width, height } = await decodeImage(join(folder, name));
-    const units = seededUnits(`map/${name}`, 4 * count).map((v) => (v + 1) / 2);
-    for (let i = 0; i < count; i++) {
-      const [u, v, w, h] = units.subarray(4 * i, 4 * i + 4);
-      const shorter = Math.min(width, height) * (0.45 + 0.55 * w);
-      const [across, down] = h > 0.6 ? [shorter, shorter * 0.75] : [shorter * 0.8, shorter];
-      const piece = sharp(data, { raw: { width, height, channels: 3 } }).extract({
-        left: Math.floor(u * (width - across)),
-        top: Math.floor(v * (height - down)),
-        width: Math.floor(across),
-        height: Math.floor(down),
-      });
-      const path = join(into, parse(name).name.replace(/_\d+$/, ""));
-      await mkdir(path, { recursive: true });
-      const bytes = await piece.resize(320, 320, { fit: "inside" }).jpeg({ quality: 90 }).toBuffer();
-      await writeFile(join(path, `${parse(name).name}-${String(i + 1).padStart(2, "0")}.jpg`), bytes);
-    }
-  }
-}
 
 async function shoot(tab: Tab, name: string): Promise<void> {
   await new Promise((done) => setTimeout(done, 600));

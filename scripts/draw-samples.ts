@@ -12,6 +12,8 @@ interface Sample {
   readonly group: keyof typeof groups;
   readonly width: number;
   readonly height: number;
+  /** Where the picture that its name draws is most like something that one would not show. */
+  readonly seed?: string;
   /** What makes it special. */
   readonly oddity?: "grey" | "alpha" | "exif";
 }
@@ -102,7 +104,7 @@ const towers: Painter = (roll, w, h) => {
 const groups = { bubbles, weave, hills, towers };
 
 const samples: readonly Sample[] = [
-  { file: "bubbles_01.jpg", group: "bubbles", width: 320, height: 240 },
+  { file: "bubbles_01.jpg", seed: "bubbles_01.2", group: "bubbles", width: 320, height: 240 },
   { file: "bubbles_02.png", group: "bubbles", width: 240, height: 240, oddity: "alpha" },
   { file: "bubbles_03.jpg", group: "bubbles", width: 400, height: 260 },
   { file: "bubbles_04.bmp", group: "bubbles", width: 224, height: 224 },
@@ -122,8 +124,8 @@ const samples: readonly Sample[] = [
 ];
 
 /** Grain, as a camera's sensor gives it. */
-async function paint({ file, group, width, height }: Sample): Promise<Buffer> {
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${groups[group](dice(file), width, height)}</svg>`;
+async function paint({ file, group, width, height, seed = file }: Sample): Promise<Buffer> {
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${groups[group](dice(seed), width, height)}</svg>`;
   const rgb = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer();
   const grain = seededUnits(`samples/grain/${file}`, rgb.length);
   return Buffer.from(rgb.map((v, i) => Math.max(0, Math.min(255, Math.round(v + 5 * grain[i])))));

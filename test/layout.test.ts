@@ -88,16 +88,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "tensor.ts",
     "errors.ts",
   ],
-  web: [
-    "browser",
-    "library",
-    "images",
-    "network",
-    "nets",
-    "platform",
-    "stopped.ts",
-    "errors.ts",
-  ],
+  web: ["browser", "library", "images", "network", "nets", "platform", "stopped.ts", "errors.ts"],
   extract: [
     "analysis",
     "library",

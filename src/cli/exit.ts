@@ -21,3 +21,9 @@ export function exitCodeHelp(): string {
   const lines = meanings.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`);
   return ["", "Exit codes:", ...lines].join("\n");
 }
+
+/** The same as Markdown, for docs/cli.md. */
+export function exitCodeTable(): string {
+  const lines = meanings.map(([code, meaning]) => `| ${code} | ${meaning} |`);
+  return ["| code | means |", "| ---: | --- |", ...lines].join("\n");
+}

@@ -132,7 +132,8 @@ const projector: ExportTarget = {
 /** https://apple.github.io/embedding-atlas/data-formats.html */
 const embeddingAtlas: ExportTarget = {
   name: "embedding-atlas",
-  description: "a Parquet file for Apple's Embedding Atlas, with pictures inside where --images names them",
+  description:
+    "a Parquet file for Apple's Embedding Atlas, with the pictures inside where their folder is named",
   extension: ".parquet",
   async write({ vectors, out, files, pictures }) {
     const urls = await pictures?.dataUrls(128);

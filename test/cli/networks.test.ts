@@ -1,15 +1,12 @@
 /** The commands about networks and checkpoints, on real small files. */
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { modelsMarkdown } from "../../src/cli/models.ts";
 import { main } from "../../src/cli/program.ts";
 import { models } from "../../src/nets/index.ts";
 import { temporaryFolder } from "../support/features.ts";
 import { seededVariables, type Variable, writeVariables } from "../support/small-checkpoint.ts";
 import { capture, runMain } from "./helpers.ts";
 
-const root = resolve(import.meta.dirname, "../..");
 let variables: Variable[] = [];
 let lenet = "";
 
@@ -41,12 +38,6 @@ describe("models", () => {
       else expect(err()).not.toContain("too narrow");
     },
   );
-
-  it("gives the table that README repeats", () => {
-    const readme = readFileSync(join(root, "README.md"), "utf8");
-    const [, table] = /<!-- npm run models -- --markdown -->\n\n([\s\S]*?)\n<!-- end -->/.exec(readme) ?? [];
-    expect(table).toBe(modelsMarkdown());
-  });
 
   it("gives JSON", async () => {
     const { out } = await runMain("models", "--json");

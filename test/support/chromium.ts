@@ -1,10 +1,10 @@
 /** A browser for tests: Chromium's headless shell, from the npm package @sparticuz/chromium, with WebGPU by SwiftShader. */
 import { spawn } from "node:child_process";
-import { mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { filesOf, unpacked } from "./swiftshader.ts";
 
 export const hasChromium = process.platform === "linux" && process.arch === "x64";
@@ -13,6 +13,7 @@ export const hasChromium = process.platform === "linux" && process.arch === "x64
 export async function unpackChromium(): Promise<string> {
   const dir = join(import.meta.dirname, "../../node_modules/.cache/chromium");
   if (!(await stat(dir).catch(() => undefined))) {
+    await mkdir(dirname(dir), { recursive: true });
     const fresh = await mkdtemp(`${dir}-`);
     for (const [name, bytes] of await filesOf("swiftshader.tar.br"))
       await writeFile(join(fresh, basename(name)), bytes, { mode: 0o755 });

@@ -78,7 +78,7 @@ describe("a file of features as rows", () => {
       },
     });
     await expect(readVectors(maps)).rejects.toThrow(/holds maps of shape 2x2x3, not vectors/);
-    await expect(readVectors(maps)).rejects.toMatchObject({ hint: expect.stringContaining("--pool") });
+    await expect(readVectors(maps)).rejects.toMatchObject({ hint: expect.stringContaining("`pool`") });
     await expect(
       readVectors(
         jsonl("lengths.jsonl", [
