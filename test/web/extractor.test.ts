@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { buildSync } from "esbuild";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createExtractor } from "../../src/extract/extractor.ts";
 import type { ExtractorOptions } from "../../src/library/options.ts";
@@ -56,7 +57,26 @@ const made: Readonly<Record<string, Uint8Array>> = {
   "/made/scan.tif": Buffer.from("II*\0\x08\0\0\0\0\0\0\0\0\0", "latin1"),
 };
 
+/** Pictures of other kinds, by the names under which the page gets them. */
+const kinds: Readonly<Record<string, () => Promise<Buffer>>> = {
+  "turned.jpg": () => sharp(photo).withMetadata({ orientation: 6 }).jpeg({ quality: 90 }).toBuffer(),
+  "profile.jpg": () => sharp(photo).withIccProfile("p3").jpeg({ quality: 90 }).toBuffer(),
+  "progressive.jpg": () => sharp(photo).jpeg({ progressive: true, quality: 70 }).toBuffer(),
+  "whole.jpg": () => sharp(photo).jpeg({ chromaSubsampling: "4:4:4" }).toBuffer(),
+  "grey.jpg": () => sharp(photo).greyscale().jpeg().toBuffer(),
+  "deep.png": () => sharp(photo).toColourspace("rgb16").png().toBuffer(),
+  "turned.png": () => sharp(photo).withMetadata({ orientation: 3 }).png().toBuffer(),
+  "clear.png": () => sharp(photo).ensureAlpha(0.4).png().toBuffer(),
+  "lossy.webp": () => sharp(photo).webp({ quality: 80 }).toBuffer(),
+  "lossless.webp": () => sharp(photo).webp({ lossless: true }).toBuffer(),
+  "clear.webp": () => sharp(photo).ensureAlpha(0.4).webp({ lossless: true, exact: true }).toBuffer(),
+  "turned.webp": () => sharp(photo).withMetadata({ orientation: 8 }).webp({ lossless: true }).toBuffer(),
+  "still.gif": () => sharp(photo).resize(200).gif().toBuffer(),
+};
+const kindFiles: Record<string, Buffer> = {};
+
 const plan = {
+  pictures: Object.keys(kinds).map((name) => `/kinds/${name}`),
   samples,
   checkpoints: {
     "a pair of V2": v2.map((name) => `/checkpoints/${name}`),
@@ -121,6 +141,8 @@ async function file(path: string): Promise<SiteFile | undefined> {
   if (path === "/dist/web-worker.js")
     return { type: "text/javascript", body: destroyer + browserScript("web-worker.js") };
   if (made[path]) return { type: "application/octet-stream", body: made[path] };
+  const kind = kindFiles[basename(path)];
+  if (kind) return { type: "application/octet-stream", body: kind };
   return path.startsWith("/checkpoints/") ? fileIn(reference, path) : packageFile(path);
 }
 
@@ -128,13 +150,19 @@ let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "web-"));
   for (const [path, bytes] of Object.entries(made)) await writeFile(join(folder, basename(path)), bytes);
+  for (const [name, make] of Object.entries(kinds)) {
+    kindFiles[name] = await make();
+    await writeFile(join(folder, name), kindFiles[name]);
+  }
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** What Node gives, by the method that browsers have for JPEG. */
 async function inNode(options: ExtractorOptions, images = samples) {
   const extractor = await createExtractor({ device: "cpu", jpeg: "accurate", ...options });
-  const all = await extractor.features(images.map((path) => join(root, path)));
+  const all = await extractor.features(
+    images.map((path) => (path.startsWith("/kinds/") ? join(folder, basename(path)) : join(root, path))),
+  );
   await extractor.close();
   const { name } = extractor.endPoints[0];
   return Object.fromEntries(all.map((features, i) => [basename(images[i]), [...features[name]]]));
@@ -219,6 +247,13 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
       "empty.png": "empty.png cannot be decoded: the file is empty.",
       "scan.tif": expect.stringMatching(/^scan\.tif cannot be decoded: it /),
     });
+  });
+
+  it("decodes pictures of every kind to Node's pixels", async () => {
+    const { features, failures } = step<Extracted>("pictures");
+    const there = await inNode(seeded, plan.pictures);
+    const other = Object.keys(there).filter((name) => String(features[name]) !== String(there[name]));
+    expect({ other, failures }).toEqual({ other: [], failures: {} });
   });
 
   it("names a wrong argument", () => {

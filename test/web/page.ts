@@ -20,6 +20,7 @@ async function tell(): Promise<Told["steps"]> {
     readonly checkpoints: Readonly<Record<string, readonly string[]>>;
     readonly broken: Readonly<Record<string, readonly string[]>>;
     readonly odd: readonly string[];
+    readonly pictures: readonly string[];
   };
   const page: PageParts = { web, file, samples: plan.samples };
   const some = plan.samples.slice(0, 3);
@@ -29,6 +30,11 @@ async function tell(): Promise<Told["steps"]> {
   steps.bytes = bytes.at(-1);
   steps.webgpu = await extracted(page, { device: "webgpu" }, some);
   steps.seeded = await extracted(page, { ...small, model: "mobilenet_v1_025", weights: "seeded" }, some);
+  steps.pictures = await extracted(
+    page,
+    { ...small, model: "mobilenet_v1_025", weights: "seeded" },
+    plan.pictures,
+  );
   const files = async (paths: readonly string[]) => Promise.all(paths.map(file));
   for (const [name, paths] of Object.entries(plan.checkpoints))
     steps[`of ${name}`] = await extracted(page, { ...small, checkpoint: await files(paths) }, some);
