@@ -71,6 +71,7 @@ export async function buildSite(out) {
   });
   for (const name of ["index.html", "icon.svg"]) cpSync(join(root, "web", name), join(out, name));
   cpSync(join(root, "weights"), join(out, "weights"), { recursive: true });
+  cpSync(join(root, "src/nets/imagenet.txt"), join(out, "dist/nets/imagenet.txt"));
   const samples = readdirSync(join(root, "samples")).filter((name) => /\.(jpg|png|bmp)$/.test(name));
   for (const name of samples) cpSync(join(root, "samples", name), join(out, "samples", name));
   writeFileSync(join(out, "samples/list.json"), JSON.stringify(samples));

@@ -68,6 +68,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   tables: [
     "bundle.mjs",
     "node",
+    "bytes.ts",
+    "crc32.ts",
     "half.ts",
     "pca.ts",
     "nearest.ts",

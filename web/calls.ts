@@ -26,6 +26,8 @@ export interface SaveArgument extends FeatureRows {
 }
 
 export interface MapArgument extends FeatureRows {
+  /** The likeliest of ImageNet's classes for each image, where the network tells them. */
+  readonly classes?: Int32Array;
   readonly about: string;
   readonly notes: readonly string[];
 }

@@ -7,11 +7,14 @@ import { nearest } from "../src/analysis/neighbours.ts";
 import { outliersAmong } from "../src/analysis/outliers.ts";
 import { kmeansAuto } from "../src/analysis/silhouette.ts";
 import { givenFiles } from "../src/browser/files.ts";
+import { folderAt } from "../src/browser/folder.ts";
 import { platformOf } from "../src/browser/platform.ts";
 import { compile } from "../src/engine/compile.ts";
 import type { Device } from "../src/engine/device.ts";
 import { openDevice } from "../src/engine/devices.ts";
-import { buildNetwork, models } from "../src/nets/index.ts";
+import { imagenetNames } from "../src/nets/imagenet.ts";
+import { buildNetwork, findModel, models, usualModel } from "../src/nets/index.ts";
+import { colouringBy, folderColouring } from "../src/page/colourings.ts";
 import type { Colouring } from "../src/page/data.ts";
 import { spread } from "../src/page/spread.ts";
 import { counted } from "../src/page/words.ts";
@@ -105,9 +108,8 @@ const open = (count: number, width: number): Promise<Device> =>
 const littleWork = 1e9;
 const neighboursShown = 12;
 const outliersTold = 60;
-const mostGroups = 24;
 
-async function map({ paths, shape, data, about, notes }: MapArgument): Promise<LaidOut> {
+async function map({ paths, shape, data, about, notes, classes }: MapArgument): Promise<LaidOut> {
   const rows = { count: paths.length, width: sizeOf(shape), data };
   const device = await open(rows.count, rows.width);
   try {
@@ -123,6 +125,7 @@ async function map({ paths, shape, data, about, notes }: MapArgument): Promise<L
       seed: 0,
       neighbours: rows.count > 2 ? neighbours : undefined,
     });
+    const names = await classNames(classes);
     const places = spread(xy);
     const how = method === "umap" ? "UMAP" : "principal components";
     return {
@@ -132,7 +135,12 @@ async function map({ paths, shape, data, about, notes }: MapArgument): Promise<L
       paths,
       ...places,
       neighbours: firstOf(neighbours, rows.count),
-      colourings: [...(await clustersOf({ paths, shape, data }, xy, device)), ...foldersOf(paths)],
+      colourings: [
+        ...(await clustersOf({ paths, shape, data }, xy, names, device)),
+        ...[folderColouring(paths), names && colouringBy("Likeliest class", names)].filter(
+          (c) => c !== undefined,
+        ),
+      ],
       duplicates: groups.map(({ keep, others }) => ({
         kind: "Nearly the same",
         images: [keep, ...others.map(({ row }) => row)],
@@ -164,23 +172,35 @@ function firstOf({ k: known, indices, distances }: Neighbours, count: number): N
 async function clustersOf(
   { paths, shape, data }: FeatureRows,
   xy: Float32Array,
+  classes: readonly string[] | undefined,
   device: Device,
 ): Promise<Colouring[]> {
   const rows = { count: paths.length, width: sizeOf(shape), data };
   if (rows.count < 4) return [];
   const { labels, spots } = await findSpots(xy);
   const found = spots.length > 0 ? labels : (await kmeansAuto(rows, { seed: "map 0", device })).labels;
-  const count = Math.max(0, ...found) + 1;
-  return [
-    { name: "Cluster", groups: Array.from({ length: count }, (_, i) => `cluster ${i + 1}`), of: found },
-  ];
+  const count = found.reduce((most, label) => Math.max(most, label), 0) + 1;
+  const names = Array.from({ length: count }, (_, i) => nameOf(i, found, classes));
+  const groups = names.map((name, i) =>
+    names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${i + 1})`,
+  );
+  return [{ name: "Cluster", groups, of: found }];
 }
 
-function foldersOf(paths: readonly string[]): Colouring[] {
-  const folders = paths.map((path) => path.slice(0, Math.max(0, path.lastIndexOf("/"))) || "(top)");
-  const groups = [...new Set(folders)];
-  if (groups.length < 2 || groups.length > mostGroups) return [];
-  return [{ name: "Folder", groups, of: Int32Array.from(folders, (folder) => groups.indexOf(folder)) }];
+/** The name of each image's likeliest class; nothing where the network tells none. */
+async function classNames(classes: Int32Array | undefined): Promise<string[] | undefined> {
+  if (!classes) return undefined;
+  const model = findModel(usualModel);
+  const names = await imagenetNames(model, model.classes, folderAt(new URL("dist/nets/", ownFolder())));
+  return names && Array.from(classes, (number) => names[number].split(",")[0]);
+}
+
+/** A cluster's name: the class that most of its images have, where more than a third do, else its number. */
+function nameOf(cluster: number, labels: Int32Array, classes: readonly string[] | undefined): string {
+  const members = classes?.filter((_, image) => labels[image] === cluster) ?? [];
+  const { groups, of } = colouringBy("class", members);
+  const share = of.filter((group) => group === 0).length / members.length;
+  return share > 1 / 3 ? groups[0] : `cluster ${cluster + 1}`;
 }
 
 self.onmessage = async ({ data: { id, name, argument } }) => {

@@ -105,12 +105,16 @@ function optionsNow(): WebExtractorOptions {
   return {
     device: device.value as WebExtractorOptions["device"],
     preprocess: preprocess.value as WebExtractorOptions["preprocess"],
-    ...(layer !== "" && { layers: [layer] }),
+    layers: hasClasses() ? [layer || "features", "logits"] : [layer || "features"],
     ...(given.length > 0 && { checkpoint: given.map(({ file }) => file) }),
     ...(keptName !== undefined && { checkpoint: keptName }),
     ...(model !== undefined && { model }),
   };
 }
+
+/** Whether the network tells ImageNet's classes for certain: the one whose weights are included. */
+const hasClasses = () =>
+  given.length === 0 && table.chosen() === "mobilenet_v1" && endPoint.value.trim() !== "logits";
 
 const keyOf = () =>
   JSON.stringify([
@@ -354,6 +358,7 @@ async function showMap(): Promise<void> {
       ...rowsOf(run),
       about: `${model} ${endPoints[0].name}`,
       notes: untrained,
+      ...(run.classes.length > 0 && { classes: Int32Array.from(run.classes) }),
     });
     const view = h("div", {});
     mapRoot.replaceChildren(

@@ -36,6 +36,8 @@ export interface Run {
   readonly notices: readonly string[];
   readonly extractor: WebExtractor | undefined;
   readonly rows: Rows | undefined;
+  /** The likeliest class of each image with features, where logits were asked for. */
+  readonly classes: readonly number[];
   readonly pictures: Pictures;
   /** More images behind the others. */
   add(images: readonly Dropped[]): void;
@@ -58,10 +60,15 @@ const told = (error: unknown): string => {
   return [message, hint].filter(Boolean).join(" ");
 };
 
+/** The place of the largest value. */
+const largestOf = (values: Float32Array): number =>
+  values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+
 export function createRun(options: WebExtractorOptions, changed: () => void): Run {
   const images: Dropped[] = [];
   const paths: string[] = [];
   const failures: Failure[] = [];
+  const classes: number[] = [];
   const notices: string[] = [];
   const pictures = createPictures();
   let state: RunState = {
@@ -116,7 +123,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
     const { signal } = controller;
     try {
       extractor ??= await open(signal);
-      const [{ name }] = extractor.endPoints;
+      const [{ name }, logits] = extractor.endPoints;
       times = [];
       set({ phase: "running", bytes: undefined });
       for await (const { image, features, error } of extractor.stream(left(), { signal, onError: "skip" })) {
@@ -124,6 +131,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
         else {
           rows?.push(features[name]);
           paths.push(image.path);
+          if (logits) classes.push(largestOf(features[logits.name]));
           await pictures.add(image);
         }
         times.push(performance.now());
@@ -146,7 +154,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
     get rows() {
       return rows;
     },
-    ...{ paths, failures, notices, pictures, go },
+    ...{ paths, failures, classes, notices, pictures, go },
     add(more) {
       images.push(...more);
       set({ total: images.length });

@@ -152,6 +152,10 @@ describe.skipIf(!hasChromium)("the page", () => {
     await tab.until("document.querySelector('.app .panel') !== null");
     expect(await text(tab, ".bar")).toContain(`${names.length} images · mobilenet_v1 AvgPool_1a`);
     expect(await tab.value("document.activeElement.textContent")).toBe("Back to the run");
+    expect(
+      await tab.value("[...document.querySelectorAll('.legend select option')].map((o) => o.textContent)"),
+    ).toEqual(expect.arrayContaining(["Cluster", "Likeliest class"]));
+    await tab.value("document.querySelector('#map button').focus()");
     await tab.key("Enter");
     await tab.until("document.querySelector('#map').hidden");
     expect(complaintsOf(tab)).toEqual([]);
