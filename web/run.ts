@@ -81,6 +81,8 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
   };
   let extractor: WebExtractor | undefined;
   let rows: Rows | undefined;
+  /** Whether the extractor computes no more. */
+  let broken = false;
   let controller = new AbortController();
   let times: number[] = [];
 
@@ -101,7 +103,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
       },
     });
     const [{ shape }] = opened.endPoints;
-    rows = createRows(shape.reduce((a, b) => a * b, 1));
+    rows ??= createRows(shape.reduce((a, b) => a * b, 1));
     return opened;
   }
 
@@ -122,7 +124,8 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
     controller = new AbortController();
     const { signal } = controller;
     try {
-      extractor ??= await open(signal);
+      if (!extractor || broken) extractor = await open(signal);
+      broken = false;
       const [{ name }, logits] = extractor.endPoints;
       times = [];
       set({ phase: "running", bytes: undefined });
@@ -140,7 +143,12 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
       set({ phase: "done", rate: undefined });
     } catch (error) {
       if (signal.aborted) set({ phase: "stopped", rate: undefined, bytes: undefined });
-      else set({ phase: "failed", rate: undefined, bytes: undefined, fault: told(error) });
+      else {
+        // Another try takes another one: the worker of this may be gone.
+        broken = true;
+        await extractor?.close().catch(() => {});
+        set({ phase: "failed", rate: undefined, bytes: undefined, fault: told(error) });
+      }
     }
   }
 

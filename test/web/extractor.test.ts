@@ -274,7 +274,10 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
   });
 
   it("takes an image in every way in which a page may have it", async () => {
-    const { features, closed } = step<{ features: number[][]; closed: Fault }>("kinds");
+    const { features, pixels, closed } = step<{ features: number[][]; pixels: number[][]; closed: Fault }>(
+      "kinds",
+    );
+    expect(pixels[1]).toEqual(pixels[0]);
     const there = Object.values(await inNode(seeded, [samples[1]]))[0];
     for (const found of features) expect(found).toEqual(there);
     expect(features).toHaveLength(7);

@@ -4,6 +4,15 @@ import { extracted, faultOf, type PageParts, type Told } from "./scenario.ts";
 
 declare const self: { readonly crossOriginIsolated: boolean };
 declare const location: { readonly href: string };
+declare class OffscreenCanvas {
+  constructor(width: number, height: number);
+  width: number;
+  height: number;
+  getContext(kind: "2d"): {
+    drawImage(image: object, x: number, y: number): void;
+    getImageData(x: number, y: number, width: number, height: number): web.RawImage;
+  };
+}
 declare function createImageBitmap(image: Blob, options: object): Promise<web.ImageBitmapLike>;
 
 async function file(path: string): Promise<File> {
@@ -78,11 +87,25 @@ async function everyKind({ file }: PageParts, path: string) {
     bitmap,
   ];
   const found = await extractor.features(all);
+  // What is under transparent pixels is lost on a canvas: of a picture without any.
+  const opaque = await file("/samples/hills_01.jpg");
+  const drawn = new OffscreenCanvas(0, 0);
+  const shown = await createImageBitmap(opaque, { colorSpaceConversion: "none" });
+  drawn.width = shown.width;
+  drawn.height = shown.height;
+  const context = drawn.getContext("2d");
+  context.drawImage(shown, 0, 0);
+  const pixels = context.getImageData(0, 0, shown.width, shown.height);
+  const [byFile, byPixels] = await extractor.features([opaque, pixels]);
   const alone = await extractor.features(given);
   await extractor.close();
   const name = extractor.endPoints[0].name;
   const closed = await faultOf(extractor.features(given));
-  return { features: [...found, alone].map((features) => [...features[name]]), closed };
+  return {
+    features: [...found, alone].map((features) => [...features[name]]),
+    pixels: [byFile, byPixels].map((features) => [...features[name]]),
+    closed,
+  };
 }
 
 async function keptOnes(page: PageParts, paths: readonly string[], images: readonly string[]) {
