@@ -90,7 +90,7 @@ const device = choice("device", [
 ]);
 const checkpointBox = h("div", { class: "checkpoint" });
 const start = h("button", {
-  class: "primary",
+  class: "primary wide",
   type: "button",
   id: "start",
   on: { click: () => void begin() },
