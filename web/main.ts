@@ -2,14 +2,16 @@
 import "../src/page/view/map.css";
 import "./style.css";
 import { type Child, h, save as saveText } from "../src/page/view/elements.ts";
-import { createMapView } from "../src/page/view/view.ts";
 import { counted } from "../src/page/words.ts";
 import { checkpoints, type KeptCheckpoint, type WebExtractorOptions } from "../src/web/index.ts";
 import { ask } from "./asking.ts";
 import type { NetworkRow } from "./calls.ts";
-import { type Dropped, droppedFiles, pathOf, sortOut } from "./dropped.ts";
+import { button, choice, field, filePicker, megabytes } from "./controls.ts";
+import { type Dropped, droppedFiles, sortOut } from "./dropped.ts";
+import { openMap } from "./mapped.ts";
 import { metadataOf } from "./metadata.ts";
 import { networkTable } from "./networks.ts";
+import { progressOf } from "./progress.ts";
 import { createRun, type Run } from "./run.ts";
 
 const root = document.getElementById("page") as HTMLElement;
@@ -26,35 +28,6 @@ const status = h("p", { class: "offscreen", role: "status", aria: { live: "polit
 const say = (sentence: string) => {
   status.textContent = sentence;
 };
-
-const field = (label: string, input: HTMLElement, note?: string) =>
-  h("label", { class: "field" }, h("span", {}, label), input, note !== undefined && h("small", {}, note));
-
-function choice(
-  id: string,
-  options: readonly (readonly [value: string, label: string])[],
-): HTMLSelectElement {
-  const select = h("select", { id });
-  for (const [value, label] of options) {
-    const option = h("option", {}, label);
-    option.value = value;
-    select.append(option);
-  }
-  return select;
-}
-
-function filePicker(id: string, label: string, folders: boolean, take: (files: Dropped[]) => void) {
-  const input = h("input", { type: "file", id, class: "offscreen" });
-  input.multiple = true;
-  if (folders) input.setAttribute("webkitdirectory", "");
-  input.addEventListener("change", () => {
-    take([...(input.files ?? [])].map((file) => ({ path: pathOf(file), file })));
-    input.value = "";
-  });
-  const button = h("label", { class: "button" }, label);
-  button.htmlFor = id;
-  return h("span", { class: "picker" }, input, button);
-}
 
 // The parts of the page, top to bottom.
 
@@ -169,12 +142,6 @@ async function listKept(): Promise<void> {
   refresh();
 }
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
-function button(label: string, press: () => void, kind = "button") {
-  return h("button", { class: kind, type: "button", on: { click: press } }, label);
-}
-
 function showCheckpoint(): void {
   const own: Child[] =
     given.length > 0
@@ -255,68 +222,10 @@ async function addSamples(): Promise<void> {
   take(files);
 }
 
-const duration = (seconds: number): string =>
-  seconds < 60
-    ? `${Math.ceil(seconds)} s`
-    : seconds < 3600
-      ? `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
-      : `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-
-const phases = {
-  new: "Ready",
-  opening: "Loading the network",
-  running: "Computing",
-  stopped: "Stopped: what was computed is here, and you can go on",
-  done: "Done",
-  failed: "Ended by an error: what was computed is here",
-} as const;
-
 function showProgress(): void {
   progress.hidden = !run && fault === undefined;
-  if (progress.hidden) return;
-  const parts: Child[] = [];
-  if (run) {
-    const { phase, done, total, rate, bytes } = run.state;
-    const share =
-      phase === "opening" ? (bytes?.total ? bytes.done / bytes.total : 0) : total > 0 ? done / total : 0;
-    const bar = h("progress", { aria: { label: phases[phase] } });
-    bar.max = 1;
-    bar.value = share;
-    const facts = [
-      phase === "opening" && bytes
-        ? `${bytes.file}: ${megabytes(bytes.done)}${bytes.total ? ` of ${megabytes(bytes.total)}` : ""}`
-        : `${done.toLocaleString("en")} of ${counted(total, "image")}`,
-      rate !== undefined && `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} images a second`,
-      rate !== undefined && total > done && `${duration((total - done) / rate)} left`,
-      run.failures.length > 0 && `${run.failures.length.toLocaleString("en")} failed`,
-    ].filter((text) => typeof text === "string");
-    parts.push(h("h2", {}, phases[phase]), bar, h("p", { class: "facts" }, facts.join(" · ")));
-    const { extractor } = run;
-    if (extractor) {
-      const where = extractor.backend === "webgpu" ? `WebGPU (${extractor.adapter})` : "the processor";
-      parts.push(
-        h(
-          "p",
-          { class: "soft" },
-          `${extractor.model}, ${extractor.endPoints[0].name} [${extractor.endPoints[0].shape.join(", ")}], on ${where}. ${extractor.preprocess}. JPEG is decoded by the method "accurate".`,
-        ),
-      );
-    }
-    for (const sentence of run.notices.slice(-3)) parts.push(h("p", { class: "soft" }, sentence));
-    if (run.state.fault) parts.push(h("p", { class: "fault", role: "alert" }, run.state.fault));
-    if (run.failures.length > 0) parts.push(failuresOf(run));
-  }
-  if (fault !== undefined) parts.push(h("p", { class: "fault", role: "alert" }, fault));
-  progress.replaceChildren(...(parts as Node[]));
+  if (!progress.hidden) progress.replaceChildren(...(progressOf(run, fault) as Node[]));
 }
-
-const failuresOf = ({ failures }: Run) =>
-  h(
-    "details",
-    {},
-    h("summary", {}, `${counted(failures.length, "image")} without features`),
-    h("ul", {}, ...failures.slice(0, 50).map(({ reason }) => h("li", {}, reason))),
-  );
 
 const formatNames = ["npy", "npz", "parquet", "csv", "pkl"];
 
@@ -343,7 +252,6 @@ const rowsOf = (from: Run) => ({
   data: from.rows?.all() ?? new Float32Array(0),
 });
 
-let closeMap: (() => void) | undefined;
 let drawing = false;
 
 async function showMap(): Promise<void> {
@@ -360,36 +268,13 @@ async function showMap(): Promise<void> {
       notes: untrained,
       ...(run.classes.length > 0 && { classes: Int32Array.from(run.classes) }),
     });
-    const view = h("div", {});
-    mapRoot.replaceChildren(
-      h(
-        "div",
-        { class: "strip" },
-        button("Back to the run", hideMap, "link"),
-        h("span", {}, "All in this tab"),
-      ),
-      view,
-    );
-    root.hidden = true;
-    mapRoot.hidden = false;
-    document.body.className = "mapped";
-    closeMap = createMapView(view, { ...laidOut, thumbnails: await run.pictures.thumbnails() });
-    mapRoot.querySelector("button")?.focus();
+    openMap(root, mapRoot, { ...laidOut, thumbnails: await run.pictures.thumbnails() });
   } catch (error) {
     fail(error);
   } finally {
     drawing = false;
     refresh();
   }
-}
-
-function hideMap(): void {
-  closeMap?.();
-  mapRoot.replaceChildren();
-  mapRoot.hidden = true;
-  root.hidden = false;
-  document.body.className = "start";
-  document.getElementById("show-map")?.focus();
 }
 
 function showResults(): void {
