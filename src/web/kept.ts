@@ -54,7 +54,7 @@ async function listIn(folder: FolderHandle): Promise<KeptCheckpoint> {
   return { name: folder.name, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), files };
 }
 
-/** What is kept, by its names in order. What an earlier page left half written is removed. */
+/** What is kept, by its names in order; what is half written is not. */
 export async function keptCheckpoints(): Promise<KeptCheckpoint[]> {
   const found: KeptCheckpoint[] = [];
   const there = await openPlace();

@@ -20,10 +20,8 @@ export async function openRemote(
       return adapter;
     },
     async run(images) {
-      // Those that give inputs need them no longer, but they may lie in one memory together.
-      const whole = images.every(({ buffer, byteLength }) => buffer.byteLength === byteLength);
-      const transfer = whole ? images.map(({ buffer }) => buffer) : [];
-      const ran = await caller.call("run", images, { transfer, onEvent: options.onEvent });
+      // Copies go over: an input may have to be explained afterwards.
+      const ran = await caller.call("run", images, { onEvent: options.onEvent });
       ({ backend, adapter } = ran);
       return ran;
     },

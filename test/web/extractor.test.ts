@@ -12,6 +12,7 @@ import type { ExtractorOptions } from "../../src/library/options.ts";
 import { tar } from "../checkpoint/support.ts";
 import { hasChromium, type SiteFile, visit } from "../support/chromium.ts";
 import { browserScript, browserScripts, fileIn, packageFile } from "../support/site.ts";
+import { seededVariables, writeVariables } from "../support/small-checkpoint.ts";
 import type { Extracted, Fault, Told } from "./scenario.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -77,6 +78,7 @@ const kindFiles: Record<string, Buffer> = {};
 
 const plan = {
   pictures: Object.keys(kinds).map((name) => `/kinds/${name}`),
+  overflow: ["index", "data-00000-of-00001"].map((end) => `/kinds/huge.ckpt.${end}`),
   samples,
   checkpoints: {
     "a pair of V2": v2.map((name) => `/checkpoints/${name}`),
@@ -154,6 +156,11 @@ beforeAll(async () => {
     kindFiles[name] = await make();
     await writeFile(join(folder, name), kindFiles[name]);
   }
+  const huge = (await seededVariables("lenet")).map((v) =>
+    /conv[12]\/weights$/.test(v.name) ? { ...v, data: v.data.map((x) => x * 1e30) } : v,
+  );
+  await writeVariables(join(folder, "huge.ckpt"), huge);
+  for (const path of plan.overflow) kindFiles[basename(path)] = readFileSync(join(folder, basename(path)));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -254,6 +261,24 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
     const there = await inNode(seeded, plan.pictures);
     const other = Object.keys(there).filter((name) => String(features[name]) !== String(there[name]));
     expect({ other, failures }).toEqual({ other: [], failures: {} });
+  });
+
+  it("names the layer that is to blame where features are not all numbers", async () => {
+    const extractor = await createExtractor({
+      device: "cpu",
+      jpeg: "accurate",
+      model: "lenet",
+      checkpoint: join(folder, "huge.ckpt"),
+    });
+    const there = await extractor.features(join(root, samples[0])).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+    await extractor.close();
+    expect(there).toMatch(/is not all numbers/);
+    expect(Object.values(step<Extracted>("overflow").failures)).toEqual([
+      there.replace(`${root}/samples/`, ""),
+    ]);
   });
 
   it("names a wrong argument", () => {

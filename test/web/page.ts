@@ -30,6 +30,7 @@ async function tell(): Promise<Told["steps"]> {
     readonly broken: Readonly<Record<string, readonly string[]>>;
     readonly odd: readonly string[];
     readonly pictures: readonly string[];
+    readonly overflow: readonly string[];
   };
   const page: PageParts = { web, file, samples: plan.samples };
   const some = plan.samples.slice(0, 3);
@@ -47,6 +48,12 @@ async function tell(): Promise<Told["steps"]> {
   const files = async (paths: readonly string[]) => Promise.all(paths.map(file));
   for (const [name, paths] of Object.entries(plan.checkpoints))
     steps[`of ${name}`] = await extracted(page, { ...small, checkpoint: await files(paths) }, some);
+  const overflow = await files(plan.overflow);
+  steps.overflow = await extracted(
+    page,
+    { device: "cpu", model: "lenet", checkpoint: overflow },
+    some.slice(0, 1),
+  );
   for (const [name, paths] of Object.entries(plan.broken)) {
     const checkpoint = await files(paths);
     steps[`fault of ${name}`] = await faultOf(web.createExtractor({ ...small, checkpoint }));
