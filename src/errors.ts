@@ -15,6 +15,8 @@ export const ExitCode = {
   model: 5,
   device: 6,
   output: 7,
+  busy: 8,
+  otherSettings: 9,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -74,4 +76,14 @@ export class DeviceError extends UserError {
 export class OutputError extends UserError {
   static override readonly title = "OutputError";
   override readonly exitCode = ExitCode.output;
+}
+
+/** Somebody else does this now, and nothing is wrong: the same command succeeds later. */
+export class BusyError extends UserError {
+  override readonly exitCode = ExitCode.busy;
+}
+
+/** What is there was made by other settings, or has other bytes, and is not mixed with this or replaced. */
+export class OtherSettingsError extends UserError {
+  override readonly exitCode = ExitCode.otherSettings;
 }

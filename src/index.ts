@@ -82,6 +82,8 @@ export { findModel, type Model, models } from "./nets/index.ts";
 export type { Network, NetworkOptions } from "./network/network.ts";
 export { openCheckpoint, writeCheckpoint } from "./node/checkpoint.ts";
 export { decodeImage, listFolder } from "./node/images/index.ts";
+export { readPlan } from "./shards/plan.ts";
+export { type RunShardOptions, runShard, type ShardReport } from "./shards/run.ts";
 export { Stopped } from "./stopped.ts";
 export { type Comparison, compareFeatures } from "./tables/compare.ts";
 export { type ConvertRequest, convertFeatures } from "./tables/convert.ts";

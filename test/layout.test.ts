@@ -125,7 +125,20 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   verify: ["images", "node", "nets", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts"],
+  shards: [
+    "ahead.ts",
+    "extract",
+    "tables",
+    "images",
+    "network",
+    "nets",
+    "node",
+    "stopped.ts",
+    "tensor.ts",
+    "errors.ts",
+  ],
   "index.ts": [
+    "shards",
     "map",
     "node",
     "analysis",
@@ -147,6 +160,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "text.ts",
     "map",
     "analysis",
+    "shards",
     "extract",
     "tables",
     "network",
@@ -163,7 +177,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The rooms that may take something from Node and its packages. All others run in a browser as well. */
-const ofNode = ["map", "bundle.mjs", "node", "tables", "extract", "verify", "cli"];
+const ofNode = ["map", "bundle.mjs", "node", "tables", "extract", "shards", "verify", "cli"];
 
 /** Packages that run in a browser as well: numbers in, numbers out. */
 const ofNumbers = ["ml-matrix", "umap-js"];

@@ -13,6 +13,8 @@ const meanings: readonly (readonly [code: number, meaning: string])[] = [
   [ExitCode.model, "no checkpoint, or one that is damaged or does not fit the network"],
   [ExitCode.device, "the device asked for cannot be used"],
   [ExitCode.output, "the output file cannot be written"],
+  [ExitCode.busy, "another process does this now: try again later"],
+  [ExitCode.otherSettings, "it was done by other settings before, or has other bytes; nothing was changed"],
   [signalExitCode.SIGINT, "stopped by Ctrl-C"],
   [signalExitCode.SIGTERM, "stopped by SIGTERM"],
 ];

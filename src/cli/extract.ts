@@ -19,6 +19,7 @@ import { applyConfig, environmentName } from "./config.ts";
 import type { Io } from "./io.ts";
 import { imageSize } from "./models.ts";
 import { pickleProtocolOption, threadsOption, wholeNumber } from "./numbers.ts";
+import { type EndWith, endWithOption } from "./parent.ts";
 import { byteCount, duration, makeProgress } from "./progress.ts";
 import { repeated } from "./repeats.ts";
 import { stoppable } from "./signals.ts";
@@ -39,6 +40,7 @@ interface ExtractFlags
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly strict?: boolean;
+  readonly endWith?: EndWith;
 }
 
 /** Names that Compute-Features used: accepted, and left out of the help. */
@@ -73,6 +75,10 @@ const options: readonly (Option | string)[] = [
   choice("--order <how>", "rows sorted by name, each image once, or as in the list, with its repeats", [
     ...listOrders,
   ]).default("name"),
+  option(
+    "--source <name>",
+    "what the metadata call the images' source (default: the folders as named); for copies in a scratch folder",
+  ),
   option(
     "--glob <pattern>",
     'only paths that match, such as "cats/**"; may be given several times',
@@ -156,10 +162,19 @@ const options: readonly (Option | string)[] = [
   "How it is told:",
   option("--config <file>", 'options from a JSON file, such as {"model": "vgg_16"}; those given here win'),
   option("--dry-run", "say what would be done, and how long it would take"),
+  endWithOption(),
   option("--strict", "end with 3 when files were skipped, too"),
   option("--json", "print one JSON object on stdout instead of the files' names"),
   option("--quiet", "only errors on stderr"),
 ];
+
+/** Options of `extract` by their names, for commands that say the same of other work. */
+export const extractOptions = (names: readonly string[]): Option[] =>
+  names.map((name) => {
+    const option = options.find((o): o is Option => typeof o !== "string" && o.long === `--${name}`);
+    if (!option) throw new Error(`extract has no option ${name}`);
+    return option;
+  });
 
 export const addExtract: AddCommand = (program, io, exit) => {
   const command = program
@@ -187,7 +202,13 @@ export const addExtract: AddCommand = (program, io, exit) => {
     const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
     const request = await requestOf(flags, inputs);
     if (flags.dryRun) return printDryRun(request, quiet, flags.json === true);
-    const report = await runExtract(request, quiet);
+    if (flags.endWith === "stdin" && flags.list === "-") {
+      throw new UsageError(
+        "stdin is the list, and ends with it.",
+        "Name the list by a file, or leave --end-with out.",
+      );
+    }
+    const report = await runExtract(request, quiet, flags.endWith);
     quiet.err(summary(report, io));
     const { failed, skipped } = report.files[0].metadata.images;
     if (failed > 0 || (flags.strict && skipped > 0)) exit(ExitCode.someImagesFailed);
@@ -209,7 +230,8 @@ What is computed is kept in <out>.run as it goes. A run that was stopped or kill
 given again; images that were added, renamed or repeated cost only what is new in them.
 
 Keys are the paths of the images in the folder, sorted by bytes. How the features were made stands in <out>.json, and
-what became of every file in <out>.manifest.jsonl. Several layers are computed in one pass and give a file each, <out>
+what became of every file in <out>.manifest.jsonl; in _<out>... where a format's files are read by the folder, whose readers
+leave out such names (parquet, arrow, csv, jsonl). Several layers are computed in one pass and give a file each, <out>
 with the layer's name before its extension.
 The formats:
 ${formats.map(({ name, description }) => `  ${name.padEnd(11)} ${description}`).join("\n")}
@@ -219,7 +241,7 @@ Nothing is downloaded: see "npm run fetch -- --help".`;
 
 async function requestOf(flags: ExtractFlags, inputs: readonly string[]): Promise<ExtractRequest> {
   const { dataDir, data_dir, checkpoint_file, layer, list, glob, exclude, ...others } = flags;
-  const { config, dryRun, json, quiet, strict, ...rest } = others;
+  const { config, dryRun, json, quiet, strict, endWith, ...rest } = others;
   const dtype = dtypeOf(flags.dtype ?? "f32");
   if (list !== undefined && inputs.length > 0) {
     throw new UsageError(
@@ -257,24 +279,27 @@ async function readList(path: string): Promise<Uint8Array> {
 }
 
 /** Extracts, tells how far it is, and of a few images what they show. */
-export async function runExtract(request: ExtractRequest, io: Io): Promise<ExtractReport> {
+export async function runExtract(request: ExtractRequest, io: Io, endWith?: EndWith): Promise<ExtractReport> {
   const { extract } = await import("../extract/index.ts");
   const { isSamples } = await import("../extract/plan.ts");
   const progress = makeProgress(io, { unit: "images" });
   if (isSamples(request)) io.err(`images: ${samplesDirectory} (the project's own samples)\n`);
   try {
-    const report = await stoppable(io, (signal) =>
-      extract(request, {
-        signal,
-        onNotice: (sentence) => progress.say(sentence),
-        onStart({ total, known, model, backend, adapter }) {
-          progress.say(`computing ${model} on ${backend} (${adapter})`);
-          if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
-          progress.update(0, total);
-        },
-        onProgress: ({ done, total = 0 }) => progress.update(done, total),
-        onFailure: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
-      }),
+    const report = await stoppable(
+      io,
+      (signal) =>
+        extract(request, {
+          signal,
+          onNotice: (sentence) => progress.say(sentence),
+          onStart({ total, known, model, backend, adapter }) {
+            progress.say(`computing ${model} on ${backend} (${adapter})`);
+            if (known > 0) progress.say(`going on: ${known} images are known from an earlier run`);
+            progress.update(0, total);
+          },
+          onProgress: ({ done, total = 0 }) => progress.update(done, total),
+          onFailure: ({ path, reason }) => progress.say(`failed: ${path}: ${reason}`),
+        }),
+      endWith,
     );
     progress.end();
     io.err(whatTheyShow(report));

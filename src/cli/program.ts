@@ -24,10 +24,13 @@ import { addMap } from "./map.ts";
 import { addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
 import { addOutliers } from "./outliers.ts";
+import { addPlan } from "./plan.ts";
 import { refuseRepeats } from "./repeats.ts";
+import { addShards } from "./shards.ts";
 import { addSimilar } from "./similar.ts";
 import { addTune } from "./tune.ts";
 import { addVerify } from "./verify.ts";
+import { addWork } from "./work.ts";
 
 const commands: readonly AddCommand[] = [
   addExtract,
@@ -45,6 +48,9 @@ const commands: readonly AddCommand[] = [
   addOutliers,
   addExport,
   addFetch,
+  addPlan,
+  addShards,
+  addWork,
   addTune,
   addVerify,
   addDoctor,

@@ -8,6 +8,7 @@ import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
 import { nodePlatform } from "../node/platform.ts";
 import { project } from "../pca.ts";
+import { besidePlaces } from "../tables/formats/index.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
 import { loadPca } from "../tables/pca.ts";
 import type { Vectors } from "../tables/vectors.ts";
@@ -101,4 +102,4 @@ export async function featuresAlike(
 
 /** Where the components lie: the file may have been moved with its own. */
 const pcaFile = (file: string, named: string): string =>
-  [named, `${file}.pca.json`].find((path) => existsSync(path)) ?? named;
+  [named, ...besidePlaces(file, ".pca.json")].find((path) => existsSync(path)) ?? named;

@@ -54,6 +54,8 @@ export interface ExtractReport {
   /** What each of a few images is most like, where the network says so and its classes have names. */
   readonly likeliest: readonly LikelyClass[];
   readonly manifest: string;
+  /** What the manifest says, in order. */
+  readonly records: readonly ManifestRecord[];
   /** Images whose features were computed by this run, and those that were known. */
   readonly computed: number;
   readonly known: number;
@@ -99,8 +101,9 @@ function settingsOf(
 /**
  * Extracts the features of every image into a file for each end point, going on where an earlier run into the same
  * output stopped.
- * @throws UsageError, CheckpointError, DeviceError, OutputError; NothingToDoError when no image gives a feature;
- * Stopped when `signal` fires, with all that was computed kept. An older result is untouched until the new one is whole.
+ * @throws UsageError, CheckpointError, DeviceError, OutputError; BusyError while another run writes there, OtherSettingsError
+ * where one of other settings did; NothingToDoError when no image gives a feature; Stopped when `signal` fires, with all that
+ * was computed kept. An older result is untouched until the new one is whole.
  */
 export async function extract(
   asked: ExtractRequest,
@@ -110,12 +113,12 @@ export async function extract(
 ): Promise<ExtractReport> {
   const request = settled(asked);
   const planned = await plan(request, rooms);
-  const { model, inputs, note, out } = planned;
+  const { model, inputs, note, work } = planned;
   if (note) events.notice?.(note);
   const given = await readLabels(request.labels);
   throwIfStopped(signal);
   // The bits of a run that goes on must not depend on which adapters are there today.
-  const keepTo = request.overwrite ? undefined : await begunOn(`${out}.run`);
+  const keepTo = request.overwrite ? undefined : await begunOn(work);
   const network = await openFor(request, rooms, planned, events.notice, keepTo);
   let store: Store | undefined;
   try {
@@ -140,10 +143,10 @@ export async function extract(
     };
     const description = rooms.describePreprocess(recipe.preprocess);
     // What cannot be written is told before hours of work, not after.
-    const paths = outputPaths(request, endPoints, out);
+    const paths = outputPaths(request, endPoints, planned);
     for (const path of paths) await (await openAtomic(path)).abandon();
     store = await openStore({
-      folder: `${out}.run`,
+      folder: work,
       settings: settingsOf(network, request, recipe, description, endPoints),
       device: labelOf(network),
       anyDevice: request.device === "auto",
@@ -161,7 +164,7 @@ export async function extract(
     const rows = run.records.filter((r) => r.status === "ok").length;
     const doubts = noteOf(run.records);
     if (doubts !== undefined) events.notice?.(doubts);
-    if (rows === 0) throw noRows(planned.from, run.records);
+    if (rows === 0 && !request.mayBeEmpty) throw noRows(planned.from, run.records);
     const report = await writeOutputs({
       ...planned,
       request,

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../errors.ts";
 import type { JpegMethod } from "../images/index.ts";
 import { openAtomic } from "../node/atomic.ts";
+import { besidePlaces } from "../tables/formats/index.ts";
 
 export interface ManifestRecord {
   readonly path: string;
@@ -48,7 +49,9 @@ export async function writeManifest(path: string, records: readonly ManifestReco
 /** Where the manifest of a features file lies: beside it, or, where the file is one of several layers, beside the name they share. */
 export function manifestOf(features: string, endPoint?: string): string | undefined {
   const shared = endPoint && features.replace(`.${endPoint.replaceAll("/", "_")}.`, ".");
-  return [features, shared].map((file) => `${file}.manifest.jsonl`).find((path) => existsSync(path));
+  return [features, shared]
+    .flatMap((file) => (file ? besidePlaces(file, ".manifest.jsonl") : []))
+    .find((path) => existsSync(path));
 }
 
 /** The records of a manifest. @throws UserError for a file that is none */

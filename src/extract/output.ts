@@ -4,7 +4,7 @@ import type { Network } from "../network/network.ts";
 import { openAtomic } from "../node/atomic.ts";
 import { fitPca, type Pca, project } from "../pca.ts";
 import { encoderFor } from "../tables/encode.ts";
-import { withLayer, writeTable } from "../tables/formats/index.ts";
+import { besidePath, removeFormer, withLayer, writeTable } from "../tables/formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "../tables/formats/table.ts";
 import { numbersOf, unitLength } from "../tables/numbers.ts";
 import { loadPca, savePca } from "../tables/pca.ts";
@@ -50,16 +50,17 @@ const askedOf = (request: SettledRequest, endPoints: readonly KeptEndPoint[]): r
 export function outputPaths(
   request: SettledRequest,
   endPoints: readonly KeptEndPoint[],
-  out: string,
+  { out, format }: Pick<OutputOptions, "out" | "format">,
 ): string[] {
   const asked = askedOf(request, endPoints);
   return [
     ...asked.flatMap(({ name }) => {
       const path = asked.length === 1 ? out : withLayer(out, name);
-      return [path, `${path}.json`, ...(request.pca === undefined ? [] : [`${path}.pca.json`])];
+      const components = request.pca === undefined ? [] : [besidePath(path, ".pca.json", format)];
+      return [path, besidePath(path, ".json", format), ...components];
     }),
-    `${out}.manifest.jsonl`,
-    ...(request.topk ? [`${out}.predictions.jsonl`] : []),
+    besidePath(out, ".manifest.jsonl", format),
+    ...(request.topk ? [besidePath(out, ".predictions.jsonl", format)] : []),
   ];
 }
 
@@ -72,6 +73,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
   files: ExtractedFile[];
   predictions?: string;
   manifest: string;
+  records: ManifestRecord[];
   likeliest: LikelyClass[];
 }> {
   const { request, network, endPoints, store, out, format } = options;
@@ -92,7 +94,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     const stored = async function* (): AsyncGenerator<Float32Array> {
       for (const row of rows) yield rowOf(store, row, k);
     };
-    const pca = await pcaFor(request, path, sizeOf(keptShape), stored);
+    const pca = await pcaFor(request, besidePath(path, ".pca.json", format), sizeOf(keptShape), stored);
     const shape = pca ? [pca.components.length] : keptShape;
     const values = async function* (): AsyncGenerator<Float32Array> {
       for await (const feature of stored()) {
@@ -112,7 +114,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
       pca: pca && {
         components: pca.components.length,
         explained: pca.explained,
-        file: request.pcaFile ?? `${path}.pca.json`,
+        file: request.pcaFile ?? besidePath(path, ".pca.json", format),
       },
       format: format.name,
       from: options.from,
@@ -132,13 +134,15 @@ export async function writeOutputs(options: OutputOptions): Promise<{
     await writeTable(path, format, { paths, shape, dtype, scale: encoder.scale, metadata, rows: encoded });
     files.push({ path, metadata });
   }
-  const manifest = `${out}.manifest.jsonl`;
+  const manifest = besidePath(out, ".manifest.jsonl", format);
   await writeManifest(manifest, records);
+  await removeFormer(out, ".manifest.jsonl", format);
   const likeliest = records.length <= fewImages ? await likeliestOf(paths, rows, options) : [];
-  if (!request.topk) return { files, manifest, likeliest };
-  const predictions = `${out}.predictions.jsonl`;
+  if (!request.topk) return { files, manifest, records, likeliest };
+  const predictions = besidePath(out, ".predictions.jsonl", format);
   await writePredictions(predictions, paths, rows, options);
-  return { files, manifest, predictions, likeliest };
+  await removeFormer(out, ".predictions.jsonl", format);
+  return { files, manifest, records, predictions, likeliest };
 }
 
 /** What each image is most like, from the logits that are kept or from what was noted beside the features. */
@@ -160,15 +164,15 @@ async function likeliestOf(
 /** The principal components that a request wants, fitted and saved, or loaded. */
 async function pcaFor(
   { pca, pcaFile }: SettledRequest,
-  path: string,
+  fitted: string,
   width: number,
   stored: () => AsyncIterable<Float32Array>,
 ): Promise<Pca | undefined> {
   if (pcaFile !== undefined) return loadPca(pcaFile, width);
   if (pca === undefined) return undefined;
-  const fitted = await fitPca(stored, width, pca);
-  await savePca(`${path}.pca.json`, fitted);
-  return fitted;
+  const components = await fitPca(stored, width, pca);
+  await savePca(fitted, components);
+  return components;
 }
 
 /** Whether the logits that predictions need were asked for as features too. */

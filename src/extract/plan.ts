@@ -1,4 +1,5 @@
 /** What of a request is settled before anything is computed: network, files, output; and trying it out. */
+import { stat } from "node:fs/promises";
 import { NothingToDoError, UsageError } from "../errors.ts";
 import { checkPreprocess, type DecodeRules, decodeRules, imageExtensions } from "../images/index.ts";
 import { type Model, models } from "../nets/index.ts";
@@ -8,7 +9,7 @@ import { chooseModel, chooseWeights } from "../network/weights.ts";
 import { type ImageInput, nativeDecoder, type Source } from "../node/images/index.ts";
 import { samplesDirectory } from "../node/package.ts";
 import { nodePlatform } from "../node/platform.ts";
-import { formatFor, formats } from "../tables/formats/index.ts";
+import { besidePath, formatFor, formats } from "../tables/formats/index.ts";
 import type { FeatureFormat } from "../tables/formats/table.ts";
 import { type Pool, pooledShape } from "../tables/numbers.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
@@ -27,11 +28,13 @@ export interface Plan {
   readonly model: Model;
   readonly format: FeatureFormat;
   readonly out: string;
+  /** The folder of what was computed, for a run that goes on. */
+  readonly work: string;
   readonly inputs: readonly ImageInput[];
   /** How the list was read, where that is to be told. */
   readonly note: string | undefined;
   readonly decode: DecodeRules;
-  /** What was read: folders and archives, or "the list". */
+  /** What was read: folders and archives, or "the list"; or what the request calls it. */
   readonly from: readonly string[];
 }
 
@@ -53,7 +56,16 @@ export async function plan(request: SettledRequest, rooms: ExtractRooms): Promis
     const left = request.globs || request.excludes ? " that the patterns leave" : "";
     throw new NothingToDoError(`There are no images in ${placesIn(from)}${left}.`, lookedFor);
   }
-  return { model, format, out, inputs, note, decode, from };
+  const work = await workFolder(out, format);
+  return { model, format, out, work, inputs, note, decode, from: [request.source ?? from].flat() };
+}
+
+/** A run that an earlier version began goes on where it lies. */
+async function workFolder(out: string, format: FeatureFormat): Promise<string> {
+  const folder = besidePath(out, ".run", format);
+  const former = besidePath(out, ".run", {});
+  const there = async (path: string) => (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+  return !(await there(folder)) && (await there(former)) ? former : folder;
 }
 
 /** A network's name where images are named is a slip of its own. */

@@ -19,6 +19,11 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
    * left out beside a list.
    */
   readonly inputs?: string | readonly string[];
+  /**
+   * What the metadata call the source of the images, such as an address that they were copied from; `inputs` as they are given
+   * when left out. Files of two runs that differ in nothing but the folder of a copy are the same bytes by it.
+   */
+  readonly source?: string | readonly string[];
   /** A list of files, as its bytes: names by lines or zero bytes, relative to `inputs` or else the working folder. */
   readonly list?: Uint8Array;
   /** Whether rows are sorted by name, each image once (the default), or stand as in the list, with its repeats. */
@@ -81,6 +86,8 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly overwrite?: boolean;
   /** Try images again that failed in an earlier run. */
   readonly retryFailed?: boolean;
+  /** Write files without a row where no image gives a feature: of a part of a whole that is no failure. */
+  readonly mayBeEmpty?: boolean;
   /** Seconds of work that a kill may lose, at most; 2 when left out. */
   readonly commitEvery?: number;
   /** Decoding workers; one a core when left out. */
@@ -102,6 +109,7 @@ export function settled(request: ExtractRequest): SettledRequest {
 export const requestRules: rule.Rules<ExtractRequest> = {
   ...commonRules,
   inputs: rule.textOrTexts,
+  source: rule.textOrTexts,
   list: rule.bytes,
   order: rule.oneOf(...listOrders),
   globs: rule.texts,
@@ -118,6 +126,7 @@ export const requestRules: rule.Rules<ExtractRequest> = {
   pickleProtocol: rule.oneOf(...pickleProtocols),
   overwrite: rule.flag,
   retryFailed: rule.flag,
+  mayBeEmpty: rule.flag,
   commitEvery: rule.positive,
 };
 

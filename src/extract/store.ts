@@ -10,7 +10,7 @@
  */
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { UsageError } from "../errors.ts";
+import { OtherSettingsError, UsageError } from "../errors.ts";
 import type { ImageFacts } from "../images/index.ts";
 import { openAtomic, outputError } from "../node/atomic.ts";
 import { bytesOf } from "../tables/numbers.ts";
@@ -128,7 +128,7 @@ type Begun = Pick<Store, "device" | "choice">;
 
 /**
  * Compares the settings of an earlier run with this one's, the device among them where a certain one was asked for.
- * Gives what the run was begun on. @throws UsageError that names the differences.
+ * Gives what the run was begun on. @throws OtherSettingsError that names the differences.
  */
 async function checkSettings({
   folder,
@@ -165,7 +165,7 @@ async function checkSettings({
     }
     return { device: begunOn, choice: typeof deviceChoice === "string" ? deviceChoice : undefined };
   }
-  throw new UsageError(
+  throw new OtherSettingsError(
     `The run in ${folder} was made with other settings, and its features cannot be mixed with these:${differences.join("")}`,
     "Choose another --out, or forget the earlier run with --overwrite.",
   );
@@ -243,7 +243,7 @@ async function readShards(
   return { known, current: { number, records: last, rows } };
 }
 
-/** Opens the run in `folder`, or begins one. @throws UsageError when it belongs to other settings or another process. */
+/** Opens the run in `folder`, or begins one. @throws OtherSettingsError, BusyError while another process has it. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { folder, settings, widths, overwrite, patience = 2000 } = options;
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {

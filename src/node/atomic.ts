@@ -4,8 +4,18 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { unlinkSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  stat,
+  unlink,
+} from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { OutputError } from "../errors.ts";
 
 export interface AtomicFile {
@@ -21,6 +31,8 @@ export interface AtomicFile {
   seal(): Promise<void>;
   /** Seals if need be and gives the file its name. */
   commit(): Promise<void>;
+  /** As `commit`, but never in the place of another: false where one has the name, of several at once for all but one. */
+  claim(): Promise<boolean>;
   /** Removes what was written. Harmless after `commit`. */
   abandon(): Promise<void>;
 }
@@ -42,6 +54,9 @@ export function removeUnfinished(): void {
 /** What the temporary names of files for `target` begin with: the leftovers of a killed process are known by it. */
 const prefixOf = (target: string): string =>
   `.partial-${createHash("sha256").update(target).digest("hex").slice(0, 12)}-`;
+
+/** Whether a path is that of a file that is written, or was left by a process that was killed. */
+export const isUnfinished = (path: string): boolean => /^\.partial-.*\.tmp$/.test(basename(path));
 
 /** Removes what killed processes left of `paths`. Only for whoever alone writes them. */
 export async function removeLeftovers(paths: readonly string[]): Promise<void> {
@@ -112,6 +127,15 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
       unfinished.delete(temporary);
       await syncFolder(dirname(target));
     },
+    async claim() {
+      await seal();
+      const claimed = await told(path, () => linkNew(temporary, target));
+      await unlink(temporary).catch(() => {});
+      state = "done";
+      unfinished.delete(temporary);
+      if (claimed) await syncFolder(dirname(target));
+      return claimed;
+    },
     async abandon() {
       if (state === "done") return;
       if (state === "open") await handle.close().catch(() => {});
@@ -121,6 +145,25 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
     },
   };
 }
+
+/** Gives `from` the name `to` as well. False where something has it. */
+async function linkNew(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    if (!noLinks.includes(code)) throw error;
+  }
+  // Without hard links there is nothing that is both whole at once and refused: what is there is looked for first.
+  if (await stat(to).catch(() => undefined)) return false;
+  await rename(from, to);
+  return true;
+}
+
+/** What file systems without hard links answer. */
+export const noLinks: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 /** What the system's error `code` means for the file `path`, as an error for the user. */
 export function outputError(path: string, error: unknown): OutputError {

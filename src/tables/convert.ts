@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { formatShape, type Shape, sameShape } from "../tensor.ts";
 import { textIn } from "../text.ts";
 import { encoderFor } from "./encode.ts";
-import { metadataPath, writeTable } from "./formats/index.ts";
+import { besidePlaces, writeTable } from "./formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
 import { readFeatures } from "./readers/index.ts";
 
@@ -25,7 +25,8 @@ export interface Converted {
 }
 
 async function metadataOf(path: string): Promise<Record<string, unknown>> {
-  const bytes = await readFile(metadataPath(path)).catch(() => undefined);
+  let bytes: Buffer | undefined;
+  for (const place of besidePlaces(path, ".json")) bytes ??= await readFile(place).catch(() => undefined);
   if (bytes === undefined) return {};
   const { paths, ...metadata } = JSON.parse(textIn(bytes)) as Record<string, unknown>;
   return metadata;

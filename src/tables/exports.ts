@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { openAtomic } from "../node/atomic.ts";
 import { findFormat, writeTable } from "./formats/index.ts";
-import { type TextColumn, writeParquet, writeTexts } from "./formats/parquet.ts";
-import type { FeatureTable } from "./formats/table.ts";
+import { parquet, writeTexts } from "./formats/parquet.ts";
+import type { FeatureTable, TextColumn } from "./formats/table.ts";
 import { bytesOf, shortestFloat32, unitLength } from "./numbers.ts";
 import { eachRow, type StoredRows } from "./row-store.ts";
 import type { Vectors } from "./vectors.ts";
@@ -71,7 +71,7 @@ async function writeFile(
 async function writeSheet(path: string, table: FeatureTable, more: readonly TextColumn[]): Promise<void> {
   const file = await openAtomic(path);
   try {
-    await writeParquet(table, file, more);
+    await parquet.write({ ...table, columns: more }, file);
     await file.commit();
   } finally {
     await file.abandon();

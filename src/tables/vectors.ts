@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { UsageError, UserError } from "../errors.ts";
 import { formatShape, sizeOf } from "../tensor.ts";
 import { textIn } from "../text.ts";
-import { metadataPath, withLayer } from "./formats/index.ts";
+import { besidePlaces, withLayer } from "./formats/index.ts";
 import { readFeatures } from "./readers/index.ts";
 import { createRowStore, type RowStore, type StoredRows } from "./row-store.ts";
 
@@ -100,15 +100,16 @@ function wrongIn(value: Record<string, unknown>, said: Said): string | undefined
 
 /** What stands beside a features file of its making; nothing for a file from elsewhere. @throws UserError when it is damaged */
 export function madeByOf(file: string): MadeBy {
+  const place = besidePlaces(file, ".json").find((path) => existsSync(path));
+  if (place === undefined) return {};
   const damaged = (why: string, cause?: unknown) =>
-    new UserError(`${metadataPath(file)} cannot be read: ${why}`, "Give the same extract command again.", {
+    new UserError(`${place} cannot be read: ${why}`, "Give the same extract command again.", {
       cause,
     });
   let found: unknown;
   try {
-    found = JSON.parse(textIn(readFileSync(metadataPath(file))));
+    found = JSON.parse(textIn(readFileSync(place)));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw damaged((cause as Error).message, cause);
   }
   if (!isRecord(found)) throw damaged("it is no object.");

@@ -10,7 +10,10 @@ declare const Worker: new (
 /** A worker that does what worker.ts says. @throws UsageError outside of a browser. */
 export function openWorker(): PageWorker {
   if (typeof Worker === "undefined")
-    throw new UsageError("slimfeatures/web is for browsers.", 'In Node, import from "slimfeatures".');
+    throw new UsageError(
+      "slimfeatures/web is for browsers.",
+      "In Node, import the package slimfeatures itself.",
+    );
   return new Worker(new URL("./web-worker.js", import.meta.url), { type: "module", name: "slimfeatures" });
 }
 

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findFormat, formats, writeTable } from "../../src/tables/formats/index.ts";
+import { besidePath, findFormat, formats, writeTable } from "../../src/tables/formats/index.ts";
 import { bytesOf } from "../../src/tables/numbers.ts";
 import { type FeatureRow, readFeatures } from "../../src/tables/readers/index.ts";
 import { temporaryFolder } from "../support/features.ts";
@@ -59,7 +59,10 @@ describe("convert", () => {
     const back = join(folder, `back-${format}.npy`);
     await runMain("convert", there, back);
     expect(readFileSync(back)).toEqual(readFileSync(first));
-    expect(JSON.parse(readFileSync(`${there}.json`, "utf8"))).toMatchObject({ model: "m", format });
+    expect(JSON.parse(readFileSync(besidePath(there, ".json", findFormat(format)), "utf8"))).toMatchObject({
+      model: "m",
+      format,
+    });
   });
 
   it("says what fewer bits cost", async () => {

@@ -27,6 +27,13 @@ const single = commandsOf(makeProgram(capture().io, () => {})).flatMap((command)
   command.options.filter(takesOne).map((option) => ({ command, option })),
 );
 
+/** The words of a command: of two commands one may be called as a part of the other. */
+function pathOf(command: Command): string {
+  const words: string[] = [];
+  for (let c: Command | null = command; c?.parent; c = c.parent) words.unshift(c.name());
+  return words.join(" ");
+}
+
 const candidates = ["x", "2", "#ffffff"];
 
 /** Whether an option's parser takes a text. */
@@ -42,12 +49,10 @@ function isTaken(parse: Option["parseArg"], text: string): boolean {
 describe("an option that takes one value and is given twice", () => {
   it("is one of many", () => expect(single.length).toBeGreaterThan(40));
 
-  it.each(single.map(({ command, option }) => [command.name(), option.long as string, option] as const))(
+  it.each(single.map(({ command, option }) => [pathOf(command), option.long as string, option] as const))(
     "is refused: %s %s",
-    async (name, flag, { argChoices, parseArg }) => {
-      const path = commandsOf(makeProgram(capture().io, () => {})).find((c) => c.name() === name) as Command;
-      const words: string[] = [];
-      for (let c: Command | null = path; c?.parent; c = c.parent) words.unshift(c.name());
+    async (path, flag, { argChoices, parseArg }) => {
+      const words = path.split(" ").filter(Boolean);
       const value = argChoices?.[0] ?? candidates.find((text) => isTaken(parseArg, text)) ?? "";
       const run = await runMain(...words, flag, value, `${flag}=${value}`);
       expect(run).toMatchObject({ code: 2, out: "" });

@@ -98,7 +98,7 @@ describe("a run of 500 images", () => {
   it("refuses other settings by name, and forgets the earlier run when told", async () => {
     const out = join(folder, "whole.npy");
     const refused = await extract(out, { args: ["--preprocess", "resize"] });
-    expect(refused.code).toBe(2);
+    expect(refused.code).toBe(9);
     expect(refused.err).toMatch(
       /preprocess: it was inception: central crop.*, now it is inception: whole image/,
     );

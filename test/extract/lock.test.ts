@@ -1,11 +1,21 @@
 /** One run at a time writes into an output, whatever became of the one before. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "vitest";
-import { OutputError, UsageError } from "../../src/errors.ts";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { BusyError, OutputError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { takeLock, toldByPs } from "../../src/extract/lock.ts";
 import { fakeRooms, requestFor, temporaryFolder, writeFiles } from "../support/features.ts";
@@ -36,7 +46,7 @@ describe("the lock of a folder", () => {
 
   it("is refused to another run of the same process, and to it only", async () => {
     const lock = await takeLock(folder);
-    await expect(takeLock(folder)).rejects.toThrow(UsageError);
+    await expect(takeLock(folder)).rejects.toThrow(BusyError);
     await expect(takeLock(folder)).rejects.toThrow(/Another run of this process writes into/);
     const elsewhere = await takeLock(mkdtempSync(join(folder, "other-")));
     await elsewhere.release();
@@ -127,9 +137,63 @@ describe("the lock of a folder", () => {
     parent.kill("SIGKILL");
   });
 
-  it("is refused when its process may live on another machine", async () => {
+  it("is refused when its process may live on another machine, of which nothing more can be known", async () => {
     writeFileSync(path(), JSON.stringify({ pid: 1, host: "another-machine", token: "t" }));
+    utimesSync(path(), 1, 1);
     await expect(takeLock(folder)).rejects.toThrow(/process 1 on another-machine/);
+  });
+
+  const foreign = JSON.stringify({ pid: 1, host: "another-machine", beat: 30, token: "t" });
+  const writtenBefore = (seconds: number) => {
+    writeFileSync(path(), foreign);
+    const { mtimeMs } = statSync(path());
+    utimesSync(path(), mtimeMs / 1000 - seconds, mtimeMs / 1000 - seconds);
+  };
+
+  it("is taken over from another machine that was silent for ten beats, and not sooner", async () => {
+    for (const seconds of [0, 250, -3600]) {
+      writtenBefore(seconds);
+      await expect(takeLock(folder)).rejects.toThrow(BusyError);
+      await expect(takeLock(folder)).rejects.toHaveProperty(
+        "hint",
+        expect.stringContaining("300 seconds after its last sign of life it is taken over"),
+      );
+    }
+    writtenBefore(350);
+    const lock = await takeLock(folder);
+    expect(held().pid).toBe(process.pid);
+    await lock.release();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("is told apart from an abandoned one by the disk's clock, however wrong the machine's is", async () => {
+    const now = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 86_400_000);
+    try {
+      writtenBefore(0);
+      await expect(takeLock(folder)).rejects.toThrow(BusyError);
+    } finally {
+      now.mockRestore();
+    }
+  });
+
+  it("is written again at every beat, under no other name than the own", async () => {
+    const lock = await takeLock(folder, { beat: 0.02 });
+    const text = readFileSync(path(), "utf8");
+    const beats = async () => {
+      utimesSync(path(), 1, 1);
+      while (statSync(path()).mtimeMs < 2000) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await beats();
+    await beats();
+    expect(readFileSync(path(), "utf8")).toBe(text);
+    // Somebody took it over, as from one that had been silent: his lock is not written over.
+    unlinkSync(path());
+    writeFileSync(path(), foreign);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(readFileSync(path(), "utf8")).toBe(foreign);
+    await expect(lock.check()).rejects.toThrow(OutputError);
+    await lock.release();
+    expect(readFileSync(path(), "utf8")).toBe(foreign);
   });
 
   it("is known to be lost, and another's is not given back", async () => {
@@ -168,7 +232,7 @@ describe("two runs into one output", () => {
     expect(won.code, won.err).toBe(3);
     // Where the first had ended before the second began, that one finds all done.
     if (lost.code !== 3) {
-      expect(lost.code, lost.err).toBe(2);
+      expect(lost.code, lost.err).toBe(8);
       expect(lost.err).toMatch(/Another run writes into .*f\.npy\.run: process \d+ on /);
     }
     const alone = join(folder, "alone.npy");

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
-import { DeviceError, ExitCode, UsageError } from "../../src/errors.ts";
+import { DeviceError, ExitCode, OtherSettingsError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
 import type { Caps } from "../../src/kernels/op.ts";
@@ -296,7 +296,7 @@ describe("a run whose GPU fails in the middle", () => {
   });
 
   it("computes the CPU's rows again when WebGPU is asked for by name, and refuses the CPU by name", async () => {
-    await expect(features("mixed.npy", "cpu")).rejects.toThrow(UsageError);
+    await expect(features("mixed.npy", "cpu")).rejects.toThrow(OtherSettingsError);
     await expect(features("mixed.npy", "cpu")).rejects.toThrow(/device: it was webgpu .*, now it is cpu/);
     const again = await features("mixed.npy", "webgpu");
     expect(again.report.computed).toBe(8);

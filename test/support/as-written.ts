@@ -53,7 +53,7 @@ export function missingLibraries(text: string): string[] {
 }
 
 /**
- * A folder with `photos/` and the same pictures by their subject in `labelled/`, another picture `new.jpg`, and checkpoints
+ * A folder with `photos/` and the same pictures by their subject in `labelled/` and `shards/`, another picture `new.jpg`, and checkpoints
  * of inception_v1, untrained, under the names that the docs give them; names of classes in `labels.txt`, and the subject
  * of each picture in `labels.csv`.
  */
@@ -69,6 +69,15 @@ export async function workingFolder(): Promise<WorkingFolder> {
     cpSync(join(samples, name), join(path, "labelled", name.split("_")[0], name));
   }
   cpSync(join(samples, "hills_01.jpg"), join(path, "new.jpg"));
+  mkdirSync(join(path, "shards"));
+  for (const [i, subject] of ["hills", "towers"].entries())
+    spawnSync("tar", [
+      "-cf",
+      join(path, "shards", `0000${i}.tar`),
+      "-C",
+      join(path, "labelled", subject),
+      ".",
+    ]);
   await writeVariables(join(path, "inception_v1.ckpt"), await seededVariables("inception_v1"));
   const parts = readdirSync(path).filter((name) => name.startsWith("inception_v1.ckpt."));
   for (const part of parts) {

@@ -5,7 +5,7 @@
 import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UsageError } from "../../src/errors.ts";
+import { BusyError } from "../../src/errors.ts";
 import { takeLock } from "../../src/extract/lock.ts";
 
 const [folder, milliseconds] = process.argv.slice(2);
@@ -32,7 +32,7 @@ while (performance.now() < end) {
     unlinkSync(inside);
     await lock.release();
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
+    if (!(error instanceof BusyError)) throw error;
     await sleep(Math.random() * 2);
   }
 }

@@ -1,10 +1,11 @@
 /** `extract` as a process, for tests of what happens to processes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import sharp from "sharp";
 import { seededUnits } from "../../src/seeded.ts";
+import { type BesideEnding, besidePlaces } from "../../src/tables/formats/index.ts";
 
 export const root = resolve(import.meta.dirname, "../..");
 
@@ -105,9 +106,13 @@ export function startCommand(args: readonly string[]): Running {
   };
 }
 
+/** Where what lies beside an output is, or would be for most formats. */
+const besideOf = (out: string, ending: BesideEnding): string =>
+  besidePlaces(out, ending).find((path) => existsSync(path)) ?? `${out}${ending}`;
+
 /** What a run of one layer leaves: features, metadata and manifest. */
 export const contentOf = (out: string): string[] =>
-  ["", ".json", ".manifest.jsonl"].map((end) => readFileSync(`${out}${end}`, "latin1"));
+  [out, besideOf(out, ".json"), besideOf(out, ".manifest.jsonl")].map((path) => readFileSync(path, "latin1"));
 
 /** Temporary files that lie beside an output or in its folder of work. */
 export function leftovers(out: string): string[] {
@@ -118,7 +123,7 @@ export function leftovers(out: string): string[] {
       return [];
     }
   };
-  return [...there(dirname(out)), ...there(`${out}.run`)].filter(
+  return [...there(dirname(out)), ...there(besideOf(out, ".run"))].filter(
     (name) => name.startsWith(".partial-") || name.startsWith("lock"),
   );
 }

@@ -134,7 +134,7 @@ export async function prepareProcesses(folder: string): Promise<Processes> {
       const ends = await Promise.all([first.ended, second.ended]);
       const done = ends.filter((e) => e.code === wholeCode);
       return [
-        ...ends.flatMap((e) => ended(e, setting, [wholeCode, 2])),
+        ...ends.flatMap((e) => ended(e, setting, [wholeCode, 8])),
         ...(done.length === 0 ? ["neither did the work"] : []),
         ...(await finish(out, device)),
       ];

@@ -7,6 +7,9 @@ import { leave, patienceOf, takeTasks, waitBefore, word } from "./steps.mjs";
 
 /** The thread that `data` describes (ThreadData of src/platform); `tell` is told why it fails. */
 export function openThread({ memory, thread, threads, cores }, tell) {
+  // The main thread may have grown the memory while this one came by it, of which nobody tells this one any more: it would keep
+  // the former buffer, and everything behind its end would be out of reach. Growing by nothing gives the present one.
+  memory.grow(0);
   const control = new Int32Array(memory.buffer, 0, 16);
   const patience = patienceOf(threads, cores);
   /** Sessions by number; modules by theirs. */

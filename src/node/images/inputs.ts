@@ -11,6 +11,8 @@ export interface ImageInput {
   readonly path: Uint8Array;
   /** The part of that file that it is, where the file is an archive. */
   readonly part?: { readonly offset: number; readonly size: number };
+  /** Whether a table says that it is an image, whatever it is called: where it is none, it has failed. */
+  readonly claimed?: true;
   /** Why it gives no image, where that is known before it is opened, as a clause. */
   readonly fault?: string;
 }

@@ -61,8 +61,8 @@ function deadEnd(path: Uint8Array, error: unknown): string | undefined {
 }
 
 /** Without an image's name, what is no file is none that is missed. A key with a slash at its end is a folder, which is. */
-const unusable = (key: string, reason: string): Outcome => ({
-  status: hasImageName(key) || key.endsWith("/") ? "failed" : "skipped",
+const unusable = ({ key, claimed }: ImageInput, reason: string): Outcome => ({
+  status: claimed || hasImageName(key) || key.endsWith("/") ? "failed" : "skipped",
   reason,
 });
 
@@ -85,26 +85,27 @@ export function giveBackContent({ bytes }: Content): void {
 }
 
 /** The bytes of a file that is an image by content or by name. A worker waits for nothing else, so it reads at once. */
-function readBytes({ path, key, part, fault }: ImageInput): Buffer | Outcome {
-  if (fault !== undefined) return unusable(key, fault);
+function readBytes(image: ImageInput): Buffer | Outcome {
+  const { path, key, part, fault } = image;
+  if (fault !== undefined) return unusable(image, fault);
   let file: number;
   try {
     const there = statSync(path as Buffer);
     if (there.isDirectory()) return { status: "failed", reason: "it is a folder, not a file" };
     const other = others.find(([is]) => is(there));
-    if (other) return unusable(key, other[1]);
+    if (other) return unusable(image, other[1]);
     // A pipe that came in its place meanwhile would be waited for.
     file = openSync(path as Buffer, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     const dead = deadEnd(path, error);
-    return dead === undefined ? { status: "failed", reason: unread(error) } : unusable(key, dead);
+    return dead === undefined ? { status: "failed", reason: unread(error) } : unusable(image, dead);
   }
   try {
     const { offset, size } = part ?? { offset: 0, size: fstatSync(file).size };
     const start = Buffer.alloc(Math.min(size, startBytes));
     readSync(file, start, 0, start.length, offset);
     if (!isTakenForImage(start, key)) {
-      return { status: "skipped", reason: "neither its name nor its content is an image's" };
+      return unusable(image, "neither its name nor its content is an image's");
     }
     // What is not decoded need not be read, however large: a camera's files are.
     const why = whyNotRead(start, key);

@@ -13,6 +13,7 @@ export const arrow: FeatureFormat = {
   name: "arrow",
   description: "an Arrow file (Feather v2) with path and feature",
   pathsBeside: false,
+  inFolders: true,
   async write(table, file) {
     const { AsyncByteQueue, RecordBatchFileWriter } = await import("apache-arrow");
     // The library's own queue takes all that it is given: each batch is on the disk before the next is asked for.

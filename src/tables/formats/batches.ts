@@ -5,6 +5,8 @@ import { dtypeWidth, type FeatureTable } from "./table.ts";
 const pieceBytes = 4 * 2 ** 20;
 
 export interface Piece {
+  /** The number of its first row. */
+  readonly first: number;
   readonly paths: readonly string[];
   /** The rows' numbers back to back, for the taker to keep. */
   readonly bytes: Uint8Array;
@@ -19,6 +21,7 @@ export async function* piecesOf(table: FeatureTable): AsyncGenerator<Piece> {
   let count = 0;
   const take = (): Piece => {
     const piece = {
+      first,
       paths: table.paths.slice(first, first + count),
       bytes: bytes.subarray(0, count * rowBytes),
     };

@@ -20,6 +20,7 @@ export const csv: FeatureFormat<TableFile> = {
   name: "csv",
   description: "comma-separated values with a header: path, f0, f1, ...",
   pathsBeside: false,
+  inFolders: true,
   async write(table, file) {
     const names = Array.from({ length: sizeOf(table.shape) }, (_, i) => `f${i}`);
     await file.append(bytesOfUtf8(`path,${names.join(",")}\r\n`));

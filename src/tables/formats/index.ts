@@ -1,5 +1,6 @@
 /** The table of output formats, and writing one of them with its metadata beside it. */
-import { extname } from "node:path";
+import { unlink } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { didYouMean } from "../../nearest.ts";
 import { openAtomic } from "../../node/atomic.ts";
@@ -84,10 +85,39 @@ export function formatFor(
   );
 }
 
-/** Where the metadata of a features file lies: beside it, since not every format has a place for it. */
-export function metadataPath(featuresPath: string): string {
-  return `${featuresPath}.json`;
+/** What lies beside a features file, by the endings of the names. */
+export type BesideEnding = ".json" | ".manifest.jsonl" | ".predictions.jsonl" | ".pca.json" | ".run";
+
+/**
+ * Where what belongs to a features file lies: beside it, under its name with an ending; and with a _ before it where the
+ * format's files are read by the folder (`f.parquet`, `_f.parquet.json`).
+ */
+export const besidePath = (
+  featuresPath: string,
+  ending: BesideEnding,
+  { inFolders }: Pick<FeatureFormat, "inFolders">,
+): string =>
+  inFolders
+    ? join(dirname(featuresPath), `_${basename(featuresPath)}${ending}`)
+    : formerly(featuresPath, ending);
+
+/** Where it lay whatever the format, before folders were thought of. */
+const formerly = (featuresPath: string, ending: BesideEnding): string => `${featuresPath}${ending}`;
+
+/** Removes what an earlier version wrote beside a file that is written anew: it says nothing of it any more. */
+export async function removeFormer(
+  featuresPath: string,
+  ending: BesideEnding,
+  format: Pick<FeatureFormat, "inFolders">,
+): Promise<void> {
+  if (format.inFolders) await unlink(formerly(featuresPath, ending)).catch(() => {});
 }
+
+/** Where that may lie, by present and by former names; readers take the first that is there. */
+export const besidePlaces = (featuresPath: string, ending: BesideEnding): readonly string[] => [
+  besidePath(featuresPath, ending, { inFolders: true }),
+  formerly(featuresPath, ending),
+];
 
 /** Of several layers, the file of one: `features/x.pkl` for the end point `Mixed_5c` is `features/x.Mixed_5c.pkl`. */
 export function withLayer(path: string, endPoint: string): string {
@@ -99,7 +129,7 @@ export function withLayer(path: string, endPoint: string): string {
 export async function writeTable(path: string, format: FeatureFormat, table: FeatureTable): Promise<void> {
   const file = await openAtomic(path);
   try {
-    const beside = await openAtomic(metadataPath(path));
+    const beside = await openAtomic(besidePath(path, ".json", format));
     try {
       await format.write(table, file);
       const described = format.pathsBeside ? { ...table.metadata, paths: table.paths } : table.metadata;
@@ -108,6 +138,7 @@ export async function writeTable(path: string, format: FeatureFormat, table: Fea
       await beside.seal();
       await file.commit();
       await beside.commit();
+      await removeFormer(path, ".json", format);
     } finally {
       await beside.abandon();
     }

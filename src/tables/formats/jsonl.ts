@@ -11,6 +11,7 @@ export const jsonl: FeatureFormat = {
   name: "jsonl",
   description: "one JSON object a line",
   pathsBeside: false,
+  inFolders: true,
   async write(table, file) {
     const { paths, shape } = table;
     const dimensions = shape.length === 1 ? "" : `"shape":[${shape.join(",")}],`;

@@ -3,32 +3,74 @@
  * Row groups of a few megabytes keep memory flat. https://parquet.apache.org/docs/file-format/
  */
 
+import type { SchemaElement } from "hyparquet";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
-import type { FeatureFormat, FeatureRow, FeatureTable, TableFile } from "./table.ts";
-
-/** A column of texts besides a table's own, a text a row. */
-export interface TextColumn {
-  readonly name: string;
-  readonly values: readonly string[];
-}
+import type { FeatureFormat, FeatureRow, TableFile, TextColumn } from "./table.ts";
 
 export const parquet: FeatureFormat<TableFile> = {
   name: "parquet",
   description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
   pathsBeside: false,
-  write: (table, file) => writeParquet(table, file),
+  inFolders: true,
+  async write(table, file) {
+    const { columns = [] } = table;
+    const sheet = await openSheet(
+      file,
+      ["path", ...columns.map(({ name }) => name)],
+      [
+        { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
+        { name: "list", repetition_type: "REPEATED", num_children: 1 },
+        { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
+      ],
+      describeTable(table),
+    );
+    for await (const { first, paths, bytes } of piecesOf(table)) {
+      const width = bytes.length / paths.length;
+      const feature = paths.map((_, i) =>
+        Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
+      );
+      await sheet.write([
+        { name: "path", data: [...paths] },
+        ...columns.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
+        { name: "feature", data: feature },
+      ]);
+    }
+    await sheet.finish();
+  },
 };
 
-/** Writes a table with more columns behind its own. @throws OutputError */
-export async function writeParquet(
-  table: FeatureTable,
+/** Writes columns of text alone, the first of which has no gaps. @throws OutputError */
+export async function writeTexts(
   file: TableFile,
-  more: readonly TextColumn[] = [],
+  columns: readonly TextColumn[],
+  description?: string,
 ): Promise<void> {
+  const sheet = await openSheet(
+    file,
+    columns.map(({ name }) => name),
+    [],
+    description,
+  );
+  await sheet.write(columns.map(({ name, values }) => ({ name, data: [...values] })));
+  await sheet.finish();
+}
+
+interface Sheet {
+  /** Writes a row group, a column each. */
+  write(columns: { name: string; data: unknown[] }[]): Promise<void>;
+  finish(): Promise<void>;
+}
+
+/** A Parquet file with columns of text, of which the first has no gaps, and others by their schema. @throws OutputError */
+async function openSheet(
+  file: TableFile,
+  texts: readonly string[],
+  others: readonly SchemaElement[],
+  description: string | undefined,
+): Promise<Sheet> {
   const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
-  const text = { type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" } as const;
   const writer = new ByteWriter();
   /** Takes what the library has written to its memory on to the file. */
   const flush = async () => {
@@ -38,43 +80,29 @@ export async function writeParquet(
   const sheet = new ParquetWriter({
     writer,
     schema: [
-      { name: "root", num_children: 2 + more.length },
-      { name: "path", ...text },
-      { name: "feature", repetition_type: "REQUIRED", converted_type: "LIST", num_children: 1 },
-      { name: "list", repetition_type: "REPEATED", num_children: 1 },
-      { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
-      ...more.map(({ name }) => ({ name, ...text })),
+      { name: "root", num_children: texts.length + (others.length > 0 ? 1 : 0) },
+      ...texts.map(
+        (name, i): SchemaElement => ({
+          name,
+          type: "BYTE_ARRAY",
+          converted_type: "UTF8",
+          repetition_type: i === 0 ? "REQUIRED" : "OPTIONAL",
+        }),
+      ),
+      ...others,
     ],
-    kvMetadata: [{ key: descriptionKey, value: describeTable(table) }],
+    ...(description !== undefined && { kvMetadata: [{ key: descriptionKey, value: description }] }),
   });
-  let first = 0;
-  for await (const { paths, bytes } of piecesOf(table)) {
-    const width = bytes.length / paths.length;
-    const feature = paths.map((_, i) =>
-      Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
-    );
-    const columnData = [
-      { name: "path", data: [...paths] },
-      { name: "feature", data: feature },
-      ...more.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
-    ];
-    first += paths.length;
-    sheet.write({ columnData, rowGroupSize: paths.length });
-    await flush();
-  }
-  sheet.finish();
-  await flush();
-}
-
-/** Writes a table of texts alone. @throws OutputError */
-export async function writeTexts(file: TableFile, columns: readonly TextColumn[]): Promise<void> {
-  const { parquetWriteBuffer } = await import("hyparquet-writer");
-  const columnData = columns.map(({ name, values }) => ({
-    name,
-    data: [...values],
-    type: "STRING" as const,
-  }));
-  await file.append(new Uint8Array(parquetWriteBuffer({ columnData })));
+  return {
+    async write(columnData) {
+      sheet.write({ columnData, rowGroupSize: columnData[0].data.length });
+      await flush();
+    },
+    async finish() {
+      sheet.finish();
+      await flush();
+    },
+  };
 }
 
 /** The rows of a Parquet file of ours, a row group at a time. @throws what the library throws, and errors in words */

@@ -9,6 +9,12 @@ export type FeatureDtype = "float32" | "float16" | "int8";
 /** Bytes of one number. */
 export const dtypeWidth: Readonly<Record<FeatureDtype, number>> = { float32: 4, float16: 2, int8: 1 };
 
+/** A text a row, or none. */
+export interface TextColumn {
+  readonly name: string;
+  readonly values: readonly (string | null)[];
+}
+
 /** Features as a format writes them. */
 export interface FeatureTable {
   /** The images, one a row. */
@@ -18,6 +24,8 @@ export interface FeatureTable {
   readonly dtype: FeatureDtype;
   /** For int8: what a stored number is multiplied by. */
   readonly scale?: number;
+  /** More that is known of each image, by the names of columns; only formats of columns have a place for it. */
+  readonly columns?: readonly TextColumn[];
   /** How the features were made; goes inside the file where the format has a place for it. */
   readonly metadata: object;
   /** Every row's numbers in order, little-endian and row-major. A row's bytes are good until the next is asked for. */
@@ -42,6 +50,11 @@ export interface FeatureFormat<File extends TableFile = AtomicFile> {
   readonly pathsBeside: boolean;
   /** Whether it is a map from paths to features, which has each path once, and no rows in an order. */
   readonly byKey?: true;
+  /**
+   * Whether programs take a whole folder of such files as one table (Spark, pyarrow, DuckDB): they leave out names that begin
+   * with _, so what lies beside such a file is named so.
+   */
+  readonly inFolders?: true;
   /** Writes the whole table into `file`, row by row where the format allows, and neither seals nor commits it. */
   write(table: FeatureTable, file: File): Promise<void>;
 }

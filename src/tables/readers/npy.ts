@@ -1,7 +1,6 @@
 /** Reads NPY files of [rows, ...feature], with the paths from the metadata beside them. */
 import { UserError } from "../../errors.ts";
 import { sizeOf } from "../../tensor.ts";
-import { metadataPath } from "../formats/index.ts";
 import { parseNpyHeader } from "../formats/npy.ts";
 import { type FeatureRow, findDtype, readFloats } from "./array.ts";
 import { readBeside } from "./beside.ts";
@@ -22,9 +21,9 @@ export function* readNpy(path: string, bytes: ByteReader): Generator<FeatureRow>
   if (header.fortran) throw damaged("its array is in Fortran order");
   const [rows, ...shape] = header.shape;
   if (sizeOf(shape) === 0) throw damaged("its rows hold no numbers");
-  const { paths, scale } = readBeside(path);
+  const { place, paths, scale } = readBeside(path);
   if (paths && paths.length !== rows) {
-    throw damaged(`it has ${rows} rows, but ${metadataPath(path)} has ${paths.length} paths`);
+    throw damaged(`it has ${rows} rows, but ${place} has ${paths.length} paths`);
   }
   for (let i = 0; i < rows; i++) {
     const data = readFloats(bytes.take(sizeOf(shape) * dtype.width), shape, dtype, scale);

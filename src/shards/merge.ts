@@ -1,0 +1,165 @@
+/** All shards of a plan as one file: the rows, metadata and manifest that one run over everything would have given. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import { type ManifestRecord, writeManifest } from "../extract/manifest.ts";
+import type { Metadata } from "../extract/metadata.ts";
+import { encoderFor } from "../tables/encode.ts";
+import { besidePath, writeTable } from "../tables/formats/index.ts";
+import type { FeatureDtype, FeatureFormat } from "../tables/formats/table.ts";
+import { numbersOf } from "../tables/numbers.ts";
+import { readFeatures } from "../tables/readers/index.ts";
+import { sizeOf } from "../tensor.ts";
+import { checkShards } from "./check.ts";
+import { layouts, places } from "./layouts.ts";
+import { anyProcessor } from "./made.ts";
+import type { ShardPlan } from "./model.ts";
+import type { Stats } from "./publish.ts";
+import { readJson, type Storage } from "./storage/index.ts";
+
+export interface MergeOptions {
+  readonly plan: ShardPlan;
+  readonly out: Storage;
+  readonly to: string;
+  readonly format: FeatureFormat;
+  /** The plan's own when left out. */
+  readonly dtype?: FeatureDtype;
+}
+
+interface Part {
+  readonly shard: number;
+  readonly stats: Stats;
+  readonly records: readonly ManifestRecord[];
+  readonly metadata: Metadata | undefined;
+}
+
+async function readPart(out: Storage, shard: number): Promise<Part> {
+  const [stats, manifest, metadata] = await Promise.all([
+    readJson<Stats>(out, places.stats(shard)),
+    out.read(places.manifest(shard)),
+    readJson<Partial<Metadata>>(out, places.metadata(shard)),
+  ]);
+  if (!stats || !manifest)
+    throw new UserError(`Shard ${shard} is not whole.`, "See: npm run shards -- check");
+  const lines = manifest.toString("utf8").split("\n").filter(Boolean);
+  return {
+    shard,
+    stats,
+    records: lines.map((line) => JSON.parse(line) as ManifestRecord),
+    metadata: metadata && "model" in metadata ? (metadata as Metadata) : undefined,
+  };
+}
+
+/** Writes one file of all shards, in their order. @throws UserError where shards are missing or none has a row; OutputError */
+export async function mergeShards(options: MergeOptions): Promise<{ readonly rows: number }> {
+  const { plan, out, to, format } = options;
+  const { missing, foreign } = await checkShards(plan, out);
+  if (missing.length + foreign.length > 0) {
+    throw new UserError(
+      `${missing.length + foreign.length} of ${plan.shards.length} shards are not there.`,
+      "Compute them first: npm run shards -- check names them.",
+    );
+  }
+  const parts: Part[] = [];
+  for (const shard of plan.shards.keys()) parts.push(await readPart(out, shard));
+  const records: ManifestRecord[] = [];
+  let rows = 0;
+  for (const part of parts) {
+    for (const record of part.records)
+      records.push(record.row === undefined ? record : { ...record, row: rows++ });
+  }
+  if (rows === 0) throw new UserError("No shard has a feature.", "Their manifests say why, in _manifest.");
+  const dtype = options.dtype ?? plan.settings.dtype ?? "float32";
+  const shape = plan.featureShape;
+  const scratch = await mkdtemp(join(tmpdir(), "slimfeatures-merge-"));
+  try {
+    const values = () => featuresOf(plan, out, parts, scratch);
+    const encoder = await encoderFor(dtype, values);
+    const merged = metadataOf(parts);
+    const metadata = {
+      ...merged,
+      dtype: { ...merged.dtype, name: dtype, ...(dtype === plan.settings.dtype ? {} : encoder.cost) },
+      format: format.name,
+    };
+    await writeTable(to, format, {
+      paths: records.flatMap(({ status, path }) => (status === "ok" ? [path] : [])),
+      shape,
+      dtype,
+      scale: encoder.scale,
+      metadata,
+      async *rows() {
+        for await (const feature of values()) yield encoder.encode(feature);
+      },
+    });
+    await writeManifest(besidePath(to, ".manifest.jsonl", format), records);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+  return { rows };
+}
+
+/** The features of all shards, in order; of those elsewhere, one file at a time lies here. */
+async function* featuresOf(
+  plan: ShardPlan,
+  out: Storage,
+  parts: readonly Part[],
+  scratch: string,
+): AsyncGenerator<Float32Array> {
+  const width = sizeOf(plan.featureShape);
+  for (const { shard, stats } of parts) {
+    const name = layouts[plan.layout].features(shard);
+    if (!stats.objects[name]) continue;
+    const path = join(scratch, name.slice(name.lastIndexOf("/") + 1));
+    await out.download(name, path);
+    if (path.endsWith(".npy")) {
+      // The paths of its rows are elsewhere, so it is read as the array that it is.
+      const bytes = await readFile(path);
+      const dtype = plan.settings.dtype ?? "float32";
+      const rowBytes = width * (dtype === "float16" ? 2 : 4);
+      const begin = bytes.length - stats.successes * rowBytes;
+      for (let i = 0; i < stats.successes; i++)
+        yield numbersOf({ dtype }, bytes.subarray(begin + i * rowBytes, begin + (i + 1) * rowBytes));
+    } else for await (const { data } of readFeatures(path)) yield Float32Array.from(data);
+    await rm(path, { force: true });
+  }
+}
+
+/** The metadata of all: what differs from shard to shard is counted together. */
+function metadataOf(parts: readonly Part[]): Metadata {
+  const all = parts.flatMap(({ metadata }) => metadata ?? []);
+  const [first] = all;
+  const sum = (count: (m: Metadata) => number) => all.reduce((n, m) => n + count(m), 0);
+  const devices = [...new Set(parts.flatMap(({ stats }) => stats.device ?? []))];
+  const label = ({ backend, adapter }: Metadata) => `${backend} ${adapter}`;
+  const others: Record<string, number> = {};
+  for (const m of all) {
+    for (const [device, rows] of Object.entries(m.otherDevices ?? {}))
+      others[device] = (others[device] ?? 0) + rows;
+    if (label(m) !== label(first)) others[label(m)] = (others[label(m)] ?? 0) + m.images.written;
+  }
+  const costs = all.map(({ dtype }) => dtype);
+  const most = (values: readonly (number | undefined)[]) => Math.max(...values.map((v) => v ?? 0));
+  const [backend, ...adapter] = devices.length === 1 ? devices[0].split(" ") : [first.backend, first.adapter];
+  return {
+    ...first,
+    backend,
+    adapter: first.adapter === anyProcessor ? adapter.join(" ") : first.adapter,
+    dtype:
+      first.dtype.maxError !== undefined
+        ? {
+            ...first.dtype,
+            maxError: most(costs.map((c) => c.maxError)),
+            saturated: costs.reduce((n, c) => n + (c.saturated ?? 0), 0),
+          }
+        : first.dtype,
+    ...(Object.keys(others).length > 0 && { otherDevices: others }),
+    images: {
+      found: sum((m) => m.images.found),
+      written: sum((m) => m.images.written),
+      failed: sum((m) => m.images.failed),
+      skipped: sum((m) => m.images.skipped),
+    },
+    failures: all.flatMap(({ failures }) => failures),
+  };
+}
