@@ -27,7 +27,10 @@ function reachable(folder, name, found = new Map()) {
   return found;
 }
 
-/** Declarations of what `src/index.ts` gives, and of nothing else, with no types of packages but Node's. */
+/** What programs import, and where its declarations begin. */
+const faces = ["index.d.ts", "web/index.d.ts"];
+
+/** Declarations of what programs import, and of nothing else, with no types of packages but Node's. */
 function buildDeclarations(root, dist) {
   const made = mkdtempSync(join(tmpdir(), "slimfeatures-types-"));
   try {
@@ -38,7 +41,8 @@ function buildDeclarations(root, dist) {
       { cwd: root, encoding: "utf8" },
     );
     if (status !== 0) throw new Error(`The declarations cannot be made:\n${stdout}`);
-    const found = reachable(made, "index.d.ts");
+    const found = new Map();
+    for (const name of faces) reachable(made, name, found);
     found.set("index.d.ts", `/// <reference types="node" />\n${found.get("index.d.ts")}`);
     const types = join(dist, "types");
     rmSync(types, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 export declare const scripts: readonly {
   readonly entry: string;
-  readonly options?: { readonly format?: string; readonly platform?: string };
+  readonly options?: { readonly format?: "esm" | "iife"; readonly platform?: "browser" };
 }[];
 export declare const copies: readonly { readonly from: string; readonly to: string }[];
 export declare function scriptOf(entry: string, options?: { readonly format?: string }): string;

@@ -35,6 +35,9 @@ const forPages = {
   sourcemap: false,
 };
 
+/** Scripts that pages import, with all packages in them. */
+const asModules = { ...forPages, format: "esm", packages: "bundle" };
+
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
  * which a package is loaded when the module that wants it is; as ES modules they would load all of them as they start. `options`
@@ -47,6 +50,9 @@ export const scripts = [
   { entry: "src/node/cpu-worker.mjs" },
   // Into pages, with the style that it imports.
   { entry: "src/page/view/map.ts", options: forPages },
+  { entry: "src/web/index.ts", options: asModules },
+  { entry: "src/web/worker.ts", options: asModules },
+  { entry: "src/browser/cpu-worker.mjs", options: asModules },
   { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },

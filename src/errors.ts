@@ -23,49 +23,58 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /** A mistake or a circumstance that the user can do something about. Printed without a stack trace. */
 export class UserError extends Error {
+  /** The name of its class, which scripts for browsers do not keep. */
+  static readonly title: string = "UserError";
   /** What to do about it, as a sentence. */
   readonly hint: string | undefined;
   readonly exitCode: ExitCode = ExitCode.unexpected;
 
   constructor(message: string, hint?: string, options?: ErrorOptions) {
     super(asTyped(message), options);
-    this.name = new.target.name;
+    this.name = new.target.title;
     this.hint = hint && asTyped(hint);
   }
 }
 
 /** Wrong options or arguments. */
 export class UsageError extends UserError {
+  static override readonly title = "UsageError";
   override readonly exitCode = ExitCode.usage;
 }
 
 /** A checkpoint that is missing, damaged, or does not fit the network. */
 export class CheckpointError extends UserError {
+  static override readonly title = "CheckpointError";
   override readonly exitCode = ExitCode.model;
 }
 
 /** An image that cannot be read or decoded. */
 export class ImageError extends UserError {
+  static override readonly title = "ImageError";
   override readonly exitCode = ExitCode.someImagesFailed;
 }
 
 /** No images, or none that could be used. */
 export class NothingToDoError extends UserError {
+  static override readonly title = "NothingToDoError";
   override readonly exitCode = ExitCode.nothingToDo;
 }
 
 /** Shapes or attributes that do not fit an operation; `scope` says where in the network. */
 export class ShapeError extends UserError {
+  static override readonly title = "ShapeError";
   override readonly exitCode = ExitCode.model;
 }
 
 /** No adapter, a lost device, out of GPU memory, or a WebGPU error. */
 export class DeviceError extends UserError {
+  static override readonly title = "DeviceError";
   override readonly exitCode = ExitCode.device;
 }
 
 /** An output file that cannot be written. */
 export class OutputError extends UserError {
+  static override readonly title = "OutputError";
   override readonly exitCode = ExitCode.output;
 }
 

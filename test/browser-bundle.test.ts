@@ -21,6 +21,9 @@ const room = (name: string): string[] =>
 /** All that has to run in a browser. */
 const entries: readonly string[] = [
   "src/seeded.ts",
+  "src/crc32.ts",
+  ...["npy", "npz", "csv", "pkl", "parquet"].map((name) => `src/tables/formats/${name}.ts`),
+  ...room("library"),
   ...room("platform"),
   ...room("browser").filter((file) => file !== "src/browser/cpu-worker.mjs"),
   ...room("wasm"),

@@ -10,11 +10,14 @@ export interface BrowserParts {
   readonly gpu?: GPU;
   /** `navigator.hardwareConcurrency`. */
   readonly cores: number;
-  /** `crossOriginIsolated`: memory is shared with workers only where that is true, and there is one thread elsewhere. */
+  /**
+   * `crossOriginIsolated`: memory is shared with workers only where that is true, and there is one thread elsewhere; also where the
+   * browser has no Atomics.waitAsync, by which they are woken.
+   */
   readonly isolated: boolean;
   /** Opens a worker that runs cpu-worker.mjs. */
   readonly openWorker: () => PageWorker;
-  /** Where the site has the project's own files, in `statistics/`, `names/` and `weights/`; it ends with a slash. */
+  /** Where the site has the package's files, `weights/` and `dist/`; it ends with a slash. */
   readonly own: URL;
   /** The files that the user gave to the page, see `givenFiles`. */
   readonly files: Files;
@@ -22,10 +25,10 @@ export interface BrowserParts {
 
 export const platformOf = ({ gpu, cores, isolated, openWorker, own, files }: BrowserParts): Platform => ({
   ...(gpu && { gpu: browserGpu(gpu) }),
-  threads: browserThreads(isolated ? cores : 1, openWorker),
+  threads: browserThreads(isolated && "waitAsync" in Atomics ? cores : 1, openWorker),
   own: {
-    statistics: folderAt(new URL("statistics/", own)),
-    names: folderAt(new URL("names/", own)),
+    statistics: folderAt(new URL("dist/nets/statistics/", own)),
+    names: folderAt(new URL("dist/nets/", own)),
     weights: folderAt(new URL("weights/", own)),
   },
   files,

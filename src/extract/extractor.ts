@@ -3,6 +3,7 @@ import { decodeRules } from "../images/index.ts";
 import { type Extractor, openExtractor } from "../library/extractor.ts";
 import type { ExtractorOptions } from "../library/options.ts";
 import type { ExtractorParts } from "../library/parts.ts";
+import { findModel } from "../nets/index.ts";
 import { identifyCheckpoint, openNetwork } from "../network/network.ts";
 import { chooseModel, chooseWeights } from "../network/weights.ts";
 import { nativeDecoder } from "../node/images/index.ts";
@@ -14,7 +15,11 @@ const ownParts: ExtractorParts = {
     chooseModel(options, (path, wishes) => identifyCheckpoint(path, wishes, nodePlatform)),
   async openNetwork(model, options, notice) {
     const { layers, imageSize, globalPool, ema, scope, threads, precision, device = "auto" } = options;
-    const weights = await chooseWeights(model, { ...options, samplesOnly: false }, nodePlatform);
+    const weights = await chooseWeights(
+      findModel(model.name),
+      { ...options, samplesOnly: false },
+      nodePlatform,
+    );
     const wishes = { layers, imageSize, globalPool, ema, scope, threads, precision, device, notice };
     return openNetwork({ ...wishes, model: model.name, ...weights }, nodePlatform);
   },

@@ -34,10 +34,12 @@ let lent = 0;
 /** The machine, whose memory grows with the widest image. */
 export function machine(): Machine {
   if (opened) return opened;
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared: true });
+  const shared = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared: true });
+  // A browser's own types do not tell that it is.
+  const memory = shared as unknown as Memory;
   const made = (fn: Fn) => {
     const module = new WebAssembly.Module(encodeModule([fn]));
-    return new WebAssembly.Instance(module, { env: { memory } }).exports[fn.name];
+    return new WebAssembly.Instance(module, { env: { memory: shared } }).exports[fn.name];
   };
   const rows = new Map<number, Five>();
   opened = {

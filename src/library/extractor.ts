@@ -23,8 +23,11 @@ import {
 import type { ExtractorParts, Features, Recipe } from "./parts.ts";
 import { openStream, type StreamedFailure, type StreamedFeatures } from "./stream.ts";
 
-/** A network that is open, with all that makes features of images. */
-export interface Extractor {
+/**
+ * A network that is open, with all that makes features of images. `Own` are kinds of images that a platform has besides those
+ * of `ImageSource`.
+ */
+export interface Extractor<Own = never> {
   /** The network's name. */
   readonly model: string;
   /** Names and shapes of what each image gives, such as AvgPool_1a and [1, 1, 1024]. */
@@ -50,8 +53,8 @@ export interface Extractor {
    * all that is tried instead; UsageError for wrong arguments, and once the extractor is closed; an error called AbortError when
    * the signal fires.
    */
-  features(image: ImageSource, options?: FeaturesOptions): Promise<Features>;
-  features(images: readonly ImageSource[], options?: FeaturesOptions): Promise<Features[]>;
+  features(image: ImageSource | Own, options?: FeaturesOptions): Promise<Features>;
+  features(images: readonly (ImageSource | Own)[], options?: FeaturesOptions): Promise<Features[]>;
 
   /**
    * The features of as many images as there are, in their order, in memory that does not grow: some images are read ahead,
@@ -66,11 +69,11 @@ export interface Extractor {
    * @param images An iterable or async iterable of images.
    * @throws as `features`; with `onError: "skip"`, an image that cannot be read gives an item with its error instead.
    */
-  stream<I extends ImageSource>(
+  stream<I extends ImageSource | Own>(
     images: Iterable<I> | AsyncIterable<I>,
     options?: StreamOptions & { readonly onError?: "throw" },
   ): AsyncGenerator<StreamedFeatures<I>, void, undefined>;
-  stream<I extends ImageSource>(
+  stream<I extends ImageSource | Own>(
     images: Iterable<I> | AsyncIterable<I>,
     options: StreamOptions,
   ): AsyncGenerator<StreamedFeatures<I> | StreamedFailure<I>, void, undefined>;
@@ -82,10 +85,10 @@ export interface Extractor {
 }
 
 /** Opens an extractor on a platform's parts. @throws UsageError, CheckpointError, DeviceError. */
-export async function openExtractor(
+export async function openExtractor<Own = never>(
   options: ExtractorOptions | undefined,
   parts: ExtractorParts,
-): Promise<Extractor> {
+): Promise<Extractor<Own>> {
   checkArguments("createExtractor", options, extractorRules);
   const { exif, jpeg, icc, background, maxPixels, preprocess: mode = "slim" } = options ?? {};
   const { onNotice, batchSize = "auto", workers } = options ?? {};
@@ -158,7 +161,7 @@ export async function openExtractor(
   async function features(images: unknown, given?: FeaturesOptions): Promise<Features | Features[]> {
     checkOpen();
     checkArguments("features", given, featuresRules);
-    const all = Array.isArray(images) ? (images as ImageSource[]) : [images as ImageSource];
+    const all = Array.isArray(images) ? (images as unknown[]) : [images];
     const found: Features[] = [];
     const placeOf = (i: number) => (all === images ? `images[${i}]` : "image");
     for await (const item of openStream(all, { ...given, total: all.length, placeOf }, streaming)) {
@@ -168,7 +171,7 @@ export async function openExtractor(
     return all === images ? found : found[0];
   }
 
-  function stream<I extends ImageSource>(images: Iterable<I> | AsyncIterable<I>, given?: StreamOptions) {
+  function stream<I>(images: Iterable<I> | AsyncIterable<I>, given?: StreamOptions) {
     checkOpen();
     checkArguments("stream", given, streamRules);
     if (!isIterable(images)) {
@@ -192,8 +195,8 @@ export async function openExtractor(
       return network.adapter;
     },
     preprocess: describePreprocess(recipe.preprocess),
-    features: features as Extractor["features"],
-    stream: stream as Extractor["stream"],
+    features: features as Extractor<Own>["features"],
+    stream: stream as Extractor<Own>["stream"],
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -55,6 +55,9 @@ export function nameOf(image: unknown, place: string): string {
   if (typeof image === "string") return image;
   if (image instanceof URL) return image.href.length > 200 ? `${image.href.slice(0, 200)}…` : image.href;
   if (isObject(image) && typeof image.key === "string") return image.key;
+  // A File has a name, as other Blobs have not.
+  if (image instanceof Blob && isObject(image) && typeof image.name === "string" && image.name !== "")
+    return image.name;
   return place;
 }
 

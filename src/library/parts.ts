@@ -29,17 +29,22 @@ export interface Recipe {
 export interface Reader {
   /** How many images may usefully be read at the same time. */
   readonly atOnce: number;
+  /** Kinds of images that this platform has besides, such as a page's bitmaps. */
+  readonly own?: { takes(image: unknown): boolean; read(image: unknown): Promise<Prepared> };
   /** Reads a file, or its bytes; `many` tells that others come, so that threads are worth their start. */
   read(image: string | URL | FoundImage | Uint8Array, many: boolean): Promise<Prepared>;
   close(): Promise<void>;
 }
 
+/** What the extractor has to know of a network before it is open. */
+export type ModelFacts = Pick<Model, "name" | "inputChannels" | "preprocess">;
+
 /** What an extractor takes from its platform. */
 export interface ExtractorParts {
   /** The network that the options ask for. */
-  chooseModel(options: ExtractorOptions): Promise<Model>;
+  chooseModel(options: ExtractorOptions): Promise<ModelFacts>;
   openNetwork(
-    model: Model,
+    model: ModelFacts,
     options: ExtractorOptions,
     notice: ((sentence: string) => void) | undefined,
   ): Promise<Network>;

@@ -3,7 +3,7 @@ import { workAhead } from "../ahead.ts";
 import { ImageError } from "../errors.ts";
 import { preprocess } from "../images/index.ts";
 import { Stopped, throwIfStopped } from "../stopped.ts";
-import { type ImageSource, nameOf, sort } from "./images.ts";
+import { nameOf, sort } from "./images.ts";
 import type { StreamOptions } from "./options.ts";
 import type { Features, Prepared, Reader, Recipe } from "./parts.ts";
 
@@ -74,7 +74,7 @@ const sentence = (name: string, clause: string): string =>
       : `${name}: ${clause}.`;
 
 /** @throws as `Extractor.stream`. */
-export async function* openStream<I extends ImageSource>(
+export async function* openStream<I>(
   images: Iterable<I> | AsyncIterable<I>,
   { signal, onProgress, onError = "throw", total, placeOf }: StreamRun,
   { recipe, reader, batchSize, compute, notice, track, checkOpen, closing }: Streaming,
@@ -88,6 +88,9 @@ export async function* openStream<I extends ImageSource>(
   async function prepare(image: I, index: number): Promise<Read<I>> {
     const name = nameOf(image, placeOf(index));
     try {
+      if (reader.own?.takes(image)) {
+        return { index, image, name, prepared: await reader.own.read(image) };
+      }
       const sorted = sort(image, recipe.decode, end);
       if (sorted.kind === "pixels") {
         const input = preprocess(sorted.pixels(), recipe.preprocess);

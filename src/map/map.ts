@@ -13,6 +13,7 @@ import { openAtomic } from "../node/atomic.ts";
 import type { ImageInput } from "../node/images/index.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
+import { colouringBy, folderColouring } from "../page/colourings.ts";
 import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
 import { mapPage } from "../page/page.ts";
 import { spread } from "../page/spread.ts";
@@ -20,13 +21,7 @@ import { counted } from "../page/words.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
-import {
-  classColouring,
-  clusterColouring,
-  colouringBy,
-  folderColouring,
-  type LogitsOf,
-} from "./colourings.ts";
+import { classColouring, clusterColouring, type LogitsOf } from "./colourings.ts";
 import { findImages, titleOf } from "./images.ts";
 import { type MapOptions, type MapRequest, type MapUnit, optionRules, requestRules } from "./request.ts";
 import { makeThumbnails, write } from "./sheets.ts";

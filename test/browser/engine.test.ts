@@ -40,8 +40,8 @@ const checkpoints = join(root, "test/reference/checkpoints");
 
 async function file(path: string): Promise<SiteFile | undefined> {
   if (files[path]) return files[path]();
-  const own = /^\/own\/(?:(statistics)|names)\/([\w.]+)$/.exec(path);
-  const at = own ? join(root, "src/nets", own[1] ?? "", own[2]) : join(checkpoints, path);
+  const own = /^\/own\/dist\/nets\/(.+)$/.exec(path);
+  const at = own ? join(root, "src/nets", own[1]) : join(checkpoints, path);
   const body = await readFile(at).catch(() => undefined);
   return body ? { type: "application/octet-stream", body } : undefined;
 }

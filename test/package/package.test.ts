@@ -49,11 +49,11 @@ describe("the package", () => {
     const built = scripts
       .map(({ entry, options }) => ({ name: scriptOf(entry, options), options }))
       .filter(({ name }) => !name.startsWith("bench-"))
-      // A page's script has its style beside it, and goes into the page without a map of its source.
-      .flatMap(({ name, options }) => [
-        name,
-        options?.platform === "browser" ? name.replace(/js$/, "css") : `${name}.map`,
-      ]);
+      // Scripts for browsers have no map of their source; one that goes into a page has its style beside it.
+      .flatMap(({ name, options }) => {
+        if (options?.platform !== "browser") return [name, `${name}.map`];
+        return options.format === "iife" ? [name, name.replace(/js$/, "css")] : [name];
+      });
     const beside = copies.map(({ to }) => to.split("/")[0]);
     expect(inside("dist/")).toEqual([...new Set([...built, ...beside, "types"])].sort());
   });

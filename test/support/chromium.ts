@@ -57,7 +57,8 @@ export async function visit<T>({ file, isolated }: VisitOptions): Promise<T> {
       answer.setHeader("cross-origin-opener-policy", "same-origin");
       answer.setHeader("cross-origin-embedder-policy", "require-corp");
     }
-    answer.writeHead(found ? 200 : 404, { "content-type": found?.type ?? "text/plain" });
+    const length = found ? { "content-length": Buffer.byteLength(found.body) } : {};
+    answer.writeHead(found ? 200 : 404, { "content-type": found?.type ?? "text/plain", ...length });
     answer.end(request.method === "HEAD" ? undefined : found?.body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -40,7 +40,8 @@ function openMemory(): WebAssembly.Memory {
 /** A heap of up to 4 GiB; `limit` makes it smaller, for tests. */
 export function createHeap(limit = mostPages * pageBytes): Heap {
   const memory = openMemory();
-  const buffer = () => memory.buffer;
+  // A browser's own types do not tell that it is shared.
+  const buffer = () => memory.buffer as unknown as SharedArrayBuffer;
   /** Gaps between blocks, by address. */
   const gaps: { address: number; bytes: number }[] = [{ address: firstFree, bytes: pageBytes - firstFree }];
   let taken = 0;

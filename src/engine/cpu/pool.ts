@@ -1,6 +1,6 @@
 /** The threads of a CPU device: workers started once, over one shared memory, and the main thread among them. */
 import { DeviceError } from "../../errors.ts";
-import type { Threads } from "../../platform/index.ts";
+import type { ThreadData, Threads } from "../../platform/index.ts";
 import type { Fn } from "../../wasm/code.ts";
 import { encodeModule } from "../../wasm/module.ts";
 import type { Heap } from "./heap.ts";
@@ -49,7 +49,7 @@ interface Compiled {
 
 /** Starts all threads but the main one, over the heap's memory. */
 export function openPool(heap: Heap, threads: number, machine: Threads): Pool {
-  const { memory } = heap;
+  const memory = heap.memory as unknown as ThreadData["memory"];
   const control = heap.words({ address: 0, bytes: 64 });
   const cores = machine.count();
   const patience = patienceOf(threads, cores);
@@ -67,7 +67,7 @@ export function openPool(heap: Heap, threads: number, machine: Threads): Pool {
     const known = compiled.get(code);
     if (known) return known;
     const module = new WebAssembly.Module(encodeModule([code]));
-    const instance = new WebAssembly.Instance(module, { env: { memory } });
+    const instance = new WebAssembly.Instance(module, { env: { memory: heap.memory } });
     const made = { id: compiled.size, run: instance.exports[code.name] as Compiled["run"] };
     for (const worker of workers) worker.send({ module: { id: made.id, code: module } });
     compiled.set(code, made);

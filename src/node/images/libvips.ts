@@ -2,6 +2,7 @@
 import { inflateSync } from "node:zlib";
 import type sharp from "sharp";
 import type { Sharp } from "sharp";
+import { darknessOf } from "../../images/depth.ts";
 import { type Inflate, orientationOf } from "../../images/exif.ts";
 import { asTensorFlow, largestFrame } from "../../images/gif.ts";
 import { upright } from "../../images/turn.ts";
@@ -74,14 +75,6 @@ export async function decodeByLibvips(
     ...(note === undefined ? {} : { note }),
     ...(format === "jpeg" ? { jpeg: "accurate" } : {}),
   };
-}
-
-/** What is to be said of 16 bits whose upper bytes are small: cameras and scanners write 10, 12 or 14 bits so. */
-function darknessOf(rgb: Uint8Array): string | undefined {
-  let most = 0;
-  for (let i = 0; i < rgb.length && most < 64; i++) most = Math.max(most, rgb[i]);
-  if (most >= 64) return undefined;
-  return `its 16-bit samples reach no further than ${256 * most + 255} of 65535, so that it is ${most < 16 ? "nearly black" : "dark"}; where they hold fewer bits, scale them to the full range first`;
 }
 
 /** A plain array: walking over a Buffer takes nearly twice the time. */

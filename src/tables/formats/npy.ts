@@ -3,8 +3,9 @@
  * The paths of its rows are in the list `paths` of the metadata file beside it, in the order of the rows.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
+import { bytesOfLatin1, latin1, viewOf } from "../../bytes.ts";
 import { isShape, type Shape } from "../../tensor.ts";
-import type { FeatureDtype, FeatureFormat } from "./table.ts";
+import type { FeatureDtype, FeatureFormat, TableFile } from "./table.ts";
 
 const alignment = 64;
 const preamble = 10;
@@ -20,11 +21,8 @@ export function npyHeader(descr: string, shape: Shape): Uint8Array {
   const comma = shape.length === 1 ? "," : "";
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(", ")}${comma}), }`;
   const length = Math.ceil((preamble + text.length + 1) / alignment) * alignment;
-  const bytes = Buffer.alloc(length, " ");
-  bytes.set([0x93, ...Buffer.from("NUMPY"), 1, 0]);
-  bytes.writeUInt16LE(length - preamble, 8);
-  bytes.write(text, preamble, "latin1");
-  bytes[length - 1] = 0x0a;
+  const bytes = bytesOfLatin1(`\x93NUMPY\x01\0\0\0${text}`.padEnd(length - 1).concat("\n"));
+  viewOf(bytes).setUint16(8, length - preamble, true);
   return bytes;
 }
 
@@ -33,9 +31,9 @@ export function npyHeader(descr: string, shape: Shape): Uint8Array {
  * given as one row.
  */
 export function parseNpyHeader(
-  header: Buffer,
+  header: Uint8Array,
 ): { readonly descr: string; readonly fortran: boolean; readonly shape: readonly number[] } | undefined {
-  const text = header.toString("latin1");
+  const text = latin1(header);
   const dimensions = /'shape':\s*\(([\d,\s]*)\)/.exec(text)?.[1];
   const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
   const shape = dimensions
@@ -47,7 +45,7 @@ export function parseNpyHeader(
   return { descr, fortran: fortran === "True", shape: shape.length === 0 ? [1] : shape };
 }
 
-export const npy: FeatureFormat = {
+export const npy: FeatureFormat<TableFile> = {
   name: "npy",
   description: "one numpy array [images, ...feature]; the paths are in the metadata file",
   pathsBeside: true,

@@ -4,13 +4,12 @@
  */
 
 import type { SchemaElement } from "hyparquet";
-import { type AtomicFile, outputError } from "../../node/atomic.ts";
 import { sizeOf } from "../../tensor.ts";
 import { numbersOf } from "../numbers.ts";
 import { describeTable, descriptionKey, piecesOf, readDescription } from "./batches.ts";
-import type { FeatureFormat, FeatureRow, TextColumn } from "./table.ts";
+import type { FeatureFormat, FeatureRow, TableFile, TextColumn } from "./table.ts";
 
-export const parquet: FeatureFormat = {
+export const parquet: FeatureFormat<TableFile> = {
   name: "parquet",
   description: "columns path and feature (a list of floats); for pandas, DuckDB, Spark",
   pathsBeside: false,
@@ -32,19 +31,19 @@ export const parquet: FeatureFormat = {
       const feature = paths.map((_, i) =>
         Array.from(numbersOf(table, bytes.subarray(i * width, (i + 1) * width))),
       );
-      sheet.write([
+      await sheet.write([
         { name: "path", data: [...paths] },
         ...columns.map(({ name, values }) => ({ name, data: values.slice(first, first + paths.length) })),
         { name: "feature", data: feature },
       ]);
     }
-    sheet.finish();
+    await sheet.finish();
   },
 };
 
 /** Writes columns of text alone, the first of which has no gaps. @throws OutputError */
 export async function writeTexts(
-  file: AtomicFile,
+  file: TableFile,
   columns: readonly TextColumn[],
   description?: string,
 ): Promise<void> {
@@ -54,33 +53,30 @@ export async function writeTexts(
     [],
     description,
   );
-  sheet.write(columns.map(({ name, values }) => ({ name, data: [...values] })));
-  sheet.finish();
+  await sheet.write(columns.map(({ name, values }) => ({ name, data: [...values] })));
+  await sheet.finish();
 }
 
 interface Sheet {
   /** Writes a row group, a column each. */
-  write(columns: { name: string; data: unknown[] }[]): void;
-  finish(): void;
+  write(columns: { name: string; data: unknown[] }[]): Promise<void>;
+  finish(): Promise<void>;
 }
 
 /** A Parquet file with columns of text, of which the first has no gaps, and others by their schema. @throws OutputError */
 async function openSheet(
-  file: AtomicFile,
+  file: TableFile,
   texts: readonly string[],
   others: readonly SchemaElement[],
   description: string | undefined,
 ): Promise<Sheet> {
-  const { fileWriter, ParquetWriter } = await import("hyparquet-writer");
-  const told = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw outputError(file.path, error);
-    }
+  const { ByteWriter, ParquetWriter } = await import("hyparquet-writer");
+  const writer = new ByteWriter();
+  /** Takes what the library has written to its memory on to the file. */
+  const flush = async () => {
+    await file.append(writer.getBytes());
+    writer.index = 0;
   };
-  // The library writes files itself: into the temporary one, which is sealed and renamed as any other.
-  const writer = told(() => fileWriter(file.temporary));
   const sheet = new ParquetWriter({
     writer,
     schema: [
@@ -98,8 +94,14 @@ async function openSheet(
     ...(description !== undefined && { kvMetadata: [{ key: descriptionKey, value: description }] }),
   });
   return {
-    write: (columnData) => told(() => sheet.write({ columnData, rowGroupSize: columnData[0].data.length })),
-    finish: () => told(() => sheet.finish()),
+    async write(columnData) {
+      sheet.write({ columnData, rowGroupSize: columnData[0].data.length });
+      await flush();
+    },
+    async finish() {
+      sheet.finish();
+      await flush();
+    },
   };
 }
 

@@ -4,8 +4,9 @@
  * The arrays are rebuilt through `numpy.core.multiarray._reconstruct`: the one spelling that numpy 1 and numpy 2 both
  * know and load without a warning. What every row shares is put into the memo once, by the head.
  */
+import { bytesOfLatin1, bytesOfUtf8, concat, latin1, viewOf } from "../../bytes.ts";
 import type { Shape } from "../../tensor.ts";
-import type { FeatureDtype, FeatureFormat } from "./table.ts";
+import type { FeatureDtype, FeatureFormat, TableFile } from "./table.ts";
 
 const memo = { dict: 0, reconstruct: 1, reconstructArguments: 2, dtype: 3, shape: 4, encode: 5, latin1: 6 };
 
@@ -13,7 +14,7 @@ export const pickleProtocols = [2, 3] as const;
 export type PickleProtocol = (typeof pickleProtocols)[number];
 
 /** The format in a protocol. */
-export const pickleOf = (protocol: PickleProtocol): FeatureFormat => ({
+export const pickleOf = (protocol: PickleProtocol): FeatureFormat<TableFile> => ({
   name: "pkl",
   description: "a Python pickle of {path: numpy array}, as Compute-Features wrote it",
   pathsBeside: false,
@@ -36,8 +37,8 @@ const dtypeNames: Readonly<Record<FeatureDtype, readonly [name: string, order: s
 };
 
 const head = (protocol: PickleProtocol, shape: Shape, dtype: FeatureDtype): Uint8Array =>
-  Buffer.concat([
-    Buffer.from([0x80, protocol]),
+  concat([
+    Uint8Array.of(0x80, protocol),
     op("}", put(memo.dict)),
     op(global("numpy.core.multiarray", "_reconstruct"), put(memo.reconstruct), "0"),
     op(
@@ -69,25 +70,25 @@ const head = (protocol: PickleProtocol, shape: Shape, dtype: FeatureDtype): Uint
   ]);
 
 const row = (protocol: PickleProtocol, path: string, bytes: Uint8Array): Uint8Array =>
-  Buffer.concat([
+  concat([
     unicode(path),
     op(get(memo.reconstruct), get(memo.reconstructArguments), "R"),
     op("(", int(1), get(memo.shape), get(memo.dtype), "\x89"),
     protocol === 2
-      ? op(get(memo.encode), unicode(Buffer.from(bytes).toString("latin1")), get(memo.latin1), "\x86R")
+      ? op(get(memo.encode), unicode(latin1(bytes)), get(memo.latin1), "\x86R")
       : counted("B", bytes),
     op("tbs"),
   ]);
 
 function op(...parts: (string | Uint8Array)[]): Uint8Array {
-  return Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(part, "latin1") : part)));
+  return concat(parts.map((part) => (typeof part === "string" ? bytesOfLatin1(part) : part)));
 }
 
 const put = (slot: number) => `q${String.fromCharCode(slot)}`;
 const get = (slot: number) => `h${String.fromCharCode(slot)}`;
 const global = (module: string, name: string) => `c${module}\n${name}\n`;
 const tuple = (values: Shape) => op("(", ...values.map(int), "t");
-const unicode = (text: string) => counted("X", Buffer.from(text));
+const unicode = (text: string) => counted("X", bytesOfUtf8(text));
 
 /** A short text of ASCII as the protocol's own Python takes it for granted: its `str`. */
 const text = (ascii: string, protocol: PickleProtocol) =>
@@ -99,15 +100,14 @@ const native = (ascii: string, protocol: PickleProtocol) =>
 
 /** An opcode whose argument is preceded by its length in 32 bits. */
 function counted(opcode: string, bytes: Uint8Array): Uint8Array {
-  const head = Buffer.alloc(5);
-  head.write(opcode, "latin1");
-  head.writeUInt32LE(bytes.length, 1);
-  return Buffer.concat([head, bytes]);
+  const head = bytesOfLatin1(`${opcode}\0\0\0\0`);
+  viewOf(head).setUint32(1, bytes.length, true);
+  return concat([head, bytes]);
 }
 
 function int(value: number): Uint8Array {
-  if (value >= 0 && value < 256) return Buffer.from([0x4b, value]);
-  const bytes = Buffer.alloc(5, "J");
-  bytes.writeInt32LE(value, 1);
+  if (value >= 0 && value < 256) return Uint8Array.of(0x4b, value);
+  const bytes = bytesOfLatin1("J\0\0\0\0");
+  viewOf(bytes).setInt32(1, value, true);
   return bytes;
 }

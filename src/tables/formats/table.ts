@@ -33,7 +33,16 @@ export interface FeatureTable {
 }
 
 /** A format of files of features. */
-export interface FeatureFormat {
+/** Where a format writes: a file, or a page's memory. */
+export interface TableFile {
+  /** Takes a copy. @throws OutputError */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Overwrites bytes written before. */
+  patch(position: number, bytes: Uint8Array): Promise<void>;
+}
+
+/** A format; one that needs no more than a `TableFile` is written in pages too. */
+export interface FeatureFormat<File extends TableFile = AtomicFile> {
   readonly name: string;
   /** One clause for `--help`. */
   readonly description: string;
@@ -47,7 +56,7 @@ export interface FeatureFormat {
    */
   readonly inFolders?: true;
   /** Writes the whole table into `file`, row by row where the format allows, and neither seals nor commits it. */
-  write(table: FeatureTable, file: AtomicFile): Promise<void>;
+  write(table: FeatureTable, file: File): Promise<void>;
 }
 
 /** One image's feature as it is read from a file: float16 is widened, int8 is multiplied by its scale. */

@@ -1,10 +1,10 @@
 /** Reads features files of every format, told apart by their first bytes. */
 import { UserError } from "../../errors.ts";
-import { csvBegins, readCsv } from "../formats/csv.ts";
 import { formats } from "../formats/index.ts";
 import { readSafetensors } from "../formats/safetensors.ts";
 import type { FeatureRow } from "../formats/table.ts";
 import { type ByteReader, openBytes } from "./bytes.ts";
+import { csvBegins, readCsv } from "./csv.ts";
 import { readJsonl } from "./jsonl.ts";
 import { readByLibrary } from "./library.ts";
 import { readNpy } from "./npy.ts";
