@@ -370,7 +370,7 @@ print(json.dumps([list(atlas.columns), same, near < 1e-6, list(meta.columns), me
         ...[features, atlas.path, clip.path],
       );
       expect(read).toEqual([
-        ["path", "feature", "label", "file", "image"],
+        ["path", "label", "file", "image", "feature"],
         true,
         true,
         ["image_path", "caption"],
