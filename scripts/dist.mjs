@@ -35,8 +35,11 @@ const forPages = {
   sourcemap: false,
 };
 
+/** Scripts that others import once they need them. */
+export const loadedLater = ["*/images-jpeg-decode.js"];
+
 /** Scripts that pages import, with all packages in them. */
-const asModules = { ...forPages, format: "esm", packages: "bundle" };
+const asModules = { ...forPages, format: "esm", packages: "bundle", external: loadedLater };
 
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
@@ -53,6 +56,7 @@ export const scripts = [
   { entry: "src/web/index.ts", options: asModules },
   { entry: "src/web/worker.ts", options: asModules },
   { entry: "src/browser/cpu-worker.mjs", options: asModules },
+  { entry: "src/images/jpeg-decode.ts", options: asModules },
   { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },

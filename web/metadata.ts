@@ -3,7 +3,11 @@ import type { Run } from "./run.ts";
 
 declare const VERSION: string;
 
-export function metadataOf({ extractor, state, failures, paths }: Run, format: string, mode: string): object {
+export function metadataOf(
+  { extractor, state, failures, paths, jpeg }: Run,
+  format: string,
+  mode: string,
+): object {
   if (!extractor) return {};
   const [{ name, shape }] = extractor.endPoints;
   const { weights } = extractor;
@@ -19,7 +23,7 @@ export function metadataOf({ extractor, state, failures, paths }: Run, format: s
     preprocess: {
       mode,
       exif: mode === "seed" ? "ignore" : "auto",
-      jpeg: "accurate",
+      jpeg,
       description: extractor.preprocess,
     },
     backend: extractor.backend,

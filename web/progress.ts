@@ -46,7 +46,7 @@ export function progressOf(run: Run | undefined, fault: string | undefined): Chi
         h(
           "p",
           { class: "soft" },
-          `${extractor.model}, ${extractor.endPoints[0].name} [${extractor.endPoints[0].shape.join(", ")}], on ${where}. ${extractor.preprocess}. JPEG is decoded by the method "accurate".`,
+          `${extractor.model}, ${extractor.endPoints[0].name} [${extractor.endPoints[0].shape.join(", ")}], on ${where}. ${extractor.preprocess}. JPEG is decoded by the method "${run.jpeg}".`,
         ),
       );
     }

@@ -35,6 +35,8 @@ export interface Run {
   readonly failures: readonly Failure[];
   readonly notices: readonly string[];
   readonly extractor: WebExtractor | undefined;
+  /** By which method JPEG is decoded, as in Node where none is asked for. */
+  readonly jpeg: "fast" | "accurate";
   readonly rows: Rows | undefined;
   /** The likeliest class of each image with features, where logits were asked for. */
   readonly classes: readonly number[];
@@ -162,6 +164,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
     get rows() {
       return rows;
     },
+    jpeg: options.preprocess === "seed" ? "accurate" : "fast",
     ...{ paths, failures, classes, notices, pictures, go },
     add(more) {
       images.push(...more);

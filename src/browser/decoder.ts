@@ -1,6 +1,6 @@
 /**
- * What a browser decodes: JPEG (by the accurate method, bit for bit), WebP and the first frame of a GIF by itself, PNG by the
- * project's own decoder. Works in windows and in workers.
+ * What a browser decodes: JPEG by the accurate method (bit for bit), WebP and the first frame of a GIF by itself, PNG and JPEG by
+ * the fast method by the project's own decoders. Works in windows and in workers.
  */
 import { latin1, viewOf } from "../bytes.ts";
 import { ImageError } from "../errors.ts";
@@ -194,9 +194,17 @@ function decodeByOurs(
   };
 }
 
-/** A browser's decoders. There is no fast one for JPEG: browsers decode by the accurate method. */
+/** The script of the fast decoder, which is loaded for the first JPEG that it is for. */
+const loadFastJpeg = () =>
+  import("./images-jpeg-decode.js").catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ImageError(`the script of its decoder, images-jpeg-decode.js, cannot be loaded (${why})`);
+  });
+
+/** A browser's decoders. */
 export const browserDecoder: Decoder = {
   platform: "a browser",
+  fastJpeg: async (bytes, _, room) => (await loadFastJpeg()).decodeFastJpeg(bytes, room),
   async check(bytes, maxPixels) {
     const { format } = formatOf(bytes, maxPixels);
     (await bitmapOf(bytes, format)).close();

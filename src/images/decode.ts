@@ -73,7 +73,7 @@ async function decodeFast(
 ): Promise<Pixels | undefined> {
   const header = readJpegHeader(bytes);
   if (!header || header.width * header.height > maxPixels) return undefined;
-  const decoded = fastJpeg?.(bytes, header, room);
+  const decoded = await fastJpeg?.(bytes, header, room);
   if (!decoded) return undefined;
   if (decoded.doubtful) await check(bytes, maxPixels);
   const { data } = decoded;

@@ -4,6 +4,9 @@ import type { DecodeOptions, Decoder, JpegMethod } from "../platform/decoder.ts"
 
 export const jpegMethods = ["fast", "accurate"] as const satisfies readonly JpegMethod[];
 
+/** A platform, and whether it has a fast decoder. */
+export type JpegPlatform = Pick<Decoder, "platform"> & { readonly fastJpeg?: unknown };
+
 /**
  * The method by which JPEG is decoded where none is asked for: TensorFlow's, the fast one. Profiles are applied by the
  * accurate decoder alone; and where there is no fast one for this platform, it decodes all.
@@ -11,7 +14,7 @@ export const jpegMethods = ["fast", "accurate"] as const satisfies readonly Jpeg
  */
 export function jpegMethodFor(
   { jpeg, icc }: Pick<DecodeOptions, "jpeg" | "icc">,
-  { fastJpeg, platform }: Pick<Decoder, "fastJpeg" | "platform">,
+  { fastJpeg, platform }: JpegPlatform,
 ): JpegMethod {
   if (jpeg !== "fast") return jpeg ?? (fastJpeg && !icc ? "fast" : "accurate");
   const hint = "Leave out --jpeg fast, or ask for --jpeg accurate.";

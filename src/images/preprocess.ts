@@ -3,9 +3,9 @@
  * rounded to float32 where TensorFlow rounds it.
  */
 import { ImageError, UsageError } from "../errors.ts";
-import type { DecodeOptions, Decoder, Pixels } from "../platform/decoder.ts";
+import type { DecodeOptions, Pixels } from "../platform/decoder.ts";
 import { resizeLegacyBilinear, type Scaling, unscaled } from "./bilinear.ts";
-import { jpegMethodFor } from "./options.ts";
+import { type JpegPlatform, jpegMethodFor } from "./options.ts";
 import { type Plane, type Region, resizePillowBilinear, wholeOf } from "./resize.ts";
 
 /**
@@ -209,11 +209,7 @@ export function preprocess(
  * decodes JPEG by the accurate method; TensorFlow's is the fast one.
  * @throws UsageError when the fast method is asked for and cannot be had.
  */
-export function decodeRules(
-  mode: PreprocessMode,
-  wishes: DecodeOptions,
-  decoder: Pick<Decoder, "fastJpeg" | "platform">,
-): DecodeRules {
+export function decodeRules(mode: PreprocessMode, wishes: DecodeOptions, decoder: JpegPlatform): DecodeRules {
   const { exif = "auto", jpeg } = wishes;
   return mode === "seed"
     ? { ...wishes, exif: "ignore", jpeg: jpegMethodFor({ ...wishes, jpeg: jpeg ?? "accurate" }, decoder) }

@@ -53,21 +53,24 @@ export interface FastPixels {
 }
 
 /**
+ * Decodes a JPEG by TensorFlow's default method, bit for bit, into `room`. Only for files of which `readJpegHeader` tells a
+ * header. Undefined where it stopped before the last pixel.
+ */
+export type FastJpeg = (
+  bytes: Uint8Array,
+  size: { readonly width: number; readonly height: number },
+  room: Room,
+) => FastPixels | undefined;
+
+/**
  * The decoders of a platform. `decodeImage` tells what a file is, refuses what is none, reads bitmaps itself, and asks
  * these for the rest.
  */
 export interface Decoder {
   /** What this runs on, as it stands behind "There is none for", such as "linux x64". */
   readonly platform: string;
-  /**
-   * A JPEG by TensorFlow's default method, bit for bit, into `room`; left out where the platform has none. Only for files of
-   * which `readJpegHeader` tells a header. Undefined where it stopped before the last pixel.
-   */
-  readonly fastJpeg?: (
-    bytes: Uint8Array,
-    size: { readonly width: number; readonly height: number },
-    room: Room,
-  ) => FastPixels | undefined;
+  /** Left out where the platform has none; with a promise where it is loaded first. */
+  readonly fastJpeg?: (...args: Parameters<FastJpeg>) => ReturnType<FastJpeg> | Promise<ReturnType<FastJpeg>>;
   /** Decodes for nothing but the verdict. Rejects where the data are damaged or end early. */
   check(bytes: Uint8Array, maxPixels: number): Promise<void>;
   /** Every format but bitmaps, and JPEG by its accurate method. Rejects with the decoder's own words. */

@@ -30,7 +30,7 @@ export type WebExtractor = Extractor<ImageBitmapLike>;
  * const extractor = await createExtractor({ checkpoint: input.files });
  * for await (const { image, features } of extractor.stream(files)) show(image.name, features);
  *
- * @param options Those of the library in Node, but for `checkpoint`; JPEG is decoded by the method "accurate".
+ * @param options Those of the library in Node, but for `checkpoint`.
  * @throws UsageError for wrong arguments, by their names; CheckpointError where there are no weights, or they do not fit;
  * DeviceError where the device that was asked for cannot be used; an error called AbortError by the signal.
  */
@@ -66,7 +66,7 @@ export async function createExtractor(options: WebExtractorOptions = {}): Promis
           "ICC profiles are not applied in a browser: each does it in its own way.",
           "Leave --icc out, or convert the images to sRGB.",
         );
-      return decodeRules(mode, wishes, { platform: "a browser" });
+      return decodeRules(mode, wishes, { platform: "a browser", fastJpeg: true });
     },
     openReader,
   };

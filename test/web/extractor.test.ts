@@ -108,11 +108,20 @@ const page = (): SiteFile => ({
   }).outputFiles[0].text,
 });
 
+/** The script that is loaded only when it is needed. */
+const later = "images-jpeg-decode.js";
+
 describe("what a page loads", () => {
   it("is small without weights", () => {
-    const sizes = browserScripts().map((name) => gzipSync(browserScript(name) ?? "", { level: 9 }).length);
+    const first = browserScripts().filter((name) => name !== later);
+    const sizes = first.map((name) => gzipSync(browserScript(name) ?? "", { level: 9 }).length);
     expect(sizes).toHaveLength(3);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(120 * 1024);
+  });
+
+  it("loads the fast decoder of JPEG with the first picture that it is for", () => {
+    expect(gzipSync(browserScript(later) ?? "", { level: 9 }).length).toBeLessThanOrEqual(6 * 1024);
+    expect(browserScript("web-worker.js")).toMatch(/import\("\.\/images-jpeg-decode\.js"\)/);
   });
 
   it("has no network in its own script, which only asks workers", () => {
@@ -164,9 +173,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** What Node gives, by the method that browsers have for JPEG. */
+/** What Node gives by the same options, JPEG by its own default. */
 async function inNode(options: ExtractorOptions, images = samples) {
-  const extractor = await createExtractor({ device: "cpu", jpeg: "accurate", ...options });
+  const extractor = await createExtractor({ device: "cpu", ...options });
   const all = await extractor.features(
     images.map((path) => (path.startsWith("/kinds/") ? join(folder, basename(path)) : join(root, path))),
   );
@@ -263,10 +272,22 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
     expect({ other, failures }).toEqual({ other: [], failures: {} });
   });
 
+  it("decodes JPEG by the method that is asked for", async () => {
+    const some = samples.slice(0, 1);
+    const [fast, accurate] = [
+      await inNode(seeded, some),
+      await inNode({ ...seeded, jpeg: "accurate" }, some),
+    ];
+    expect(fast).not.toEqual(accurate);
+    expect(step<Extracted>("fast").features).toEqual(fast);
+    expect(step<Extracted>("accurate").features).toEqual(accurate);
+    const seed = { ...seeded, preprocess: "seed" } as const;
+    expect(step<Extracted>("seed").features).toEqual(await inNode(seed, some));
+  });
+
   it("names the layer that is to blame where features are not all numbers", async () => {
     const extractor = await createExtractor({
       device: "cpu",
-      jpeg: "accurate",
       model: "lenet",
       checkpoint: join(folder, "huge.ckpt"),
     });
@@ -289,7 +310,7 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
         name: "UsageError",
         message: expect.stringMatching(/`checkpoint` must be a File .*, not 7\./),
       },
-      fast: { name: "UsageError", message: "There is no fast JPEG decoder for a browser." },
+      fast: { name: "UsageError", message: expect.stringMatching(/^ICC profiles are not applied/) },
       model: { name: "UsageError", message: 'There is no network called "inception_v5".' },
       none: { name: "CheckpointError", message: "No trained weights of inception_v1 are included." },
       missing: { name: "CheckpointError", message: expect.stringMatching(/the server answered 404/) },

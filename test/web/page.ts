@@ -45,6 +45,11 @@ async function tell(): Promise<Told["steps"]> {
     { ...small, model: "mobilenet_v1_025", weights: "seeded" },
     plan.pictures,
   );
+  const untrained = { ...small, model: "mobilenet_v1_025", weights: "seeded" } as const;
+  const one = some.slice(0, 1);
+  for (const jpeg of ["fast", "accurate"] as const)
+    steps[jpeg] = await extracted(page, { ...untrained, jpeg }, one);
+  steps.seed = await extracted(page, { ...untrained, preprocess: "seed" }, one);
   const files = async (paths: readonly string[]) => Promise.all(paths.map(file));
   for (const [name, paths] of Object.entries(plan.checkpoints))
     steps[`of ${name}`] = await extracted(page, { ...small, checkpoint: await files(paths) }, some);
@@ -64,7 +69,7 @@ async function tell(): Promise<Told["steps"]> {
   steps.faults = {
     argument: await faultOf(web.createExtractor({ layer: "x" } as object)),
     checkpoint: await faultOf(web.createExtractor({ checkpoint: 7 } as object)),
-    fast: await faultOf(web.createExtractor({ jpeg: "fast" })),
+    fast: await faultOf(web.createExtractor({ jpeg: "fast", icc: true })),
     model: await faultOf(web.createExtractor({ model: "inception_v5" })),
     none: await faultOf(web.createExtractor({ model: "inception_v1" })),
     missing: await faultOf(
@@ -82,7 +87,13 @@ async function tell(): Promise<Told["steps"]> {
 
 /** The same image in every way in which a page may have it. */
 async function everyKind({ file }: PageParts, path: string) {
-  const extractor = await web.createExtractor({ ...small, model: "mobilenet_v1_025", weights: "seeded" });
+  // What a browser decoded itself, it did by this method.
+  const extractor = await web.createExtractor({
+    ...small,
+    model: "mobilenet_v1_025",
+    weights: "seeded",
+    jpeg: "accurate",
+  });
   const given = await file(path);
   const bitmap = await createImageBitmap(given, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const all = [

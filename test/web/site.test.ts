@@ -110,9 +110,9 @@ describe.skipIf(!hasChromium)("the page", () => {
     await isDone(tab);
     const names = JSON.parse(await readFile(join(folder, "site/samples/list.json"), "utf8")) as string[];
     expect(await text(tab, "#progress")).toContain(`${names.length} of ${names.length} images`);
-    expect(await text(tab, "#progress")).toContain('JPEG is decoded by the method "accurate"');
+    expect(await text(tab, "#progress")).toContain('JPEG is decoded by the method "fast"');
 
-    const extractor = await createExtractor({ device: "cpu", jpeg: "accurate" });
+    const extractor = await createExtractor({ device: "cpu" });
     const features = await extractor.features(names.map((name) => join(root, "samples", name)));
     await extractor.close();
     const buttons = await tab.value<string[]>(

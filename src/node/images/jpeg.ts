@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { builtUrl, requireOwn } from "../../bundle.mjs";
-import type { Decoder, FastPixels, Room } from "../../platform/decoder.ts";
+import type { FastJpeg, FastPixels, Room } from "../../platform/decoder.ts";
 
 type Turbo = Pick<typeof import("@julusian/jpeg-turbo"), "decompressSync" | "FORMAT_RGB">;
 
@@ -24,7 +24,7 @@ function loadTurbo(): Turbo | undefined {
 const turbo = loadTurbo();
 
 /** The decoder of `Decoder.fastJpeg`; undefined where there is none for this platform. */
-export const fastJpeg: Decoder["fastJpeg"] =
+export const fastJpeg: FastJpeg | undefined =
   turbo && ((bytes, size, room) => decode(turbo, bytes, size, room));
 
 function decode(
