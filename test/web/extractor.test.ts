@@ -120,7 +120,7 @@ describe("what a page loads", () => {
   });
 
   it("loads the fast decoder of JPEG with the first picture that it is for", () => {
-    expect(gzipSync(browserScript(later) ?? "", { level: 9 }).length).toBeLessThanOrEqual(6 * 1024);
+    expect(gzipSync(browserScript(later) ?? "", { level: 9 }).length).toBeLessThanOrEqual(7 * 1024);
     expect(browserScript("web-worker.js")).toMatch(/import\("\.\/images-jpeg-decode\.js"\)/);
   });
 
