@@ -46,10 +46,14 @@ interface Said {
   readonly ac: (Codes | undefined)[];
   interval: number;
   jfif: boolean;
+  /** Whether JFIF's segment is of another version than 1. */
+  odd: boolean;
   /** Which transform of colours Adobe's segment tells. */
   adobe?: number;
   frame?: Frame;
 }
+
+const nothing = (): Said => ({ quantisation: [], dc: [], ac: [], interval: 0, jfif: false, odd: false });
 
 const wrong = (what: string) => new ImageError(`it has ${what}`);
 
@@ -83,7 +87,7 @@ function readCodes(segment: Uint8Array, said: Said): void {
 
 /** Puts the usual tables where a file that is not progressive has none (jstdhuff.c). */
 function fillIn(said: Said): void {
-  const usual: Said = { quantisation: [], dc: [], ac: [], interval: 0, jfif: false };
+  const usual = nothing();
   readCodes(usualCodes, usual);
   for (const i of [0, 1]) {
     said.dc[i] ??= usual.dc[i];
@@ -205,8 +209,10 @@ function readFile(bytes: Uint8Array, bits: Bits, said: Said): Frame {
     if (marker === 0xdb) readQuantisation(segment, said);
     else if (marker === 0xc4) readCodes(segment, said);
     else if (marker === 0xdd) said.interval = (segment[0] << 8) | segment[1];
-    else if (marker === 0xe0) said.jfif ||= startsWith(segment, "JFIF\0", 12);
-    else if (marker === 0xee && startsWith(segment, "Adobe", 12)) said.adobe = segment[11];
+    else if (marker === 0xe0 && startsWith(segment, "JFIF\0", 12)) {
+      said.jfif = true;
+      said.odd ||= segment[5] !== 1;
+    } else if (marker === 0xee && startsWith(segment, "Adobe", 12)) said.adobe = segment[11];
     else if (marker >= 0xc0 && marker <= 0xc2 && !said.frame) said.frame = readFrame(segment, marker);
     else if (marker === 0xda) {
       if (scan(segment, said, bits)) {
@@ -221,6 +227,10 @@ function readFile(bytes: Uint8Array, bits: Bits, said: Said): Frame {
 
 const startsWith = (segment: Uint8Array, text: string, least: number) =>
   segment.length >= least && [...text].every((letter, i) => segment[i] === letter.charCodeAt(0));
+
+/** Whether the header tells of a version or of colours that nobody knows. The native decoder takes none of which it warns this early. */
+const isOdd = ({ drawn }: Frame, { odd, jfif, adobe = 0 }: Said): boolean =>
+  odd || (drawn.length === 3 && !jfif && adobe > 1);
 
 /** Whether the components are red, green and blue, by libjpeg's rules (jdapimin.c). */
 function isRgb({ drawn }: Frame, { jfif, adobe }: Said): boolean {
@@ -248,10 +258,11 @@ const isGuessed = ({ progressive, drawn }: Frame) =>
 /** A JPEG into `room`, as `Decoder.fastJpeg` says. Undefined as well where parts of a progressive file would have to be guessed. */
 export function decodeFastJpeg(bytes: Uint8Array, room: Room): FastPixels | undefined {
   const bits = bitsOf(bytes, 2);
-  const said: Said = { quantisation: [], dc: [], ac: [], interval: 0, jfif: false };
+  const said = nothing();
   try {
     const frame = readFile(bytes, bits, said);
-    if (isGuessed(frame) || frame.drawn.some(({ factors }) => !factors)) return undefined;
+    if (isOdd(frame, said) || isGuessed(frame) || frame.drawn.some(({ factors }) => !factors))
+      return undefined;
     for (const drawn of frame.drawn) finish(drawn);
     const data = room(3 * frame.width * frame.height);
     const { across, down } = frame;

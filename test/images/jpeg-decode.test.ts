@@ -183,6 +183,26 @@ describe("the project's own fast decoder of JPEG", () => {
     expect(sha256(decodeFastJpeg(bytes, room)?.data)).not.toBe(asColours);
   });
 
+  it.skipIf(!fastJpeg)("leaves to the accurate decoder what the native one leaves to it", () => {
+    const whole = compressed(pixelsOf(2, 33, 21), 33, 21, "4:2:0", 90);
+    const version = Buffer.from(whole);
+    version[whole.indexOf("JFIF") + 5] = 2;
+    const adobe = (transform: number) =>
+      Buffer.concat([
+        Buffer.of(0xff, 0xd8, 0xff, 0xee, 0, 14),
+        Buffer.from("Adobe\0\x64\0\0\0\0"),
+        Buffer.of(transform),
+        whole.subarray(2 + 18),
+      ]);
+    const takenBy = (bytes: Buffer) => {
+      const header = readJpegHeader(bytes);
+      return [header && fastJpeg?.(bytes, header, room), decodeFastJpeg(bytes, room)].map(Boolean);
+    };
+    expect(takenBy(version)).toEqual([false, false]);
+    expect(takenBy(adobe(2))).toEqual([false, false]);
+    for (const transform of [0, 1]) expect(difference(adobe(transform)), `${transform}`).toBe("");
+  });
+
   it.skipIf(!fastJpeg)("gives the native one's bytes of damaged files that both take", () => {
     let taken = 0;
     const other: unknown[] = [];
