@@ -1,8 +1,12 @@
 /** Images through the whole way from file to network input, and tar archives of them. */
+import { readFile } from "node:fs/promises";
 import sharp from "sharp";
 import { UserError } from "../../src/errors.ts";
 import type { PreprocessFamily } from "../../src/images/index.ts";
+import { decodeFastJpeg } from "../../src/images/jpeg-decode.ts";
+import { readJpegHeader } from "../../src/images/jpeg-header.ts";
 import { decodeContent, inputBytes, listArchive, readContent } from "../../src/node/images/index.ts";
+import { fastJpeg } from "../../src/node/images/jpeg.ts";
 import { seededUnits } from "../../src/seeded.ts";
 import { tar } from "../../test/checkpoint/support.ts";
 import { damagePng } from "../chunks.ts";
@@ -101,6 +105,17 @@ const maxPixels = 2 ** 22;
 
 const families: readonly PreprocessFamily[] = ["inception", "vgg", "cifarnet", "lenet"];
 
+/** The project's own fast decoder of JPEG and the native one give the same, where both take a file. */
+function compareDecoders(bytes: Uint8Array): void {
+  const header = readJpegHeader(bytes);
+  if (!header || header.width * header.height > maxPixels) return;
+  const room = (size: number) => new Uint8Array(size);
+  const ours = decodeFastJpeg(bytes, room);
+  const native = fastJpeg?.(bytes, header, room);
+  if (ours && native && Buffer.compare(ours.data, native.data) !== 0)
+    throw new Error("the fast decoders of JPEG differ");
+}
+
 /** The input of a network that an image gives. */
 async function readOne(path: string, part?: { offset: number; size: number }, key = path): Promise<Reading> {
   const values = new Map<string, string>();
@@ -153,7 +168,10 @@ export const image: Target = {
     const bytes = head > 0 ? Buffer.concat([bent.bytes, whole.subarray(head)]) : bent.bytes;
     return give(bytes, bent.how, "any");
   },
-  read: (path) => readOne(path),
+  async read(path) {
+    compareDecoders(await readFile(path));
+    return readOne(path);
+  },
 };
 
 export const imageArchive: Target = {

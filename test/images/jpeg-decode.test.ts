@@ -94,6 +94,31 @@ function withRestarts(i: number, width: number, strips: number, sampling: Sampli
   ]);
 }
 
+/** A file with a scan for each component, made of three grey ones. */
+function withScans(i: number, width: number, height: number, sampling: number): Buffer {
+  const [across, down] = [sampling >> 4, sampling & 15];
+  const parts = [0, 1, 2].map((k) => {
+    const [w, h] = k ? [Math.ceil(width / across), Math.ceil(height / down)] : [width, height];
+    return compressed(pixelsOf(i + k, w, h), w, h, "grey", 70);
+  });
+  const [first] = parts;
+  const frame = Buffer.from([0xff, 0xc0, 0, 17, 8, 0, height, 0, width, 3]);
+  const components = [0, 1, 2].flatMap((k) => [k + 1, k ? 0x11 : sampling, 0]);
+  const scans = parts.flatMap((part, k) => {
+    const scan = part.subarray(scanOf(part), part.length - 2);
+    scan[5] = k + 1;
+    return scan;
+  });
+  return Buffer.concat([
+    first.subarray(0, frameOf(first)),
+    frame,
+    Buffer.from(components),
+    first.subarray(frameOf(first) + 13, scanOf(first)),
+    ...scans,
+    Buffer.of(0xff, 0xd9),
+  ]);
+}
+
 describe("the project's own fast decoder of JPEG", () => {
   it.each(Object.keys(images))("gives TensorFlow's own bytes of %s", (name) => {
     expect(sha256(decodeFastJpeg(readFileSync(join(folder, name)), room)?.data)).toBe(images[name].fast);
@@ -158,6 +183,12 @@ describe("the project's own fast decoder of JPEG", () => {
       const lost = Buffer.concat([whole.subarray(0, third), whole.subarray(third + 2)]);
       expect(difference(lost), `${sampling} without one`).toBe("");
     }
+  });
+
+  it.skipIf(!fastJpeg)("takes components that have a scan each", () => {
+    for (const sampling of [0x11, 0x21, 0x12, 0x22])
+      for (const { i, width, height } of cases.slice(0, 40))
+        expect(difference(withScans(i, width, height, sampling)), `${i} ${sampling}`).toBe("");
   });
 
   it.skipIf(!fastJpeg)("takes the usual codes where a file has none", () => {
