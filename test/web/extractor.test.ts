@@ -9,7 +9,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createExtractor } from "../../src/extract/extractor.ts";
 import type { ExtractorOptions } from "../../src/library/options.ts";
-import { tar } from "../checkpoint/support.ts";
+import { constant, message, tar } from "../checkpoint/support.ts";
 import { hasChromium, type SiteFile, visit } from "../support/chromium.ts";
 import { browserScripts, fileIn, packageFile } from "../support/site.ts";
 import { seededVariables, writeVariables } from "../support/small-checkpoint.ts";
@@ -84,6 +84,7 @@ const plan = {
     "a pair of V2": v2.map((name) => `/checkpoints/${name}`),
     "a file of V1": ["/checkpoints/mobilenet_v1_025_v1.ckpt"],
     "an archive": ["/made/run.tar.gz"],
+    "a frozen graph": ["/kinds/frozen.pb"],
   },
   broken: {
     "an archive that is cut off": ["/made/cut.tar.gz"],
@@ -199,6 +200,11 @@ beforeAll(async () => {
     /conv[12]\/weights$/.test(v.name) ? { ...v, data: v.data.map((x) => x * 1e30) } : v,
   );
   await writeVariables(join(folder, "huge.ckpt"), huge);
+  const constants = (await seededVariables("mobilenet_v1_025")).map(({ name, shape, data }) =>
+    constant(name, shape, message([4, Buffer.from(data.buffer, data.byteOffset, data.byteLength)])),
+  );
+  kindFiles["frozen.pb"] = message(...constants.map((node) => [1, node] as const));
+  await writeFile(join(folder, "frozen.pb"), kindFiles["frozen.pb"]);
   for (const path of plan.overflow) kindFiles[basename(path)] = readFileSync(join(folder, basename(path)));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -259,6 +265,14 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
   it.each(Object.keys(plan.checkpoints))("takes %s as it was dropped", async (name) => {
     const { model, features } = step<Extracted>(`of ${name}`);
     expect(model).toBe("mobilenet_v1_025");
+    if (name === "a frozen graph") {
+      // Its values are those of seeded weights.
+      expect(features).toEqual(
+        await inNode({ ...small, checkpoint: join(folder, "frozen.pb") }, samples.slice(0, 3)),
+      );
+      expect(features).toEqual(await inNode(seeded, samples.slice(0, 3)));
+      return;
+    }
     const checkpoint = join(
       reference,
       "checkpoints",
