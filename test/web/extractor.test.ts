@@ -132,17 +132,15 @@ function partWith(words: RegExp): string {
 describe("what a page loads", () => {
   const gpu = /dispatchWorkgroups/;
   const cpu = /Atomics\./;
-  /** Before its first features of a JPEG by the included weights. */
-  const first = (device: RegExp, ...more: readonly string[]) =>
-    packed(
-      new Set(
-        ["web-index.js", "web-worker.js", partWith(device), ...more].flatMap((n) => [...loadedWith(n)]),
-      ),
+  /** All that is loaded until the first features of a JPEG by the included weights. */
+  const first = (device: RegExp, ...more: readonly string[]): ReadonlySet<string> =>
+    new Set(
+      ["web-index.js", "web-worker.js", partWith(device), ...more].flatMap((name) => [...loadedWith(name)]),
     );
 
   it("is at most 100 KB before the first features, without weights", () => {
-    expect(first(gpu)).toBeLessThanOrEqual(100 * 1024);
-    expect(first(cpu, "browser-cpu-worker.js")).toBeLessThanOrEqual(100 * 1024);
+    expect(packed(first(gpu))).toBeLessThanOrEqual(100 * 1024);
+    expect(packed(first(cpu, "browser-cpu-worker.js"))).toBeLessThanOrEqual(100 * 1024);
   });
 
   it("is little more with everything that it may need later", () => {
@@ -159,6 +157,43 @@ describe("what a page loads", () => {
     const own = textOf("web-index.js");
     expect(packed(loadedWith("web-index.js"))).toBeLessThanOrEqual(14 * 1024);
     expect(own).not.toMatch(/dispatchWorkgroups|@workgroup_size|pnasnet/);
+  });
+
+  it.skipIf(!hasChromium).each([
+    { device: "cpu", parts: () => first(cpu, "browser-cpu-worker.js") },
+    { device: "webgpu", parts: () => first(gpu) },
+  ])("is no more in Chromium (device: $device); what lacks later is told", async ({ device, parts }) => {
+    const asked: string[] = [];
+    let gone = false;
+    const script = `
+      import { createExtractor } from "/dist/web-index.js";
+      const at = (path) => new URL(path, location.href);
+      const extractor = await createExtractor({ device: "${device}" });
+      const { AvgPool_1a } = await extractor.features(at("/samples/hills_01.jpg"));
+      await fetch("/leave");
+      const fault = await extractor.features(at("/samples/bubbles_02.png"))
+        .catch(({ name, message, hint }) => ({ name, message, hint }));
+      await fetch("/result", { method: "POST", body: JSON.stringify({ size: AvgPool_1a.length, fault }) });`;
+    const told = await visit<{ size: number; fault: Fault }>({
+      isolated: true,
+      async file(path) {
+        if (path === "/") return { type: "text/html", body: `<script type="module">${script}</script>` };
+        if (path === "/leave") {
+          gone = true;
+          return { type: "text/plain", body: "" };
+        }
+        const name = /^\/dist\/(.+\.js)$/.exec(path)?.[1];
+        if (name && gone) return undefined;
+        if (name) asked.push(name);
+        return packageFile(path);
+      },
+    });
+    expect(told.size).toBe(1024);
+    expect(asked).toContain(partWith(device === "cpu" ? cpu : gpu));
+    expect(asked.filter((name) => !parts().has(name))).toEqual([]);
+    expect(told.fault.name).toBe("UserError");
+    expect(told.fault.message).toMatch(/^A part of the program cannot be loaded from its site \(.+\)\.$/);
+    expect(told.fault.hint).toMatch(/try once more/);
   });
 });
 
