@@ -77,7 +77,9 @@ describe("an option in an advice", () => {
       return code.match(/(["`])(?:(?!\1)[^\\\n]|\\.)*--[a-z](?:(?!\1)[^\\\n]|\\.)*\1/g) ?? [];
     });
     expect(texts.length).toBeGreaterThan(40);
-    const left = texts.filter((text) => /--(?!sparse)[a-z]/.test(asTyped(text.slice(1, -1))));
+    // A whole command has the options of the command line, which is where it is typed.
+    const advices = texts.map((text) => asTyped(text.slice(1, -1)).replace(/npx slimfeatures [^.,;]*/g, ""));
+    const left = advices.filter((text) => /--(?!sparse)[a-z]/.test(text));
     expect(left).toEqual([]);
   });
 });

@@ -163,7 +163,7 @@ describe("extract", () => {
       );
     expect((await run("a/")).code).toBe(0);
     const other = await run("b/");
-    expect(other.code).toBe(2);
+    expect(other.code).toBe(9);
     expect(other.err).toMatch(/weights/);
     expect((await run("a/")).code).toBe(0);
   });
