@@ -56,6 +56,7 @@ export async function buildSite(out) {
     charset: "utf8",
     logLevel: "silent",
   };
+  // Without parts: whoever opened the page once has all of it without a network.
   await build({
     ...shared,
     entryPoints: [
