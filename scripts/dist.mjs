@@ -23,7 +23,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** What browsers run, in any of them of the last years. */
@@ -35,11 +35,8 @@ const forPages = {
   sourcemap: false,
 };
 
-/** Scripts that others import once they need them. */
-export const loadedLater = ["*/images-jpeg-decode.js"];
-
 /** Scripts that pages import, with all packages in them. */
-const asModules = { ...forPages, format: "esm", packages: "bundle", external: loadedLater };
+const asModules = { ...forPages, format: "esm", packages: "bundle" };
 
 /**
  * The scripts: each all modules behind an entry, under the name that `scriptOf` gives it. Programs and workers are CommonJS, in
@@ -54,9 +51,12 @@ export const scripts = [
   // Into pages, with the style that it imports.
   { entry: "src/page/view/map.ts", options: forPages },
   { entry: "src/web/index.ts", options: asModules },
-  { entry: "src/web/worker.ts", options: asModules },
+  // In parts: a page loads the readers of other checkpoints and images when it is given one, and one of the two devices.
+  {
+    entry: "src/web/worker.ts",
+    options: { ...asModules, splitting: true, chunkNames: "web-worker-[name]-[hash]" },
+  },
   { entry: "src/browser/cpu-worker.mjs", options: asModules },
-  { entry: "src/images/jpeg-decode.ts", options: asModules },
   { entry: "src/index.ts", options: { format: "esm" } },
   // Measured, and not part of the package.
   { entry: "bench/first-feature.ts" },
@@ -181,28 +181,33 @@ const commonJs = {
   banner: { js: 'const ownUrl = require("node:url").pathToFileURL(__filename).href;' },
 };
 
+/** What esbuild is told to build a script, and its parts where it has some. */
+export function buildOptions(root, dist, { entry, options }) {
+  const name = scriptOf(entry, options);
+  const end = extname(name);
+  return {
+    absWorkingDir: root,
+    entryPoints: [{ in: entry, out: name.slice(0, -end.length) }],
+    outdir: dist,
+    outExtension: { ".js": end },
+    write: false,
+    bundle: true,
+    platform: "node",
+    target: "node20.15",
+    packages: "external",
+    charset: "utf8",
+    sourcemap: "linked",
+    // Tells src/bundle.mjs that it lies in `dist`.
+    define: { "import.meta.built": "true", ...(options ? {} : { "import.meta.url": "ownUrl" }) },
+    ...(options ?? commonJs),
+  };
+}
+
 /** Builds all scripts, and copies what they read beside them where that has changed. */
 export function buildScripts(root, dist) {
   const state = { looks: looksOf(root), content: contentOf(root) };
   const { buildSync, stop } = createRequire(import.meta.url)(findEsbuild(root));
-  const built = scripts.flatMap(
-    ({ entry, options }) =>
-      buildSync({
-        absWorkingDir: root,
-        entryPoints: [entry],
-        outfile: join(dist, scriptOf(entry, options)),
-        write: false,
-        bundle: true,
-        platform: "node",
-        target: "node20.15",
-        packages: "external",
-        charset: "utf8",
-        sourcemap: "linked",
-        // Tells src/bundle.mjs that it lies in `dist`.
-        define: { "import.meta.built": "true", ...(options ? {} : { "import.meta.url": "ownUrl" }) },
-        ...(options ?? commonJs),
-      }).outputFiles,
-  );
+  const built = scripts.flatMap((script) => buildSync(buildOptions(root, dist, script)).outputFiles);
   // Its service would stay open as long as this process.
   void stop();
   for (const { from, to } of copies.filter((c) => existsSync(join(root, c.from)))) {

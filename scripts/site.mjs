@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
-import { checkout, loadedLater, scriptOf, scripts } from "./dist.mjs";
+import { checkout, scriptOf, scripts } from "./dist.mjs";
 
 /** What the page may do: run and load what its own site has, and nothing else. Nothing is sent to any other place. */
 const policy = [
@@ -55,8 +55,8 @@ export async function buildSite(out) {
     minify: true,
     charset: "utf8",
     logLevel: "silent",
-    external: loadedLater,
   };
+  // Without parts: whoever opened the page once has all of it without a network.
   await build({
     ...shared,
     entryPoints: [

@@ -4,13 +4,12 @@
  */
 import { latin1, viewOf } from "../bytes.ts";
 import { ImageError } from "../errors.ts";
-import { darknessOf } from "../images/depth.ts";
 import { orientationOf } from "../images/exif.ts";
 import { asTensorFlow, largestFrame } from "../images/gif.ts";
-import { inflate } from "../images/inflate.ts";
-import { decodePng, isPng } from "../images/png.ts";
+import { isPng } from "../images/kinds.ts";
 import { upright } from "../images/turn.ts";
-import type { DecodeOptions, Decoder, Pixels } from "../platform/decoder.ts";
+import { partOf } from "../parts.ts";
+import type { Decoder, Pixels } from "../platform/decoder.ts";
 import { type Bitmap, createImageBitmap, pixelsOfBitmap } from "./bitmap.ts";
 
 /** A format that browsers decode. */
@@ -123,13 +122,8 @@ const formats: readonly Format[] = [
 
 const tooMany = () => new ImageError("it has more pixels than the limit allows");
 
-const toZlib = (bytes: Uint8Array, most: number): Uint8Array | undefined => {
-  try {
-    return inflate(bytes, most);
-  } catch {
-    return undefined;
-  }
-};
+/** None of these formats keeps how it was held compressed. */
+const neverPacked = () => undefined;
 
 /** The size of a file of a format that browsers decode. @throws ImageError, as a clause. */
 function formatOf(bytes: Uint8Array, maxPixels: number) {
@@ -171,7 +165,7 @@ async function decodeByBrowser(
     const stored = pixelsOfBitmap(bitmap, background);
     const whole = frame ? asTensorFlow(stored, frame) : stored;
     return {
-      ...upright(whole, orientationOf(bytes, toZlib), exif),
+      ...upright(whole, orientationOf(bytes, neverPacked), exif),
       format: format.name,
       ...(format.name === "jpeg" ? { jpeg: "accurate" } : {}),
       ...(inks ? { note: "its CMYK colours were converted by the browser, and not as TensorFlow does" } : {}),
@@ -181,34 +175,18 @@ async function decodeByBrowser(
   }
 }
 
-function decodeByOurs(
-  bytes: Uint8Array,
-  { exif, maxPixels, background }: DecodeOptions & Required<Pick<DecodeOptions, "exif" | "maxPixels">>,
-): Pixels {
-  const { deep, ...stored } = decodePng(bytes, { maxPixels, background });
-  const note = deep ? darknessOf(stored.data) : undefined;
-  return {
-    ...upright(stored, orientationOf(bytes, toZlib), exif),
-    format: "png",
-    ...(note === undefined ? {} : { note }),
-  };
-}
-
-/** The script of the fast decoder, which is loaded for the first JPEG that it is for. */
-const loadFastJpeg = () =>
-  import("./images-jpeg-decode.js").catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ImageError(`the script of its decoder, images-jpeg-decode.js, cannot be loaded (${why})`);
-  });
-
 /** A browser's decoders. */
 export const browserDecoder: Decoder = {
   platform: "a browser",
-  fastJpeg: async (bytes, _, room) => (await loadFastJpeg()).decodeFastJpeg(bytes, room),
+  fastJpeg: async (bytes, _, room) =>
+    (await partOf(import("../images/jpeg-decode.ts"))).decodeFastJpeg(bytes, room),
   async check(bytes, maxPixels) {
     const { format } = formatOf(bytes, maxPixels);
     (await bitmapOf(bytes, format)).close();
   },
-  decode: async (bytes, options) =>
-    isPng(bytes) ? decodeByOurs(bytes, options) : decodeByBrowser(bytes, options),
+  async decode(bytes, options) {
+    if (!isPng(bytes)) return decodeByBrowser(bytes, options);
+    const { decodeByOurs } = await partOf(import("./png.ts"));
+    return decodeByOurs(bytes, options);
+  },
 };

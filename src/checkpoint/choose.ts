@@ -7,9 +7,9 @@ import { CheckpointError } from "../errors.ts";
 import type { Files } from "../platform/files.ts";
 import { posix } from "../posix.ts";
 import { openByteFile } from "./bytes.ts";
-import { type Kind, kindOf } from "./diagnose.ts";
+import { type Kind, kindOf } from "./kind.ts";
 import { objectGraphKey } from "./object-graph.ts";
-import { fromPrefix, isFile, type Location, pathOf, v2 } from "./prefix.ts";
+import { fromPrefix, isFile, type Location, pathOf, savedModelFiles, v2 } from "./prefix.ts";
 import { openTable } from "./sstable.ts";
 import { namesInState } from "./state.ts";
 
@@ -60,9 +60,6 @@ interface Candidate {
 }
 
 const isSavedModel = ({ files }: Folder): boolean => savedModelFiles.some((name) => files.includes(name));
-
-/** SavedModels and modules of TF-Hub are folders: each of these files stands for the one that it is in. */
-export const savedModelFiles: readonly string[] = ["saved_model.pb", "tfhub_module.pb"];
 
 /** Where a SavedModel keeps its variables. */
 const variables = "variables";

@@ -1,19 +1,12 @@
 /** Which files a path names: a folder, a prefix, any file of a checkpoint, a graph, or something in an archive. */
 import { CheckpointError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { Files } from "../platform/files.ts";
 import { posix } from "../posix.ts";
 import { openByteFile } from "./bytes.ts";
-import {
-  byName,
-  choose,
-  type Folders,
-  fromState,
-  listFolders,
-  savedModel,
-  savedModelFiles,
-} from "./choose.ts";
-import { kindOf } from "./diagnose.ts";
-import { fromPrefix, isFile, type Location } from "./prefix.ts";
+import type { Folders } from "./choose.ts";
+import { kindOf } from "./kind.ts";
+import { fromPrefix, isFile, type Location, savedModelFiles } from "./prefix.ts";
 
 /** The archive that a path leads into, as `logs.tar.gz/logs/model.ckpt-100` does. */
 async function inArchive(path: string, files: Files): Promise<Location | undefined> {
@@ -48,7 +41,10 @@ export async function named(path: string, files: Files, folders?: Folders): Prom
   if (files.basename(path) === "checkpoint" && (await isFile(path, files))) {
     const file = await openByteFile(path, files);
     const kind = await kindOf(file).finally(() => file.close());
-    if (kind === "other") return fromState(path, files, folders);
+    if (kind === "other") {
+      const { fromState } = await partOf(import("./choose.ts"));
+      return fromState(path, files, folders);
+    }
   }
   return fromPrefix(path, files);
 }
@@ -60,6 +56,7 @@ export async function named(path: string, files: Files, folders?: Folders): Prom
 export async function locate(path: string, files: Files): Promise<Location> {
   const found = await files.stat(path);
   if (found?.kind === "folder") {
+    const { choose, listFolders } = await partOf(import("./choose.ts"));
     const [top, ...below] = await listFolders(path, files);
     return choose([[top], below], path, files);
   }
@@ -68,6 +65,7 @@ export async function locate(path: string, files: Files): Promise<Location> {
     const kind = await kindOf(file).finally(() => file.close());
     if (kind === "archive") return { kind, file: path, inside: "" };
     if (savedModelFiles.includes(files.basename(path))) {
+      const { byName, listFolders, savedModel } = await partOf(import("./choose.ts"));
       const parent = files.dirname(path);
       const folders = await listFolders(parent, files);
       return savedModel(folders[0], byName(folders), parent, files);

@@ -1,8 +1,9 @@
 /** The files that a prefix or one file of a checkpoint stands for. What a file is, its content says. */
 import { CheckpointError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { Files } from "../platform/files.ts";
 import { openByteFile } from "./bytes.ts";
-import { diagnose, kindOf } from "./diagnose.ts";
+import { kindOf } from "./kind.ts";
 import { emptyKey, openTable } from "./sstable.ts";
 
 export type Location =
@@ -11,6 +12,12 @@ export type Location =
   | { readonly kind: "graph"; readonly file: string }
   /** `inside` is what of an archive is named; everything where it is empty. */
   | { readonly kind: "archive"; readonly file: string; readonly inside: string };
+
+/** SavedModels and modules of TF-Hub are folders: each of these files stands for the one that it is in. */
+export const savedModelFiles: readonly string[] = ["saved_model.pb", "tfhub_module.pb"];
+
+/** What is in files of their own. */
+export type Single = Exclude<Location, { kind: "archive" }>;
 
 export const isFile = async (path: string, files: Files): Promise<boolean> =>
   (await files.stat(path))?.kind === "file";
@@ -58,7 +65,10 @@ async function fromFile(path: string, files: Files): Promise<Location> {
     const kind = await kindOf(file);
     if (kind === "graph") return { kind, file: path };
     if (kind === "archive") return { kind, file: path, inside: "" };
-    if (kind === "other") throw await diagnose(file);
+    if (kind === "other") {
+      const { diagnose } = await partOf(import("./seldom.ts"));
+      throw await diagnose(file);
+    }
     const record = await (await openTable(file)).get(emptyKey);
     if (record?.[0] === 0x08) return { kind: "V2", prefix: path.replace(/\.index$/, ""), index: path };
     const shard = /^(.+)-\d{5}-of-(\d{5})$/.exec(path);

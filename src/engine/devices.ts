@@ -1,8 +1,9 @@
 /** Choosing a device, and saying why. */
 import { DeviceError, UsageError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { Platform, Tuning } from "../platform/index.ts";
-import { openCpu } from "./cpu/device.ts";
 import type { Device } from "./device.ts";
+import { openAdapter } from "./webgpu/adapter.ts";
 import { playsGpu } from "./webgpu/software.ts";
 
 export type DeviceName = "auto" | "webgpu" | "cpu";
@@ -61,22 +62,25 @@ export async function openDevice(
       "Add --device webgpu, or leave --precision f16 out.",
     );
   }
-  const cpu = (why: string) => {
+  // A page loads the device that it has, and not both.
+  const cpu = async (why: string) => {
+    const { openCpu } = await partOf(import("./cpu/device.ts"));
     chosen(why);
     return openCpu(platform, { threads });
   };
   const asked = `${name} was asked for`;
   if (name === "cpu") return cpu(asked);
   if (name === "auto" && keepTo?.startsWith("cpu ")) return cpu(begun);
-  const { openWebGpu } = await import("./webgpu/device.ts");
   const limits = { halfWeights, ...(kernelsOf ? { hardware: kernelsOf === "hardware" } : {}) };
   const among = name === "webgpu" || (keepTo && playsGpu(keepTo)) ? "all" : "hardware";
-  const adapter = await openWebGpu(platform, { limits, among, tuningOf }).catch((error: unknown) => {
+  const opened = await openAdapter(platform.gpu, { halfWeights, among }).catch((error: unknown) => {
     if (name === "webgpu" || !(error instanceof DeviceError)) throw error;
     notice(`${error.message} Using the CPU.`);
     return error.message;
   });
-  if (typeof adapter === "string") return cpu(`auto: ${adapter}`);
+  if (typeof opened === "string") return cpu(`auto: ${opened}`);
+  const { deviceOf } = await partOf(import("./webgpu/device.ts"));
+  const adapter = await deviceOf(opened, platform, { limits, tuningOf });
   const kept = keepTo === `webgpu ${adapter.adapter}`;
   if (name === "webgpu" || kept || !adapter.software) {
     chosen(name === "webgpu" ? asked : kept ? begun : "auto: a GPU comes first");

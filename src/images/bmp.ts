@@ -3,11 +3,9 @@
  * without channel masks, rows from the bottom or from the top. Microsoft's documentation of BITMAPINFOHEADER and
  * "Bitmap compression" are the source.
  */
-import { latin1, viewOf } from "../bytes.ts";
+import { viewOf } from "../bytes.ts";
 import { ImageError } from "../errors.ts";
 import type { Pixels } from "../platform/decoder.ts";
-
-export const isBmp = (bytes: Uint8Array): boolean => bytes.length >= 26 && latin1(bytes, 0, 2) === "BM";
 
 interface Header {
   readonly width: number;

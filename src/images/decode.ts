@@ -5,14 +5,13 @@
  * what it does not take (CMYK, unusual sampling, profiles that are asked for) is decoded by the accurate one.
  */
 import { latin1 } from "../bytes.ts";
-import { ImageError } from "../errors.ts";
+import { ImageError, UserError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { DecodeOptions, Decoder, Pixels, Room } from "../platform/decoder.ts";
-import { decodeBmp, isBmp } from "./bmp.ts";
 import { readJpegHeader } from "./jpeg-header.ts";
-import { isImage, isTiff, whyNotRead } from "./kinds.ts";
+import { isBmp, isImage, isTiff } from "./kinds.ts";
 import { ownRoom } from "./machine.ts";
 import { jpegMethodFor } from "./options.ts";
-import { whyNoPicture } from "./tiff.ts";
 import { upright } from "./turn.ts";
 
 const defaultMaxPixels = 2 ** 28;
@@ -46,16 +45,20 @@ export async function decodeWith(
   };
   const method = jpegMethodFor(options, decoder);
   try {
-    const why = whyNotRead(bytes, name ?? "");
-    if (why !== undefined) throw new ImageError(why);
-    // A decoder may read more: SVG, which can name other files, and formats that nobody here asked for.
-    if (!isImage(bytes)) throw new Error("unsupported image format");
-    const what = isTiff(bytes) ? whyNoPicture(bytes) : undefined;
-    if (what !== undefined) throw new ImageError(what);
-    if (isBmp(bytes)) return decodeBmp(bytes, rules.maxPixels);
+    if (!isImage(bytes) || isTiff(bytes) || isBmp(bytes)) {
+      const { decodeBmp, whyNoPicture, whyNotRead } = await partOf(import("./seldom.ts"));
+      const why = whyNotRead(bytes, name ?? "");
+      if (why !== undefined) throw new ImageError(why);
+      // A decoder may read more: SVG, which can name other files, and formats that nobody here asked for.
+      if (!isImage(bytes)) throw new Error("unsupported image format");
+      if (isBmp(bytes)) return decodeBmp(bytes, rules.maxPixels);
+      const what = whyNoPicture(bytes);
+      if (what !== undefined) throw new ImageError(what);
+    }
     const fast = method === "fast" && (await decodeFast(decoder, bytes, rules, room));
     return fast || (await decoder.decode(bytes, rules));
   } catch (cause) {
+    if (cause instanceof UserError && !(cause instanceof ImageError)) throw cause;
     const reason = cause instanceof ImageError ? cause.message : diagnose(bytes, cause);
     throw new ImageError(`${name ?? "the image"} cannot be decoded: ${reason}.`, undefined, { cause });
   }

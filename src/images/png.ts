@@ -43,8 +43,6 @@ const whole = [[0, 0, 1, 1]] as const;
 
 const truncated = () => new ImageError("it is damaged (the file ends too early)");
 
-export const isPng = (bytes: Uint8Array): boolean => latin1(bytes, 0, 8) === "\x89PNG\r\n\x1a\n";
-
 function readHeader(data: Uint8Array): Header {
   if (data.length !== 13) throw new ImageError("it is damaged (its header is none)");
   const view = viewOf(data);

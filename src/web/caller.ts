@@ -30,6 +30,7 @@ interface Waiting {
 }
 
 const classes: Readonly<Record<string, new (message: string, hint?: string) => Error>> = {
+  UserError: errors.UserError,
   UsageError: errors.UsageError,
   CheckpointError: errors.CheckpointError,
   ImageError: errors.ImageError,

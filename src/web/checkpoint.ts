@@ -1,10 +1,10 @@
 /** A checkpoint as its worker reads it: files that were given, are kept, or are fetched first. */
 import { givenFiles } from "../browser/files.ts";
 import { CheckpointError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { Files } from "../platform/index.ts";
 import type { BytesProgress, SentCheckpoint, SentFile } from "./calls.ts";
 import { type DownloadOptions, downloadBlob, nameOfAddress } from "./downloads.ts";
-import { keptFiles } from "./kept.ts";
 
 export interface OpenOptions {
   readonly signal: AbortSignal;
@@ -19,7 +19,10 @@ export interface Gathered {
 
 async function filesOf(sent: SentCheckpoint, options: DownloadOptions): Promise<readonly SentFile[]> {
   if (sent.kind === "files") return sent.files;
-  if (sent.kind === "kept") return keptFiles(sent.name);
+  if (sent.kind === "kept") {
+    const { keptFiles } = await partOf(import("./kept.ts"));
+    return keptFiles(sent.name);
+  }
   const files: SentFile[] = [];
   for (const address of sent.addresses)
     files.push({ path: nameOfAddress(address), blob: await downloadBlob(address, options) });

@@ -1,10 +1,11 @@
 /** A worker of a page, which has the network, decodes, or keeps checkpoints, as it is called. */
 import { UserError } from "../errors.ts";
+import { partOf } from "../parts.ts";
 import type { CallEvent, CallName, Calls, FromWorker, SentCheckpoint, SentError, ToWorker } from "./calls.ts";
 import type { OpenOptions } from "./checkpoint.ts";
 import { download, nameOfAddress } from "./downloads.ts";
 import { choose, createEngine } from "./engine.ts";
-import { copied, type Incoming, keep, keptCheckpoints, keptFiles, removeKept, sendBlob } from "./kept.ts";
+import type { Incoming } from "./kept.ts";
 import { prepare } from "./prepare.ts";
 
 declare const self: {
@@ -38,6 +39,7 @@ async function incoming(sent: SentCheckpoint, options: OpenOptions): Promise<Inc
       send: (take) => download(address, take, options),
     }));
   }
+  const { copied, keptFiles, sendBlob } = await partOf(import("./kept.ts"));
   const files = sent.kind === "kept" ? await keptFiles(sent.name) : sent.files;
   return files.map((file) => ({
     name: file.path.split("/").at(-1) as string,
@@ -61,11 +63,16 @@ const functions: Functions = {
     return undefined;
   },
   prepare,
-  kept: () => keptCheckpoints(),
+  async kept() {
+    const { keptCheckpoints } = await partOf(import("./kept.ts"));
+    return keptCheckpoints();
+  },
   async keep({ name, checkpoint }, meanwhile) {
+    const { keep } = await partOf(import("./kept.ts"));
     return keep(name, await incoming(checkpoint, opening(meanwhile)));
   },
   async remove(name) {
+    const { removeKept } = await partOf(import("./kept.ts"));
     await removeKept(name);
     return undefined;
   },

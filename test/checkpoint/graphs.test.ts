@@ -21,7 +21,7 @@ import type { Checkpoint, TensorValue } from "../../src/checkpoint/index.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/node/checkpoint.ts";
 import { ownReference } from "../support/reference.ts";
-import { floats, message, shapeProto, type TarMember, tar, varint } from "./support.ts";
+import { constant, floats, message, shapeProto, type TarMember, tar, varint } from "./support.ts";
 
 const graphs = join(ownReference, "graphs");
 
@@ -240,16 +240,6 @@ describe("a module of TF-Hub", () => {
     await expect(openCheckpoint(dir)).rejects.toThrow(/lacks the index of its variables/);
   });
 });
-
-/** A node with a constant: `tensor` is its TensorProto without type and shape. */
-const constant = (name: string, shape: readonly (number | bigint)[], tensor: Buffer, dtype = 1): Buffer => {
-  const value = Buffer.concat([message([1, dtype], [2, shapeProto(shape)]), tensor]);
-  return message(
-    [1, Buffer.from(name)],
-    [2, Buffer.from("Const")],
-    [5, message([1, Buffer.from("value")], [2, message([8, value])])],
-  );
-};
 
 describe("a graph of a stranger's", () => {
   async function fault(...nodes: Buffer[]): Promise<string> {

@@ -159,3 +159,18 @@ export function tar(members: readonly TarMember[], end = true): Buffer {
   });
   return Buffer.concat([...blocks, Buffer.alloc(end ? 1024 : 0)]);
 }
+
+/** A node with a constant: `tensor` is its TensorProto without type and shape. */
+export const constant = (
+  name: string,
+  shape: readonly (number | bigint)[],
+  tensor: Buffer,
+  dtype = 1,
+): Buffer => {
+  const value = Buffer.concat([message([1, dtype], [2, shapeProto(shape)]), tensor]);
+  return message(
+    [1, Buffer.from(name)],
+    [2, Buffer.from("Const")],
+    [5, message([1, Buffer.from("value")], [2, message([8, value])])],
+  );
+};

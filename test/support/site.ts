@@ -1,9 +1,9 @@
 /** What a site has that uses the package: its scripts for browsers, as they are built, and its files. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { extname, join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { buildSync } from "esbuild";
-import { scriptOf, scripts } from "../../scripts/dist.mjs";
+import { buildOptions, scripts } from "../../scripts/dist.mjs";
 import type { SiteFile } from "./chromium.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -14,36 +14,26 @@ const types: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
 };
 
-const isModule = (options: (typeof scripts)[number]["options"]) =>
-  options?.platform === "browser" && options.format === "esm";
+const build = (): ReadonlyMap<string, string> =>
+  new Map(
+    scripts
+      .filter(({ options }) => options?.platform === "browser" && options.format === "esm")
+      .flatMap((script) => buildSync(buildOptions(root, root, script)).outputFiles)
+      .map(({ path, text }) => [basename(path), text]),
+  );
 
-const built = new Map<string, string>();
+let built: ReturnType<typeof build> | undefined;
 
-/** The text of a script for browsers, under its name in `dist`; nothing for another name. */
-export function browserScript(name: string): string | undefined {
-  const found = scripts.find(({ entry, options }) => isModule(options) && scriptOf(entry, options) === name);
-  if (!found) return undefined;
-  let text = built.get(name);
-  text ??= buildSync({
-    absWorkingDir: root,
-    entryPoints: [found.entry],
-    bundle: true,
-    write: false,
-    charset: "utf8",
-    ...found.options,
-  }).outputFiles[0].text;
-  built.set(name, text);
-  return text;
+/** The scripts for browsers and their parts, as text by their names in `dist`. */
+export function browserScripts(): ReadonlyMap<string, string> {
+  built ??= build();
+  return built;
 }
-
-/** The names of the scripts for browsers. */
-export const browserScripts = (): string[] =>
-  scripts.filter(({ options }) => isModule(options)).map(({ entry, options }) => scriptOf(entry, options));
 
 /** A file of the package under its path in it, such as /dist/web-index.js or /weights/…. */
 export async function packageFile(path: string): Promise<SiteFile | undefined> {
   const script = /^\/dist\/([\w.-]+)$/.exec(path)?.[1];
-  const text = script && browserScript(script);
+  const text = script && browserScripts().get(script);
   if (text) return { type: "text/javascript", body: text };
   const nets = /^\/dist(\/nets\/.+)$/.exec(path)?.[1];
   return fileIn(root, nets ? `/src${nets}` : path);

@@ -9,9 +9,9 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createExtractor } from "../../src/extract/extractor.ts";
 import type { ExtractorOptions } from "../../src/library/options.ts";
-import { tar } from "../checkpoint/support.ts";
+import { constant, message, tar } from "../checkpoint/support.ts";
 import { hasChromium, type SiteFile, visit } from "../support/chromium.ts";
-import { browserScript, browserScripts, fileIn, packageFile } from "../support/site.ts";
+import { browserScripts, fileIn, packageFile } from "../support/site.ts";
 import { seededVariables, writeVariables } from "../support/small-checkpoint.ts";
 import type { Extracted, Fault, Told } from "./scenario.ts";
 
@@ -84,6 +84,7 @@ const plan = {
     "a pair of V2": v2.map((name) => `/checkpoints/${name}`),
     "a file of V1": ["/checkpoints/mobilenet_v1_025_v1.ckpt"],
     "an archive": ["/made/run.tar.gz"],
+    "a frozen graph": ["/kinds/frozen.pb"],
   },
   broken: {
     "an archive that is cut off": ["/made/cut.tar.gz"],
@@ -108,26 +109,93 @@ const page = (): SiteFile => ({
   }).outputFiles[0].text,
 });
 
-/** The script that is loaded only when it is needed. */
-const later = "images-jpeg-decode.js";
+const textOf = (name: string): string => browserScripts().get(name) as string;
+
+/** A script and all that is loaded with it. */
+function loadedWith(name: string, found = new Set<string>()): ReadonlySet<string> {
+  if (found.has(name)) return found;
+  found.add(name);
+  for (const [, next] of textOf(name).matchAll(/(?:from|import)"\.\/([^"]+)"/g)) loadedWith(next, found);
+  return found;
+}
+
+const packed = (names: Iterable<string>): number =>
+  [...names].reduce((sum, name) => sum + gzipSync(textOf(name), { level: 9 }).length, 0);
+
+/** The part of the worker that alone has these words. */
+function partWith(words: RegExp): string {
+  const found = [...browserScripts()].filter(([name, text]) => /^web-worker-/.test(name) && words.test(text));
+  expect(found).toHaveLength(1);
+  return found[0][0];
+}
 
 describe("what a page loads", () => {
-  it("is small without weights", () => {
-    const first = browserScripts().filter((name) => name !== later);
-    const sizes = first.map((name) => gzipSync(browserScript(name) ?? "", { level: 9 }).length);
-    expect(sizes).toHaveLength(3);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(120 * 1024);
+  const gpu = /dispatchWorkgroups/;
+  const cpu = /Atomics\./;
+  /** The fast decoder of JPEG. */
+  const jpeg = /no table of quantisation/;
+  /** All that is loaded until the first features by the included weights, but for what decodes the image. */
+  const first = (device: RegExp, ...more: readonly string[]): ReadonlySet<string> =>
+    new Set(
+      ["web-index.js", "web-worker.js", partWith(device), ...more].flatMap((name) => [...loadedWith(name)]),
+    );
+
+  it("is at most 100 KB before the first features, without weights", () => {
+    expect(packed(first(gpu))).toBeLessThanOrEqual(100 * 1024);
+    expect(packed(first(cpu, "browser-cpu-worker.js"))).toBeLessThanOrEqual(100 * 1024);
   });
 
-  it("loads the fast decoder of JPEG with the first picture that it is for", () => {
-    expect(gzipSync(browserScript(later) ?? "", { level: 9 }).length).toBeLessThanOrEqual(7 * 1024);
-    expect(browserScript("web-worker.js")).toMatch(/import\("\.\/images-jpeg-decode\.js"\)/);
+  it("is little more with everything that it may need later", () => {
+    expect(packed(browserScripts().keys())).toBeLessThanOrEqual(133 * 1024);
+  });
+
+  it("has the readers of other checkpoints and images in parts that are loaded when they are needed", () => {
+    const early = [...loadedWith("web-worker.js")].map(textOf).join("");
+    for (const words of [gpu, cpu, jpeg, /SavedModel \$|git-lfs pointer/, /Photoshop/, /IHDR/])
+      expect(early).not.toMatch(words);
   });
 
   it("has no network in its own script, which only asks workers", () => {
-    const own = browserScript("web-index.js") ?? "";
-    expect(gzipSync(own, { level: 9 }).length).toBeLessThanOrEqual(14 * 1024);
+    const own = textOf("web-index.js");
+    expect(packed(loadedWith("web-index.js"))).toBeLessThanOrEqual(14 * 1024);
     expect(own).not.toMatch(/dispatchWorkgroups|@workgroup_size|pnasnet/);
+  });
+
+  it.skipIf(!hasChromium).each([
+    { device: "cpu", parts: () => first(cpu, "browser-cpu-worker.js", partWith(jpeg)) },
+    { device: "webgpu", parts: () => first(gpu, partWith(jpeg)) },
+  ])("is no more in Chromium (device: $device); what lacks later is told", async ({ device, parts }) => {
+    const asked: string[] = [];
+    let gone = false;
+    const script = `
+      import { createExtractor } from "/dist/web-index.js";
+      const at = (path) => new URL(path, location.href);
+      const extractor = await createExtractor({ device: "${device}" });
+      const { AvgPool_1a } = await extractor.features(at("/samples/hills_01.jpg"));
+      await fetch("/leave");
+      const fault = await extractor.features(at("/samples/bubbles_02.png"))
+        .catch(({ name, message, hint }) => ({ name, message, hint }));
+      await fetch("/result", { method: "POST", body: JSON.stringify({ size: AvgPool_1a.length, fault }) });`;
+    const told = await visit<{ size: number; fault: Fault }>({
+      isolated: true,
+      async file(path) {
+        if (path === "/") return { type: "text/html", body: `<script type="module">${script}</script>` };
+        if (path === "/leave") {
+          gone = true;
+          return { type: "text/plain", body: "" };
+        }
+        const name = /^\/dist\/(.+\.js)$/.exec(path)?.[1];
+        if (name && gone) return undefined;
+        if (name) asked.push(name);
+        return packageFile(path);
+      },
+    });
+    expect(told.size).toBe(1024);
+    expect(asked).toContain(partWith(device === "cpu" ? cpu : gpu));
+    expect(asked.filter((name) => !parts().has(name))).toEqual([]);
+    expect(told.fault.name).toBe("UserError");
+    expect(told.fault.message).toMatch(/^A part of the program cannot be loaded from its site \(.+\)\.$/);
+    expect(told.fault.hint).toMatch(/try once more/);
   });
 });
 
@@ -150,7 +218,7 @@ async function file(path: string): Promise<SiteFile | undefined> {
   if (path === "/plan.json") return { type: "application/json", body: JSON.stringify(plan) };
   if (path === "/dist/page.js") return page();
   if (path === "/dist/web-worker.js")
-    return { type: "text/javascript", body: destroyer + browserScript("web-worker.js") };
+    return { type: "text/javascript", body: destroyer + textOf("web-worker.js") };
   if (made[path]) return { type: "application/octet-stream", body: made[path] };
   const kind = kindFiles[basename(path)];
   if (kind) return { type: "application/octet-stream", body: kind };
@@ -169,6 +237,11 @@ beforeAll(async () => {
     /conv[12]\/weights$/.test(v.name) ? { ...v, data: v.data.map((x) => x * 1e30) } : v,
   );
   await writeVariables(join(folder, "huge.ckpt"), huge);
+  const constants = (await seededVariables("mobilenet_v1_025")).map(({ name, shape, data }) =>
+    constant(name, shape, message([4, Buffer.from(data.buffer, data.byteOffset, data.byteLength)])),
+  );
+  kindFiles["frozen.pb"] = message(...constants.map((node) => [1, node] as const));
+  await writeFile(join(folder, "frozen.pb"), kindFiles["frozen.pb"]);
   for (const path of plan.overflow) kindFiles[basename(path)] = readFileSync(join(folder, basename(path)));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -229,6 +302,14 @@ describe.skipIf(!hasChromium).each([true, false])("the package in a page (isolat
   it.each(Object.keys(plan.checkpoints))("takes %s as it was dropped", async (name) => {
     const { model, features } = step<Extracted>(`of ${name}`);
     expect(model).toBe("mobilenet_v1_025");
+    if (name === "a frozen graph") {
+      // Its values are those of seeded weights.
+      expect(features).toEqual(
+        await inNode({ ...small, checkpoint: join(folder, "frozen.pb") }, samples.slice(0, 3)),
+      );
+      expect(features).toEqual(await inNode(seeded, samples.slice(0, 3)));
+      return;
+    }
     const checkpoint = join(
       reference,
       "checkpoints",

@@ -10,6 +10,7 @@ import { openAtomic } from "../../src/node/atomic.ts";
 import { findFormat } from "../../src/tables/formats/index.ts";
 import { bytesOf } from "../../src/tables/numbers.ts";
 import { hasChromium } from "../support/chromium.ts";
+import { contrastsIn } from "../support/contrasts.ts";
 import { type Served, servePage } from "../support/served.ts";
 import { type Browser, openChromium, type Tab } from "../support/tabs.ts";
 
@@ -180,6 +181,23 @@ describe.skipIf(!hasChromium)("the page", () => {
     await isDone(tab);
     expect(await text(tab, "#progress")).toMatch(/^Done/);
     expect(await text(tab, "[role=status]")).toMatch(/All \d+ images are done/);
+  });
+
+  it.each([false, true])("can be read before, in and after a run (dark: %s)", async (dark) => {
+    const tab = await openPage({ width: 1000, height: 900, dark });
+    const read = async () => {
+      const [low, ...faults] = await tab.value<[number, ...string[]]>(contrastsIn("#page"));
+      expect(faults).toEqual([]);
+      expect(low).toBeGreaterThanOrEqual(4.5);
+      expect(low).toBeLessThan(99);
+    };
+    await read();
+    await writeFile(join(folder, "site/bad.jpg"), "no picture\n".repeat(9));
+    await choose(tab, "#images", ["bad.jpg", "samples/hills_01.jpg"]);
+    await tab.click("#start");
+    await isDone(tab);
+    await tab.click("#progress summary");
+    await read();
   });
 
   it("says what it cannot read, and goes on", async () => {

@@ -5,6 +5,8 @@ import type { AdapterWishes, Among, Gpu } from "../../platform/index.ts";
 import { playsGpu } from "./software.ts";
 
 export interface OpenAdapter {
+  /** What it was found by. */
+  readonly gpu: Gpu;
   readonly device: GPUDevice;
   readonly name: string;
   /** The name with all that the adapter tells of its chip and driver. */
@@ -18,7 +20,7 @@ export interface OpenAdapter {
 }
 
 /** What is told where no adapter was found. */
-export const noAdapter = (among: Among) =>
+const noAdapter = (among: Among) =>
   new DeviceError(
     among === "hardware"
       ? "No GPU was found on this machine; adapters in software are taken by --device webgpu alone."
@@ -68,11 +70,11 @@ const ownName = ({ description, device, vendor, architecture }: GPUAdapterInfo):
  * be kept in it.
  */
 export async function openAdapter(
-  gpu: Gpu,
+  gpu: Gpu | undefined,
   { halfWeights = false, among = "all" }: Partial<AdapterWishes> = {},
 ): Promise<OpenAdapter> {
-  let adapter = (await gpu.adapter({ among, halfWeights })) as GPUAdapter | undefined;
-  if (!adapter) throw noAdapter(among);
+  let adapter = (await gpu?.adapter({ among, halfWeights })) as GPUAdapter | undefined;
+  if (!gpu || !adapter) throw noAdapter(among);
   const { features, limits, info } = adapter;
   const own = ownName(info);
   const timestamps = features.has("timestamp-query");
@@ -109,6 +111,7 @@ export async function openAdapter(
     .filter(Boolean)
     .join(", ");
   return {
+    gpu,
     device,
     name,
     identity,

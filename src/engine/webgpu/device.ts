@@ -10,7 +10,7 @@ import { tunedFor, tuningMark } from "../tuning.ts";
 import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
-import { noAdapter, openAdapter } from "./adapter.ts";
+import { type OpenAdapter, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf } from "./session.ts";
@@ -106,11 +106,20 @@ export interface WebGpuWishes {
  * @throws DeviceError when there is none.
  */
 export async function openWebGpu(
-  { gpu: entry, copy }: Pick<Platform, "gpu" | "copy">,
-  { limits = {}, among = "all", tuningOf }: WebGpuWishes = {},
+  platform: Pick<Platform, "gpu" | "copy">,
+  wishes: WebGpuWishes = {},
 ): Promise<WebGpuDevice> {
-  if (!entry) throw noAdapter(among);
-  const opened = await openAdapter(entry, { halfWeights: limits.halfWeights, among });
+  const { limits, among } = wishes;
+  const opened = await openAdapter(platform.gpu, { halfWeights: limits?.halfWeights, among });
+  return deviceOf(opened, platform, wishes);
+}
+
+/** The device of an adapter that is open. */
+export async function deviceOf(
+  opened: OpenAdapter,
+  { copy }: Pick<Platform, "copy">,
+  { limits = {}, tuningOf }: Pick<WebGpuWishes, "limits" | "tuningOf">,
+): Promise<WebGpuDevice> {
   const caps = { ...opened.caps, ...limits };
   const kernels =
     caps.hardware === opened.caps.hardware ? "" : `, kernels of ${caps.hardware ? "hardware" : "software"}`;
@@ -120,7 +129,7 @@ export async function openWebGpu(
   // A device's name stands for the bits that it gives.
   const adapter = tuning ? `${own}${await tuningMark(tuning)}` : own;
   let gpu: GPUDevice | undefined = opened.device;
-  const guard = createGuard(gpu, entry);
+  const guard = createGuard(gpu, opened.gpu);
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
   const store = createWeightStore<Chunks>(
     (chunks) => chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0),
@@ -216,7 +225,7 @@ export async function openWebGpu(
         const session = await createSession({
           gpu,
           guard,
-          waitFor: entry.waitFor,
+          waitFor: opened.gpu.waitFor,
           copy,
           caps,
           program,

@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { UsageError } from "../../errors.ts";
-import { hasImageName } from "../../images/kinds.ts";
+import { hasImageName } from "../../images/other-kinds.ts";
 import { asUtf8 } from "../../text.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";
 

@@ -11,8 +11,8 @@ import {
   statSync,
 } from "node:fs";
 import { ImageError } from "../../errors.ts";
-import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "../../images/kinds.ts";
 import { withRoom } from "../../images/machine.ts";
+import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "../../images/other-kinds.ts";
 import { type PreprocessOptions, preprocess } from "../../images/preprocess.ts";
 import type { DecodeOptions, ImageFacts } from "../../platform/decoder.ts";
 import { decodeImage } from "./decode.ts";

@@ -4,7 +4,7 @@
 import { open, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { UsageError } from "../../errors.ts";
-import { isTakenForImage, whyNotRead } from "../../images/kinds.ts";
+import { isTakenForImage, whyNotRead } from "../../images/other-kinds.ts";
 import { readTarHeader, tarBlock } from "../../tar-header.ts";
 import { listArchive } from "./archive.ts";
 import { type ImageInput, type ListOptions, matcher, nameOf, sorted } from "./inputs.ts";

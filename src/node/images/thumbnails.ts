@@ -1,8 +1,7 @@
 /** Small pictures of images, in sheets of many: upright, opaque, as one expects to see them. */
 import { availableParallelism } from "node:os";
 import type { Sharp } from "sharp";
-import { isBmp } from "../../images/bmp.ts";
-import { isImage } from "../../images/kinds.ts";
+import { isBmp, isImage } from "../../images/kinds.ts";
 import { decodeImage } from "./decode.ts";
 import type { ImageInput } from "./inputs.ts";
 import { sharpOnce } from "./libvips.ts";
