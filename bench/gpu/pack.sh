@@ -14,7 +14,8 @@ read -ra unwanted <<<"${LEAVE:-}"
 leave=(--exclude='*.map' --exclude=.cache --exclude='*musl*' --exclude='webgpu/dist/darwin*' --exclude='webgpu/dist/win32*'
   --exclude=webgpu/dist/linux-arm64 --exclude='jpeg-turbo-darwin*' --exclude='jpeg-turbo-win32*' --exclude='jpeg-turbo-linux-arm*'
   --exclude=@sparticuz --exclude=@biomejs --exclude=@typescript --exclude=typescript --exclude=@rolldown --exclude=rolldown
-  --exclude='lightningcss*' --exclude=vite --exclude=vitest --exclude=@vitest)
+  --exclude='lightningcss*' --exclude=vite --exclude=vitest --exclude=@vitest
+  --exclude=@aws-sdk --exclude=@smithy --exclude=bullmq --exclude=ioredis)
 tar cf - -C "$root/node_modules" "${leave[@]}" . | tar x -C "$pkg/node_modules"
 if [ -d "$root/bench/peers/node_modules" ]; then
   mkdir -p "$pkg/bench/peers/node_modules"
