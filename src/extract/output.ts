@@ -128,10 +128,8 @@ export async function writeOutputs(options: OutputOptions): Promise<{
       },
       records,
     });
-    const encoded = async function* (): AsyncGenerator<Uint8Array> {
-      for await (const feature of values()) yield encoder.encode(feature);
-    };
-    await writeTable(path, format, { paths, shape, dtype, scale: encoder.scale, metadata, rows: encoded });
+    const { scale, rows: encoded } = encoder;
+    await writeTable(path, format, { paths, shape, dtype, scale, metadata, rows: encoded });
     files.push({ path, metadata });
   }
   const manifest = besidePath(out, ".manifest.jsonl", format);

@@ -88,9 +88,7 @@ export async function mergeShards(options: MergeOptions): Promise<{ readonly row
       dtype,
       scale: encoder.scale,
       metadata,
-      async *rows() {
-        for await (const feature of values()) yield encoder.encode(feature);
-      },
+      rows: encoder.rows,
     });
     await writeManifest(besidePath(to, ".manifest.jsonl", format), records);
   } finally {

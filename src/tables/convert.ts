@@ -83,9 +83,7 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
     dtype,
     scale: encoder.scale,
     metadata,
-    async *rows() {
-      for await (const feature of values()) yield encoder.encode(feature);
-    },
+    rows: encoder.rows,
   });
   return { rows: paths.length, shape, maxError: encoder.cost.maxError };
 }

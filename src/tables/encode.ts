@@ -17,8 +17,8 @@ export interface Encoder {
   /** For int8: what a stored number is multiplied by. */
   readonly scale?: number;
   readonly cost: EncodingCost;
-  /** A feature's bytes; good until the next call. */
-  encode(feature: Float32Array): Uint8Array;
+  /** The features' bytes in order; each good until the next is asked for. */
+  rows(): AsyncIterable<Uint8Array>;
 }
 
 const toHalves = (feature: Float32Array): Uint16Array =>
@@ -35,7 +35,11 @@ export async function encoderFor(
   dtype: FeatureDtype,
   features: () => AsyncIterable<Float32Array>,
 ): Promise<Encoder> {
-  if (dtype === "float32") return { cost: {}, encode: bytesOf };
+  const rows = (encode: (feature: Float32Array) => Uint8Array) =>
+    async function* (): AsyncGenerator<Uint8Array> {
+      for await (const feature of features()) yield encode(feature);
+    };
+  if (dtype === "float32") return { cost: {}, rows: rows(bytesOf) };
   let [maxError, saturated, largest] = [0, 0, 0];
   if (dtype === "float16") {
     for await (const feature of features()) {
@@ -44,7 +48,7 @@ export async function encoderFor(
         else maxError = Math.max(maxError, Math.abs(v - fromHalf(toHalf(v))));
       }
     }
-    return { cost: { maxError, saturated }, encode: (feature) => bytesOf(toHalves(feature)) };
+    return { cost: { maxError, saturated }, rows: rows((feature) => bytesOf(toHalves(feature))) };
   }
   for await (const feature of features()) for (const v of feature) largest = Math.max(largest, Math.abs(v));
   const scale = largest > 0 ? largest / 127 : 1;
@@ -55,6 +59,6 @@ export async function encoderFor(
   return {
     scale,
     cost: { scale, maxError, saturated: 0 },
-    encode: (feature) => bytesOf(eighths(feature, scale)),
+    rows: rows((feature) => bytesOf(eighths(feature, scale))),
   };
 }

@@ -32,7 +32,6 @@ export interface FeatureTable {
   rows(): AsyncIterable<Uint8Array>;
 }
 
-/** A format of files of features. */
 /** Where a format writes: a file, or a page's memory. */
 export interface TableFile {
   /** Takes a copy. @throws OutputError */
