@@ -1,9 +1,6 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import type { ExifRule, JpegMethod, PreprocessMode } from "../images/index.ts";
 import * as rule from "../library/arguments.ts";
-import { commonRules } from "../library/options.ts";
-import type { NetworkOptions } from "../network/network.ts";
-import type { WeightWishes } from "../network/weights.ts";
+import { commonRules, type ExtractorOptions } from "../library/options.ts";
 import { type ListOrder, listOrders } from "../node/images/list.ts";
 import { type PickleProtocol, pickleProtocols } from "../tables/formats/pkl.ts";
 import { dtypeWidth, type FeatureDtype } from "../tables/formats/table.ts";
@@ -11,9 +8,7 @@ import { type Pool, pools } from "../tables/numbers.ts";
 import type { Shape } from "../tensor.ts";
 
 /** What `extract` reads, computes and writes. All but `inputs` (or `list`) may be left out. */
-export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weights"> {
-  /** A network's name, or "auto" to have it told from the checkpoint; see `chooseModel` for when it is left out. */
-  readonly model?: string;
+export interface ExtractRequest extends Omit<ExtractorOptions, "onNotice"> {
   /**
    * A folder or a tar archive of images, or an image, or several of them, whose names then stand before the keys. It may be
    * left out beside a list.
@@ -32,36 +27,6 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly globs?: readonly string[];
   /** No paths that match one of these. */
   readonly excludes?: readonly string[];
-  /** End points or aliases; the network's pooled feature when there are none. Each gives a file. */
-  readonly layers?: readonly string[];
-  /** Height and width of the network's input in pixels; its own when left out. */
-  readonly imageSize?: number;
-  /** Average the last map over its area, so that any input size fits. */
-  readonly globalPool?: boolean;
-  /** Whether moving averages of the variables are used; "auto" when left out: where the file has all. */
-  readonly ema?: NetworkOptions["ema"];
-  /** What stands in front of the network's names in the checkpoint, such as "student/"; found when left out. */
-  readonly scope?: NetworkOptions["scope"];
-  /** How images become input; "slim" when left out, the network's own way. */
-  readonly preprocess?: PreprocessMode;
-  /** Whether photographs are turned upright; "auto" when left out. The seed mode ignores EXIF whatever is said here, as Compute-Features did. */
-  readonly exif?: ExifRule;
-  /** How JPEG is decoded; as TensorFlow does by default (fast) when left out, or for the seed mode as Pillow does (accurate). */
-  readonly jpeg?: JpegMethod;
-  /** Whether ICC profiles are applied; TensorFlow ignores them. */
-  readonly icc?: boolean;
-  /** What shows through transparent pixels, as [r, g, b]; alpha is dropped when left out, as TensorFlow does. */
-  readonly background?: readonly [number, number, number];
-  /** Larger images are refused. */
-  readonly maxPixels?: number;
-  /** What computes: "webgpu", "cpu", or "auto" (when left out), which takes a GPU where there is one. */
-  readonly device?: NetworkOptions["device"];
-  /** Threads that compute on the CPU; one a core when left out. They change no result. */
-  readonly threads?: NetworkOptions["threads"];
-  /** How a GPU keeps the weights; "f32" when left out. */
-  readonly precision?: NetworkOptions["precision"];
-  /** Images computed at once; "auto" (when left out) takes 32 on a GPU and eight on processors, or what the device's limits allow. */
-  readonly batchSize?: number | "auto";
   /** How maps become vectors; they stay maps when left out. */
   readonly pool?: Pool;
   /** How many principal components to fit and keep of each feature; written to <out>.pca.json. */
@@ -90,8 +55,6 @@ export interface ExtractRequest extends Pick<WeightWishes, "checkpoint" | "weigh
   readonly mayBeEmpty?: boolean;
   /** Seconds of work that a kill may lose, at most; 2 when left out. */
   readonly commitEvery?: number;
-  /** Decoding workers; one a core when left out. */
-  readonly workers?: number;
 }
 
 /** What most requests leave out. */

@@ -22,7 +22,10 @@ export interface ExtractorOptions {
   readonly checkpoint?: string;
   /** "seeded" for untrained weights, on purpose. */
   readonly weights?: WeightOrigin["kind"];
-  /** End points by TF-Slim's names, or "features", "logits", "penultimate", "-2"; the network's pooled feature when left out. */
+  /**
+   * End points by TF-Slim's names, or "features", "logits", "penultimate", "-2"; the network's pooled feature when left out.
+   * `extract` gives each a file.
+   */
   readonly layers?: readonly string[];
   /** Height and width of the network's input in pixels; its own when left out. */
   readonly imageSize?: number;
@@ -38,13 +41,19 @@ export interface ExtractorOptions {
   readonly threads?: number;
   /** How a GPU keeps the weights; "f32" when left out. */
   readonly precision?: Precision;
-  /** Images computed at once; "auto" when left out: what suits the device. It changes no result. */
+  /**
+   * Images computed at once; "auto" (when left out) takes 32 on a GPU and eight on processors, or what the device's limits
+   * allow. It changes no result.
+   */
   readonly batchSize?: number | "auto";
   /** How images become input; "slim" when left out, the network's own way. */
   readonly preprocess?: PreprocessMode;
-  /** Whether photographs are turned upright by EXIF; "auto" when left out. */
+  /** Whether photographs are turned upright by EXIF; "auto" when left out. The mode "seed" ignores EXIF whatever is said here. */
   readonly exif?: ExifRule;
-  /** How JPEG is decoded; "fast" when left out, as TensorFlow does, where this platform can. */
+  /**
+   * How JPEG is decoded; when left out "fast", as TensorFlow does, where this platform can, or for the mode "seed" "accurate", as
+   * Pillow does.
+   */
   readonly jpeg?: JpegMethod;
   /** Whether ICC profiles are applied; TensorFlow ignores them. */
   readonly icc?: boolean;
@@ -52,7 +61,7 @@ export interface ExtractorOptions {
   readonly background?: readonly [number, number, number];
   /** Images of more pixels are refused; 2^28 when left out. */
   readonly maxPixels?: number;
-  /** Threads that read and decode the files of streams and arrays; one a core when left out. */
+  /** Threads that read and decode files; one a core when left out. */
   readonly workers?: number;
   /** Receives sentences that the user should see: which device was taken and why, what is odd about an image. */
   readonly onNotice?: (sentence: string) => void;
