@@ -2,10 +2,12 @@
 import type { Sharp } from "sharp";
 import { ImageError } from "../../errors.ts";
 import { decodeImage } from "./decode.ts";
+import { sharpOnce } from "./libvips.ts";
+import { place } from "./thumbnails.ts";
 
 async function tileOf(path: string, size: number): Promise<Sharp> {
   const { width, height, data } = await decodeImage(path);
-  const { default: sharp } = await import("sharp");
+  const sharp = await sharpOnce();
   return sharp(data, { raw: { width, height, channels: 3 } }).resize(size, size, { fit: "cover" });
 }
 
@@ -48,12 +50,12 @@ export async function spriteOf(
     async (i, tile) => {
       if (!tile) return;
       const data = await tile.raw().toBuffer();
-      const at = (Math.floor(i / across) * width + (i % across)) * size * 3;
-      for (let y = 0; y < size; y++) data.copy(pixels, at + y * width * 3, y * size * 3, (y + 1) * size * 3);
+      const [x, y] = [size * (i % across), size * Math.floor(i / across)];
+      place({ data, width: size, height: size }, pixels, width, x, y);
     },
     failed,
   );
-  const { default: sharp } = await import("sharp");
+  const sharp = await sharpOnce();
   return sharp(pixels, { raw: { width, height: width, channels: 3 } })
     .png()
     .toBuffer();

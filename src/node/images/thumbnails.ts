@@ -27,7 +27,8 @@ export interface SheetEvents {
   readonly failed?: (index: number, reason: string) => void;
 }
 
-interface Picture {
+/** RGB pixels. */
+export interface Picture {
   readonly data: Buffer;
   readonly width: number;
   readonly height: number;
@@ -116,7 +117,14 @@ async function opened(bytes: Buffer): Promise<Sharp> {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-function place({ data, width, height }: Picture, sheet: Buffer, across: number, x: number, y: number): void {
+/** Puts a picture into a sheet that is `across` pixels wide, its upper left corner at (x, y). */
+export function place(
+  { data, width, height }: Picture,
+  sheet: Buffer,
+  across: number,
+  x: number,
+  y: number,
+): void {
   for (let row = 0; row < height; row++)
     data.copy(sheet, 3 * ((y + row) * across + x), 3 * row * width, 3 * (row + 1) * width);
 }
