@@ -1,10 +1,14 @@
 /** The page's helper: knows the networks, writes files of features, and lays out maps. Runs in a worker. */
 import { duplicates } from "../src/analysis/duplicates.ts";
 import { findSpots } from "../src/analysis/hdbscan.ts";
-import { layout, mapNeighbours } from "../src/analysis/layout.ts";
-import type { Neighbours } from "../src/analysis/matrix.ts";
-import { nearest } from "../src/analysis/neighbours.ts";
-import { outliersAmong } from "../src/analysis/outliers.ts";
+import { layout } from "../src/analysis/layout.ts";
+import {
+  firstOf,
+  isLittleWork,
+  neighboursForMap,
+  neighboursShown,
+  outliersForMap,
+} from "../src/analysis/map.ts";
 import { kmeansAuto } from "../src/analysis/silhouette.ts";
 import { givenFiles } from "../src/browser/files.ts";
 import { folderAt } from "../src/browser/folder.ts";
@@ -14,10 +18,10 @@ import type { Device } from "../src/engine/device.ts";
 import { openDevice } from "../src/engine/devices.ts";
 import { imagenetNames } from "../src/nets/imagenet.ts";
 import { buildNetwork, findModel, models, usualModel } from "../src/nets/index.ts";
-import { colouringBy, folderColouring } from "../src/page/colourings.ts";
+import { colouringBy, folderColouring, toldApart } from "../src/page/colourings.ts";
 import type { Colouring } from "../src/page/data.ts";
 import { spread } from "../src/page/spread.ts";
-import { counted } from "../src/page/words.ts";
+import { counted, methodName } from "../src/page/words.ts";
 import { bytesOf } from "../src/tables/numbers.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { openCpuWorker, ownFolder } from "../src/web/places.ts";
@@ -93,7 +97,7 @@ async function save({ format: name, paths, shape, data, metadata }: SaveArgument
 }
 
 const open = (count: number, width: number): Promise<Device> =>
-  openDevice(count * count * width < littleWork ? "cpu" : "auto", {
+  openDevice(isLittleWork(count, width) ? "cpu" : "auto", {
     ...platformOf({
       gpu: navigator.gpu,
       cores: navigator.hardwareConcurrency ?? 1,
@@ -104,19 +108,12 @@ const open = (count: number, width: number): Promise<Device> =>
     }),
   });
 
-/** Multiply-adds for which no GPU is looked for. */
-const littleWork = 1e9;
-const neighboursShown = 12;
-const outliersTold = 60;
-
 async function map({ paths, shape, data, about, notes, classes }: MapArgument): Promise<LaidOut> {
   const rows = { count: paths.length, width: sizeOf(shape), data };
   const device = await open(rows.count, rows.width);
   try {
     const many = rows.count > 1;
-    const neighbours: Neighbours = many
-      ? await nearest(rows, Math.min(mapNeighbours, rows.count - 1), { metric: "cosine", device })
-      : { k: 0, indices: new Int32Array(0), distances: new Float32Array(0) };
+    const neighbours = await neighboursForMap(rows, neighboursShown, device);
     const { groups } = many
       ? await duplicates(rows, { metric: "cosine", facts: [], device })
       : { groups: [] };
@@ -127,14 +124,13 @@ async function map({ paths, shape, data, about, notes, classes }: MapArgument): 
     });
     const names = await classNames(classes);
     const places = spread(xy);
-    const how = method === "umap" ? "UMAP" : "principal components";
     return {
       title: "Images on a map",
-      about: `${counted(rows.count, "image")} · ${about} · ${how}`,
+      about: `${counted(rows.count, "image")} · ${about} · ${methodName[method]}`,
       notes,
       paths,
       ...places,
-      neighbours: firstOf(neighbours, rows.count),
+      neighbours: firstOf(neighbours, rows.count, neighboursShown),
       colourings: [
         ...(await clustersOf({ paths, shape, data }, xy, names, device)),
         ...[folderColouring(paths), names && colouringBy("Likeliest class", names)].filter(
@@ -146,26 +142,11 @@ async function map({ paths, shape, data, about, notes, classes }: MapArgument): 
         images: [keep, ...others.map(({ row }) => row)],
         distance: Math.max(...others.map(({ distance }) => distance)),
       })),
-      outliers: many
-        ? outliersAmong(neighbours)
-            .slice(0, Math.min(outliersTold, Math.ceil(rows.count / 4)))
-            .map(({ row, distance }) => ({ image: row, distance }))
-        : [],
+      outliers: outliersForMap(neighbours, rows.count),
     };
   } finally {
     await device.close();
   }
-}
-
-/** Of each image's neighbours those that are shown. */
-function firstOf({ k: known, indices, distances }: Neighbours, count: number): Neighbours {
-  const k = Math.min(neighboursShown, known);
-  const kept = { k, indices: new Int32Array(count * k), distances: new Float32Array(count * k) };
-  for (let row = 0; row < count; row++) {
-    kept.indices.set(indices.subarray(row * known, row * known + k), row * k);
-    kept.distances.set(distances.subarray(row * known, row * known + k), row * k);
-  }
-  return kept;
 }
 
 /** The dense spots of the map, or, where it has none, groups by k-means. */
@@ -181,10 +162,7 @@ async function clustersOf(
   const found = spots.length > 0 ? labels : (await kmeansAuto(rows, { seed: "map 0", device })).labels;
   const count = found.reduce((most, label) => Math.max(most, label), 0) + 1;
   const names = Array.from({ length: count }, (_, i) => nameOf(i, found, classes));
-  const groups = names.map((name, i) =>
-    names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${i + 1})`,
-  );
-  return [{ name: "Cluster", groups, of: found }];
+  return [{ name: "Cluster", groups: toldApart(names), of: found }];
 }
 
 /** The name of each image's likeliest class; nothing where the network tells none. */

@@ -11,7 +11,7 @@ import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
 import type { Head } from "../network/head.ts";
 import { ownFolders } from "../node/folder.ts";
-import { colouringBy, mostGroups } from "../page/colourings.ts";
+import { colouringBy, mostGroups, toldApart } from "../page/colourings.ts";
 import type { Colouring } from "../page/data.ts";
 import type { Vectors } from "../tables/vectors.ts";
 
@@ -62,10 +62,7 @@ export async function clusterColouring(
     const told = words.filter(({ probability }) => probability >= leastProbability).map(({ word }) => word);
     names.push(told.length === 0 ? `cluster ${i + 1}` : told.join(", "));
   }
-  const groups = names.map((name, i) =>
-    names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${i + 1})`,
-  );
-  return { name: "Cluster", groups, of: labels };
+  return { name: "Cluster", groups: toldApart(names), of: labels };
 
   async function clustersOf(): Promise<{ labels: Int32Array; typical: readonly (readonly number[])[] }> {
     if (clusters === "auto") {

@@ -1,9 +1,8 @@
 /** From a features file to a map of its images in one HTML file. */
 import { duplicates, type Sameness } from "../analysis/duplicates.ts";
-import { layout, mapNeighbours } from "../analysis/layout.ts";
-import { type Neighbours, rowOf } from "../analysis/matrix.ts";
-import { nearest } from "../analysis/neighbours.ts";
-import { outliersAmong } from "../analysis/outliers.ts";
+import { layout } from "../analysis/layout.ts";
+import { firstOf, isLittleWork, neighboursForMap, neighboursShown, outliersForMap } from "../analysis/map.ts";
+import { rowOf } from "../analysis/matrix.ts";
 import type { Device } from "../engine/device.ts";
 import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead, logitsOfImages } from "../extract/words.ts";
@@ -17,7 +16,7 @@ import { colouringBy, folderColouring } from "../page/colourings.ts";
 import type { Colouring, DuplicateGroup, MapData } from "../page/data.ts";
 import { mapPage } from "../page/page.ts";
 import { spread } from "../page/spread.ts";
-import { counted } from "../page/words.ts";
+import { counted, methodName } from "../page/words.ts";
 import { throwIfStopped } from "../stopped.ts";
 import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
@@ -38,9 +37,6 @@ export interface MapReport {
   readonly duplicates: number;
 }
 
-const defaultNeighbours = 12;
-/** The images that are told as least like any other. */
-const outliersTold = 60;
 const wordsOf: Readonly<Record<Sameness, string>> = {
   content: "Same content",
   pixels: "Same pixels",
@@ -78,18 +74,17 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
   const notes = [...notesOf(vectors), ...(labelled?.notes ?? [])];
   for (const note of notes) notice(note);
 
-  const macs = rows.count ** 2 * rows.width;
-  const device = await openTuned(macs < littleWork ? "cpu" : (request.device ?? "auto"), nodePlatform, {
-    threads: request.threads,
-    notice,
-  });
+  const device = await openTuned(
+    isLittleWork(rows.count, rows.width) ? "cpu" : (request.device ?? "auto"),
+    nodePlatform,
+    {
+      threads: request.threads,
+      notice,
+    },
+  );
   try {
-    const neighbours = await neighboursOf(
-      vectors,
-      device,
-      Math.max(request.neighbours ?? defaultNeighbours, mapNeighbours),
-      told("pairs"),
-    );
+    const shown = request.neighbours ?? neighboursShown;
+    const neighbours = await neighboursForMap(rows, shown, device, told("pairs"));
     const same = await duplicatesOf(vectors, device, told("duplicates"));
     const { xy, method } = await layout(rows, {
       method: request.method ?? "auto",
@@ -138,10 +133,10 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
       notes,
       paths,
       ...places,
-      neighbours: firstOf(neighbours, rows.count, request.neighbours ?? defaultNeighbours),
+      neighbours: firstOf(neighbours, rows.count, shown),
       colourings,
       duplicates: same,
-      outliers: outliersOf(neighbours, rows.count),
+      outliers: outliersForMap(neighbours, rows.count),
       thumbnails,
     };
     await write(out, Buffer.from(mapPage(data, mapPageParts())));
@@ -181,45 +176,8 @@ const logitsByLooking =
     return files.map((file) => (file === undefined ? undefined : logits[at++]));
   };
 
-/** Multiply-adds for which no GPU is looked for. */
-const littleWork = 1e9;
-
 const some = (names: readonly string[]): string =>
   `${names.slice(0, 3).join(", ")}${names.length > 3 ? " ..." : ""}`;
-
-const emptyNeighbours: Neighbours = { k: 0, indices: new Int32Array(0), distances: new Float32Array(0) };
-
-/** The nearest others of each image, by cosine distances, as `similar` tells them; one image alone has none. */
-async function neighboursOf(
-  { rows }: Vectors,
-  device: Device,
-  count: number,
-  onProgress: (done: number, total: number) => void,
-): Promise<Neighbours> {
-  if (rows.count < 2) return emptyNeighbours;
-  return nearest(rows, Math.min(count, rows.count - 1), { metric: "cosine", device, onProgress });
-}
-
-/** Of each image's neighbours the first `k`. */
-function firstOf({ k: known, indices, distances }: Neighbours, count: number, k: number): Neighbours {
-  const kept = Math.min(k, known);
-  const pick = <T extends Int32Array | Float32Array>(from: T, to: T): T => {
-    for (let row = 0; row < count; row++) to.set(from.subarray(row * known, row * known + kept), row * kept);
-    return to;
-  };
-  return {
-    k: kept,
-    indices: pick(indices, new Int32Array(count * kept)),
-    distances: pick(distances, new Float32Array(count * kept)),
-  };
-}
-
-function outliersOf(neighbours: Neighbours, count: number): MapData["outliers"] {
-  if (neighbours.k === 0) return [];
-  return outliersAmong(neighbours)
-    .slice(0, Math.min(outliersTold, Math.ceil(count / 4)))
-    .map(({ row, distance }) => ({ image: row, distance }));
-}
 
 /** The groups that `duplicates` tells, each under what its least alike image has in common with the one to keep. */
 async function duplicatesOf(
@@ -246,10 +204,9 @@ async function duplicatesOf(
   });
 }
 
-function aboutOf({ rows, madeBy }: Vectors, method: string): string {
+function aboutOf({ rows, madeBy }: Vectors, method: keyof typeof methodName): string {
   const by = madeBy.model && `${madeBy.model}${madeBy.endPoint ? ` ${madeBy.endPoint}` : ""}`;
-  const how = method === "umap" ? "UMAP" : "principal components";
-  return [counted(rows.count, "image"), by, how].filter(Boolean).join(" · ");
+  return [counted(rows.count, "image"), by, methodName[method]].filter(Boolean).join(" · ");
 }
 
 /** A sentence on images that are not shown; undefined where all are. */

@@ -21,6 +21,10 @@ export function colouringBy(name: string, groupOf: readonly (string | undefined)
   };
 }
 
+/** Names of groups, of which those that several have get the group's number. */
+export const toldApart = (names: readonly string[]): string[] =>
+  names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${i + 1})`));
+
 /** By the folders that images are in; undefined where all are in one. */
 export function folderColouring(paths: readonly string[]): Colouring | undefined {
   const folders = paths.map((path) => path.slice(0, Math.max(0, path.lastIndexOf("/"))) || "(top)");

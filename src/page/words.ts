@@ -30,6 +30,9 @@ export function csvText(data: MapData, images: readonly number[]): string {
 export const counted = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
+/** How a map's places were found. */
+export const methodName = { umap: "UMAP", pca: "principal components" } as const;
+
 /** Distances as short as they tell something. */
 export const shortNumber = (value: number): string => String(Number(value.toPrecision(3)));
 
