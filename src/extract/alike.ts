@@ -7,11 +7,11 @@ import type { ExtractorOptions } from "../library/options.ts";
 import { findModel } from "../nets/index.ts";
 import { chooseWeights } from "../network/weights.ts";
 import { nodePlatform } from "../node/platform.ts";
-import { project } from "../pca.ts";
+import { type Pca, project } from "../pca.ts";
 import { besidePlaces } from "../tables/formats/index.ts";
 import { type Pool, poolMap, pools, unitLength } from "../tables/numbers.ts";
 import { loadPca } from "../tables/pca.ts";
-import type { Vectors } from "../tables/vectors.ts";
+import type { MadeBy, Vectors } from "../tables/vectors.ts";
 import { createExtractor } from "./extractor.ts";
 
 export interface AlikeOptions extends Pick<ExtractorOptions, "device" | "threads" | "onNotice"> {
@@ -82,10 +82,7 @@ export async function featuresAlike(
     const pooled = features.map((feature) =>
       poolMap(feature[endPoint], endPoints[0].shape, among<Pool>(pool, pools) ?? "none"),
     );
-    const pca =
-      madeBy.pca && pooled.length > 0
-        ? await loadPca(pcaFile(file, madeBy.pca.file), pooled[0].length)
-        : undefined;
+    const pca = madeBy.pca && pooled.length > 0 ? await pcaOf(file, madeBy.pca, pooled[0].length) : undefined;
     return pooled.map((feature) => {
       const reduced = pca ? project(pca, feature) : feature;
       const made = madeBy.l2 ? unitLength(reduced) : reduced;
@@ -100,6 +97,14 @@ export async function featuresAlike(
   }
 }
 
-/** Where the components lie: the file may have been moved with its own. */
-const pcaFile = (file: string, named: string): string =>
-  [named, ...besidePlaces(file, ".pca.json")].find((path) => existsSync(path)) ?? named;
+/** The components that features were reduced by. @throws UsageError where what lies there was fitted to others since */
+async function pcaOf(file: string, made: NonNullable<MadeBy["pca"]>, width: number): Promise<Pca> {
+  // The file may have been moved with its own.
+  const place = [made.file, ...besidePlaces(file, ".pca.json")].find((path) => existsSync(path)) ?? made.file;
+  const pca = await loadPca(place, width);
+  if (made.explained === undefined || String(made.explained) === String(pca.explained)) return pca;
+  throw new UsageError(
+    `${place} holds other principal components than those that the features of ${file} were reduced by.`,
+    "Extract the features again, or put back the file that was written with them.",
+  );
+}

@@ -1,12 +1,12 @@
 /** Features files into other ones: another format or type of numbers, or several as one. */
-import { readFile } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import { formatShape, type Shape, sameShape } from "../tensor.ts";
-import { textIn } from "../text.ts";
 import { encoderFor } from "./encode.ts";
-import { besidePlaces, writeTable } from "./formats/index.ts";
+import { writeTable } from "./formats/index.ts";
 import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
+import { madeOtherwise } from "./made-by.ts";
 import { readFeatures } from "./readers/index.ts";
+import { type MadeBy, madeByOf } from "./vectors.ts";
 
 /** Which files of features become one, and how its numbers are stored. */
 export interface ConvertRequest {
@@ -24,19 +24,46 @@ export interface Converted {
   readonly maxError?: number;
 }
 
-async function metadataOf(path: string): Promise<Record<string, unknown>> {
-  let bytes: Buffer | undefined;
-  for (const place of besidePlaces(path, ".json")) bytes ??= await readFile(place).catch(() => undefined);
-  if (bytes === undefined) return {};
-  const { paths, ...metadata } = JSON.parse(textIn(bytes)) as Record<string, unknown>;
+/** What stands beside a file, but for the paths, which are those of its own rows. */
+function metadataOf(file: string): MadeBy {
+  const { paths: _, ...metadata } = madeByOf(file) as MadeBy & { readonly paths?: unknown };
   return metadata;
 }
 
+/** @throws UserError where two files say that they were made in different ways: rows of both could not be compared */
+function refuseMixture(files: readonly string[], made: readonly MadeBy[]): void {
+  for (const [i, file] of files.entries()) {
+    for (let earlier = 0; earlier < i; earlier++) {
+      const other = madeOtherwise(made[i], made[earlier]);
+      if (other === undefined) continue;
+      throw new UserError(
+        `${file} and ${files[earlier]} cannot be one file, since their features cannot be compared: those of ${file} are of ${other}.`,
+        "Extract them in the same way; several layers, networks or reductions are files of their own.",
+      );
+    }
+  }
+}
+
 /**
- * Writes the rows of features files as one file, with the metadata of the first, or, where they differ, of all.
- * @throws UserError when they have rows of other shapes, or an image twice.
+ * What the files say in common, where each says of which network it is: how their features were made, which is the same by
+ * `refuseMixture`, and all the folders that their images are in.
+ */
+function commonOf(made: readonly MadeBy[]): MadeBy {
+  if (made.some(({ model }) => model === undefined)) return {};
+  const { model, endPoint, imageSize, globalPool, pool, pca, l2, weights, preprocess } = made[0];
+  const folders = [...new Set(made.flatMap(({ dataDir }) => dataDir ?? []))];
+  const dataDir = folders.length === 1 ? folders[0] : folders;
+  return { model, endPoint, imageSize, globalPool, pool, pca, l2, weights, preprocess, dataDir };
+}
+
+/**
+ * Writes the rows of features files as one file, with the metadata of the first, or, where they differ, with what they have in
+ * common and those of all.
+ * @throws UserError when they were made in different ways, have rows of other shapes, or an image twice.
  */
 export async function convertFeatures({ from, to, format, dtype }: ConvertRequest): Promise<Converted> {
+  const all = from.map(metadataOf);
+  refuseMixture(from, all);
   const seen = new Map<string, number>();
   const paths: string[] = [];
   let shape: Shape | undefined;
@@ -69,10 +96,9 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
     }
   };
   const encoder = await encoderFor(dtype, values);
-  const all = await Promise.all(from.map(metadataOf));
   const alike = all.every((m) => JSON.stringify(m) === JSON.stringify(all[0]));
   const metadata = {
-    ...(alike ? all[0] : { mergedFrom: all }),
+    ...(alike ? all[0] : { ...commonOf(all), mergedFrom: all }),
     featureShape: shape,
     dtype: { name: dtype, ...encoder.cost },
     format: format.name,

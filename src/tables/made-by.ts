@@ -13,6 +13,8 @@ const decisive: readonly (readonly [what: string, value: (made: MadeBy) => unkno
   ["unit length", (m) => m.l2],
   // What extract wrote without components says so by saying nothing of them.
   ["principal components", (m) => m.pca?.components ?? (m.model === undefined ? undefined : "none")],
+  // Of as many components, those that were fitted to other features are others: they explain another share of the variance.
+  ["variance explained by the principal components", (m) => m.pca?.explained?.reduce((a, b) => a + b, 0)],
   ["preprocessing", (m) => m.preprocess?.mode],
   ["EXIF rule", (m) => m.preprocess?.exif],
   ["JPEG method", (m) => m.preprocess?.jpeg],

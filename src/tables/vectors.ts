@@ -14,7 +14,12 @@ export interface MadeBy {
   readonly imageSize?: number;
   readonly globalPool?: boolean;
   readonly pool?: string;
-  readonly pca?: { readonly components: number; readonly file: string };
+  readonly pca?: {
+    readonly components: number;
+    readonly file: string;
+    /** The share of the variance that each explains. */
+    readonly explained?: readonly number[];
+  };
   readonly l2?: boolean;
   readonly weights?: {
     readonly kind?: string;
@@ -69,7 +74,7 @@ const saidOf = {
   globalPool: "boolean",
   pool: "string",
   l2: "boolean",
-  pca: { components: "number", file: "string" },
+  pca: { components: "number", file: "string", explained: "object" },
   weights: {
     kind: "string",
     trained: "boolean",

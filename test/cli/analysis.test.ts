@@ -82,6 +82,14 @@ describe("similar", () => {
     const [first] = JSON.parse(out).neighbours;
     expect(first.path).toBe("towers_01.jpg");
     expect(first.distance).toBeLessThan(1e-6);
+    const components = JSON.parse(readFileSync(`${reduced}.pca.json`, "utf8"));
+    components.explained[3] /= 2;
+    writeFileSync(`${reduced}.pca.json`, JSON.stringify(components));
+    const refitted = await runMain("similar", reduced, "--image", image, "--device", "cpu");
+    expect([refitted.code, refitted.err]).toEqual([
+      ExitCode.usage,
+      expect.stringMatching(/holds other principal components than those that the features of/),
+    ]);
   });
 
   it("prints CSV with names in quotes where they need them", async () => {

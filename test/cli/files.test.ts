@@ -30,14 +30,14 @@ const common = [
 type Rows = Readonly<Record<string, readonly number[]>>;
 const rows: Rows = { "a.jpg": [1, 2, 3], "b.jpg": [0.1, -5, 0] };
 
-async function write(name: string, content: Rows): Promise<string> {
+async function write(name: string, content: Rows, metadata: object = { model: "m" }): Promise<string> {
   const path = join(folder, name);
   const values = Object.values(content);
   await writeTable(path, findFormat(name.split(".").at(-1) as string), {
     paths: Object.keys(content),
     shape: [values[0].length],
     dtype: "float32",
-    metadata: { model: "m" },
+    metadata,
     async *rows() {
       for (const row of values) yield bytesOf(Float32Array.from(row));
     },
@@ -123,6 +123,45 @@ describe("merge", () => {
     expect((await runMain("merge", join(folder, "m.npy"), one, longer)).err).toContain(
       "of shape 3, others are 2",
     );
+  });
+
+  it("keeps how the features were made, and where their images are, of files that were made alike", async () => {
+    const made = { model: "m", endPoint: "AvgPool_1a", weights: { kind: "checkpoint", sha256: "ab" } };
+    const one = await write("k1.npy", { "a.jpg": [1, 2] }, { ...made, dataDir: "one", images: { found: 1 } });
+    const moved = { ...made, weights: { ...made.weights, path: "/elsewhere" } };
+    const two = await write(
+      "k2.npy",
+      { "b.jpg": [3, 4] },
+      { ...moved, dataDir: "two", images: { found: 2 } },
+    );
+    const all = join(folder, "k.npy");
+    expect(await runMain("merge", all, one, two)).toMatchObject({ code: 0 });
+    const metadata = JSON.parse(readFileSync(`${all}.json`, "utf8"));
+    expect(metadata).toMatchObject({ ...made, dataDir: ["one", "two"], paths: ["a.jpg", "b.jpg"] });
+    expect(metadata.images).toBeUndefined();
+    expect(metadata.mergedFrom.map((m: { images: object }) => m.images)).toEqual([
+      { found: 1 },
+      { found: 2 },
+    ]);
+  });
+
+  it("refuses files that were made in different ways, whatever their lengths, and says in what", async () => {
+    const one = await write("w1.npy", { "a.jpg": [1, 2] }, { model: "mobilenet_v1" });
+    const silent = await write("w2.npy", { "b.jpg": [3, 4] }, {});
+    const two = await write("w3.npy", { "c.jpg": [3, 4] }, { model: "inception_v1" });
+    const run = await runMain("merge", join(folder, "w.npy"), silent, one, two);
+    expect(run).toMatchObject({ code: 1, out: "" });
+    expect(run.err).toContain(`those of ${two} are of network inception_v1, not mobilenet_v1.`);
+    expect(await runMain("merge", join(folder, "w.npy"), silent, one)).toMatchObject({ code: 0 });
+    expect(JSON.parse(readFileSync(join(folder, "w.npy.json"), "utf8")).model).toBeUndefined();
+  });
+
+  it("tells of damaged metadata as of a user's file, not as of an error of its own", async () => {
+    const one = await write("damaged.csv", { "a.jpg": [1, 2] });
+    writeFileSync(besidePath(one, ".json", findFormat("csv")), "{");
+    const run = await runMain("convert", one, join(folder, "from-damaged.npy"));
+    expect(run.code).toBe(1);
+    expect(run.err).toMatch(/^error: .*damaged\.csv\.json cannot be read/);
   });
 });
 

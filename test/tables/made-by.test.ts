@@ -41,3 +41,14 @@ it("principal components on one side only are another way", () => {
     "principal components 8, not none",
   );
 });
+
+it("as many principal components that were fitted to other features are another way", () => {
+  const reduced = (...explained: number[]): MadeBy => ({
+    ...made,
+    pca: { components: explained.length, file: "x", explained },
+  });
+  expect(madeOtherwise(reduced(0.5, 0.125), reduced(0.5, 0.25))).toBe(
+    "variance explained by the principal components 0.625, not 0.75",
+  );
+  expect(madeOtherwise(reduced(0.5, 0.25), reduced(0.5, 0.25))).toBeUndefined();
+});
