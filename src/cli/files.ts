@@ -8,6 +8,7 @@ import { formatShape } from "../tensor.ts";
 import type { AddCommand } from "./command.ts";
 import type { Io } from "./io.ts";
 import { pickleProtocolOption } from "./numbers.ts";
+import { costOf } from "./summary.ts";
 
 interface Flags {
   readonly format?: string;
@@ -37,8 +38,7 @@ async function write(
     format: formatFor(to, format, pickleProtocol),
     dtype: dtypeOf(dtype),
   });
-  const loss = report.maxError === undefined ? "" : `, off by at most ${report.maxError.toPrecision(3)}`;
-  io.err(`${report.rows} features of shape ${formatShape(report.shape)}${loss}\n`);
+  io.err(`${report.rows} features of shape ${formatShape(report.shape)}${costOf(report)}\n`);
   await io.out(`${to}\n`);
 }
 

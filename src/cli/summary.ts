@@ -23,11 +23,9 @@ export function whatTheyShow({ likeliest }: ExtractReport): string {
     .join("");
 }
 
-function numbersOf({ name, maxError, saturated }: Metadata["dtype"]): string {
-  return maxError === undefined
-    ? name
-    : `${name}, off by at most ${maxError.toPrecision(3)}, ${saturated} saturated`;
-}
+/** What fewer bits cost, behind a comma; nothing where they are as many. */
+export const costOf = ({ maxError, saturated }: Pick<Metadata["dtype"], "maxError" | "saturated">): string =>
+  maxError === undefined ? "" : `, off by at most ${maxError.toPrecision(3)}, ${saturated} saturated`;
 
 function weightsOf({ model, weights }: Metadata): string {
   if (!weights.trained) return weights.kind;
@@ -63,7 +61,10 @@ export function summary(report: ExtractReport, io: Io): string {
     [
       "feature",
       files
-        .map(({ metadata: m }) => `${m.endPoint} ${formatShape(m.featureShape)} ${numbersOf(m.dtype)}`)
+        .map(
+          ({ metadata: m }) =>
+            `${m.endPoint} ${formatShape(m.featureShape)} ${m.dtype.name}${costOf(m.dtype)}`,
+        )
         .join("; "),
     ],
     ["computed by", [`${metadata.backend} (${metadata.adapter})`, ...others].join("; ")],

@@ -102,7 +102,7 @@ export async function writeOutputs(options: OutputOptions): Promise<{
         yield request.l2 ? unitLength(reduced) : reduced;
       }
     };
-    const encoder = await encoderFor(dtype, values);
+    const encoder = await encoderFor(dtype, paths, values);
     const metadata = describeRun({
       network,
       device: store.device,

@@ -75,7 +75,8 @@ export async function mergeShards(options: MergeOptions): Promise<{ readonly row
   const scratch = await mkdtemp(join(tmpdir(), "slimfeatures-merge-"));
   try {
     const values = () => featuresOf(plan, out, parts, scratch);
-    const encoder = await encoderFor(dtype, values);
+    const paths = records.flatMap(({ status, path }) => (status === "ok" ? [path] : []));
+    const encoder = await encoderFor(dtype, paths, values);
     const merged = metadataOf(parts);
     const metadata = {
       ...merged,
@@ -83,7 +84,7 @@ export async function mergeShards(options: MergeOptions): Promise<{ readonly row
       format: format.name,
     };
     await writeTable(to, format, {
-      paths: records.flatMap(({ status, path }) => (status === "ok" ? [path] : [])),
+      paths,
       shape,
       dtype,
       scale: encoder.scale,

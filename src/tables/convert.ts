@@ -20,8 +20,9 @@ export interface ConvertRequest {
 export interface Converted {
   readonly rows: number;
   readonly shape: Shape;
-  /** What the type of the numbers cost. */
+  /** What the type of the numbers cost: the largest difference, and how many were too large and are stored as the largest there is. */
   readonly maxError?: number;
+  readonly saturated?: number;
 }
 
 /** What stands beside a file, but for the paths, which are those of its own rows. */
@@ -95,7 +96,7 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
         yield data instanceof Float32Array ? data : Float32Array.from(data);
     }
   };
-  const encoder = await encoderFor(dtype, values);
+  const encoder = await encoderFor(dtype, paths, values);
   const alike = all.every((m) => JSON.stringify(m) === JSON.stringify(all[0]));
   const metadata = {
     ...(alike ? all[0] : { ...commonOf(all), mergedFrom: all }),
@@ -111,5 +112,6 @@ export async function convertFeatures({ from, to, format, dtype }: ConvertReques
     metadata,
     rows: encoder.rows,
   });
-  return { rows: paths.length, shape, maxError: encoder.cost.maxError };
+  const { maxError, saturated } = encoder.cost;
+  return { rows: paths.length, shape, maxError, saturated };
 }

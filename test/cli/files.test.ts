@@ -1,6 +1,6 @@
 /** The commands on features files, and extract's ways of being told and of telling. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { besidePath, findFormat, formats, writeTable } from "../../src/tables/formats/index.ts";
@@ -73,7 +73,27 @@ describe("convert", () => {
       "--dtype",
       "f16",
     );
-    expect(run.err).toMatch(/^2 features of shape 3, off by at most 0\.0000244\n$/);
+    expect(run.err).toMatch(/^2 features of shape 3, off by at most 0\.0000244, 0 saturated\n$/);
+  });
+
+  it("counts what is too large for f16, and leaves it its infinities and NaN", async () => {
+    const from = join(folder, "large.jsonl");
+    writeFileSync(from, '{"path": "a.jpg", "feature": [1, 1e30, -1e30, 1e999, -1e999, null]}\n');
+    const to = join(folder, "large16.npy");
+    const run = await runMain("convert", from, to, "--dtype", "f16");
+    expect(run.err).toMatch(/off by at most 0\.00, 2 saturated\n$/);
+    const [row] = await read(to);
+    expect(Array.from(row.data)).toEqual([1, 65504, -65504, Infinity, -Infinity, NaN]);
+  });
+
+  it.each(["null", "1e999"])("refuses i8, which cannot say it, for a feature with %s", async (odd) => {
+    const from = join(folder, "odd.jsonl");
+    writeFileSync(from, `{"path": "a.jpg", "feature": [1]}\n{"path": "b.jpg", "feature": [${odd}]}\n`);
+    const to = join(folder, `odd${odd}.npy`);
+    const run = await runMain("convert", from, to, "--dtype", "i8");
+    expect(run).toMatchObject({ code: 1, out: "" });
+    expect(run.err).toContain("The feature of b.jpg is not all numbers, and int8 has no NaN");
+    expect(existsSync(to)).toBe(false);
   });
 
   it("asks for the format where the name does not tell it", async () => {
