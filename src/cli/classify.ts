@@ -106,15 +106,17 @@ function report(found: Validation, doubts: readonly ToldDoubt[]): string {
   return `${lines.join("\n")}\n\n${textTable(classColumns, classes)}\n${confusionTable(found)}${unsure}`;
 }
 
-const tellNotes = (io: Io, { notes }: ImageLabels): void => {
-  for (const note of notes) io.err(`${note}\n`);
-};
+async function labelsOf(io: Io, source: string, paths: readonly string[]): Promise<ImageLabels> {
+  const { labelsFrom } = await import("../tables/labels.ts");
+  const labelled = await labelsFrom(source, paths);
+  for (const note of labelled.notes) io.err(`${note}\n`);
+  return labelled;
+}
 
 async function validate(io: Io, vectors: Vectors, source: string, flags: Flags): Promise<void> {
   const { rows, paths } = vectors;
-  const { labelsFrom } = await import("../tables/labels.ts");
-  const labelled = await labelsFrom(source, paths);
-  tellNotes(io, labelled);
+  if (flags.save !== undefined) await checkWritable(flags.save, [vectors.file, source]);
+  const labelled = await labelsOf(io, source, paths);
   const { crossValidate, fitClassifier } = await import("../analysis/classifier.ts");
   const { folds, seed } = flags;
   const found = await onDevice(io, flags, rows.count ** 2 * rows.width, (device) =>
@@ -141,6 +143,13 @@ async function validate(io: Io, vectors: Vectors, source: string, flags: Flags):
     accuracy: found.accuracy,
   });
   io.err(`${flags.save}: a classifier of ${classifier.classes.length} classes\n`);
+}
+
+/** What cannot be written, or would be lost by it, is told before the work, not after. */
+async function checkWritable(path: string, read: readonly string[]): Promise<void> {
+  const { openAtomic, refuseToReplace } = await import("../node/atomic.ts");
+  await refuseToReplace(path, read);
+  await (await openAtomic(path)).abandon();
 }
 
 async function save(path: string, kept: KeptClassifier<MadeBy>): Promise<void> {
@@ -198,6 +207,7 @@ const predictionColumns: readonly Column<Told>[] = [
 async function predict(io: Io, vectors: Vectors, path: string, flags: Flags): Promise<void> {
   const { rows, paths } = vectors;
   const classifier = await load(io, path, vectors);
+  const labelled = flags.labels === undefined ? undefined : await labelsOf(io, flags.labels, paths);
   const { classifyRows } = await import("../analysis/classifier.ts");
   const classified = await classifyRows(classifier, rows);
   const told = classified.map(
@@ -214,13 +224,11 @@ async function predict(io: Io, vectors: Vectors, path: string, flags: Flags): Pr
     rows: told,
     json: { classes: classifier.classes, images },
   });
-  if (flags.labels === undefined) return;
-  const { labelsFrom } = await import("../tables/labels.ts");
-  const labelled = await labelsFrom(flags.labels, paths);
-  tellNotes(io, labelled);
+  if (labelled === undefined) return;
   const known = told.filter((_, row) => labelled.labels[row] !== undefined);
   const right = told.filter(({ label }, row) => label === labelled.labels[row]);
-  io.err(`${right.length} of ${known.length} labels are told (${percent(right.length / known.length)})\n`);
+  const share = known.length === 0 ? "" : ` (${percent(right.length / known.length)})`;
+  io.err(`${right.length} of ${known.length} labels are told${share}\n`);
 }
 
 export const addClassify: AddCommand = (program, io) => {
@@ -234,7 +242,7 @@ export const addClassify: AddCommand = (program, io) => {
     )
     .option("--save <file>", "write a classifier fitted to all labelled images")
     .option("--with <file>", "tell the classes of these images by such a classifier")
-    .option("--folds <n>", "parts of which each is tried by what the others teach", wholeNumber(1000), 5)
+    .option("--folds <n>", "parts of which each is tried by what the others teach", wholeNumber(1000, 2), 5)
     .option("--seed <n>", "another draw of the folds", wholeNumber(2 ** 31), 1)
     .option("--doubts <n>", "how many of the labels most likely wrong are listed", wholeNumber(1e9), 20);
   for (const option of commonOptions()) command.addOption(option);

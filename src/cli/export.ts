@@ -74,6 +74,8 @@ Example:
             "Name another place with --out.",
           );
         }
+        const { refuseToReplace } = await import("../node/atomic.ts");
+        await refuseToReplace(out, [vectors.file]);
         const folder = imageFolder(vectors, flags.images);
         const files = vectors.paths.map((path) => (folder === undefined ? path : resolve(folder, path)));
         if (folder === undefined) {

@@ -1,10 +1,11 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
 import { availableParallelism } from "node:os";
+import { basename } from "node:path";
 import { workAhead } from "../ahead.ts";
 import { NothingToDoError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
 import { batchSizeFor, labelOf } from "../network/recovery.ts";
-import { openAtomic, removeLeftovers } from "../node/atomic.ts";
+import { openAtomic, refuseToReplace, removeLeftovers } from "../node/atomic.ts";
 import {
   type ImageInput,
   inHand,
@@ -144,7 +145,12 @@ export async function extract(
     const description = rooms.describePreprocess(recipe.preprocess);
     // What cannot be written is told before hours of work, not after.
     const paths = outputPaths(request, endPoints, planned);
-    for (const path of paths) await (await openAtomic(path)).abandon();
+    for (const path of paths) {
+      // Of thousands of images, only those of that name are looked at.
+      const named = inputs.filter((input) => Buffer.from(input.path).toString().endsWith(basename(path)));
+      await refuseToReplace(path, [request.labels, request.pcaFile, ...named.map((input) => input.path)]);
+      await (await openAtomic(path)).abandon();
+    }
     store = await openStore({
       folder: work,
       settings: settingsOf(network, request, recipe, description, endPoints),

@@ -8,7 +8,7 @@ import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead, logitsOfImages } from "../extract/words.ts";
 import { checkArguments, wrongArgument } from "../library/arguments.ts";
 import { openTuned } from "../network/tuned.ts";
-import { openAtomic } from "../node/atomic.ts";
+import { openAtomic, refuseToReplace } from "../node/atomic.ts";
 import type { ImageInput } from "../node/images/index.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
@@ -69,6 +69,7 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
   const vectors = await readVectors(request.features, request.layer);
   const { rows, paths, spoiled, madeBy } = vectors;
   const folders = [request.images ?? madeBy.dataDir ?? []].flat();
+  await refuseToReplace(out, [vectors.file, request.labels, ...folders]);
   const found = await findImages(paths, folders, request.images !== undefined);
   const labelled = request.labels === undefined ? undefined : await labelsFrom(request.labels, paths);
   const notes = [...notesOf(vectors), ...(labelled?.notes ?? [])];

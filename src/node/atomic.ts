@@ -16,7 +16,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { OutputError } from "../errors.ts";
+import { OutputError, UsageError } from "../errors.ts";
 
 export interface AtomicFile {
   /** The path that the file will have. */
@@ -65,6 +65,29 @@ export async function removeLeftovers(paths: readonly string[]): Promise<void> {
     for (const name of await readdir(dirname(target)).catch(() => [])) {
       if (name.startsWith(prefixOf(target))) await unlink(join(dirname(target), name)).catch(() => {});
     }
+  }
+}
+
+const identityOf = (path: string | Buffer): Promise<string | undefined> =>
+  stat(path, { bigint: true }).then(
+    (found) => (found.isFile() ? `${found.dev} ${found.ino}` : undefined),
+    () => undefined,
+  );
+
+/** @throws UsageError where the file `out` is there, by whatever name, and is one of those that are `read` for what is written */
+export async function refuseToReplace(
+  out: string,
+  read: readonly (string | Uint8Array | undefined)[],
+): Promise<void> {
+  const own = await identityOf(out);
+  if (own === undefined) return;
+  for (const path of read) {
+    if (path === undefined) continue;
+    if ((await identityOf(typeof path === "string" ? path : Buffer.from(path))) !== own) continue;
+    throw new UsageError(
+      `${out} is one of the files that are read, and would be lost.`,
+      "Name another file to write.",
+    );
   }
 }
 

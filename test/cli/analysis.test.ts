@@ -1,5 +1,5 @@
 /** The commands that look at a features file. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parquetReadObjects } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -399,5 +399,14 @@ print(json.dumps([list(atlas.columns), same, near < 1e-6, list(meta.columns), me
       /no folder no\/such/,
     );
     expect((await runMain("export", file)).code).toBe(ExitCode.usage);
+  });
+
+  it("never takes the place of the features", async () => {
+    const file = jsonl("own.jsonl", { a: [1, 2], b: [2, 1] });
+    const before = readFileSync(file);
+    symlinkSync(file, join(folder, "link.jsonl"));
+    const over = await runMain("export", file, "--to", "spotlight", "--out", join(folder, "link.jsonl"));
+    expect([over.code, over.err]).toEqual([ExitCode.usage, expect.stringMatching(/would be lost/)]);
+    expect(readFileSync(file)).toEqual(before);
   });
 });

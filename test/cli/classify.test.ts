@@ -119,12 +119,31 @@ describe("classify", () => {
     [[], "no labels to learn from"],
     [["--with", "a.json", "--save", "b.json"], "--with uses a classifier"],
     [["--labels", "none.csv"], "The labels none.csv cannot be read"],
-    [["--labels", "folders", "--folds", "1"], "needs two folds"],
+    [["--labels", "folders", "--folds", "1"], "must be a whole number from 2 to 1000"],
   ])("with %j is wrong usage, in a sentence", async (args, said) => {
     const { code, err } = await runMain("classify", featuresIn(temporaryFolder()), ...args);
-    expect(code).toBeGreaterThan(0);
+    expect(code).toBe(2);
     expect(err).toContain(said);
     expect(err).not.toContain("    at ");
+  });
+
+  it("says before the work what cannot be saved, or would be lost, and which labels are wrong", async () => {
+    const folder = temporaryFolder();
+    const file = featuresIn(folder);
+    const before = readFileSync(file);
+    const classify = (...args: string[]) => runMain("classify", file, ...args);
+    const taken = await classify("--labels", "folders", "--save", folder);
+    expect([taken.code, taken.out]).toEqual([7, ""]);
+    const own = await classify("--labels", "folders", "--save", file);
+    expect([own.code, own.out, own.err]).toEqual([2, "", expect.stringContaining("would be lost")]);
+    expect(readFileSync(file)).toEqual(before);
+    const model = join(folder, "model.json");
+    expect((await classify("--labels", "folders", "--save", model)).code).toBe(0);
+    const none = await classify("--with", model, "--labels", "none.csv");
+    expect([none.code, none.out]).toEqual([2, ""]);
+    writeFileSync(join(folder, "empty.csv"), "path,label\ncat/0.jpg,\n");
+    const unlabelled = await classify("--with", model, "--labels", join(folder, "empty.csv"));
+    expect(unlabelled.err).toMatch(/^0 of 0 labels are told$/m);
   });
 
   it("of two classes with an image each says what it needs", async () => {

@@ -95,6 +95,21 @@ describe("an output that cannot be written", () => {
   });
 });
 
+describe("an output that is one of the images", () => {
+  it("is refused before anything is computed, and stays", async () => {
+    const { folder, dataDir } = setting();
+    const [image] = readdirSync(dataDir);
+    const out = join(dataDir, image);
+    const before = readFileSync(out);
+    const rooms = fakeRooms(folder);
+    await expect(extract(requestFor(dataDir, { out, format: "npy" }), rooms)).rejects.toThrow(
+      /would be lost/,
+    );
+    expect(rooms.batches).toEqual([]);
+    expect(readFileSync(out)).toEqual(before);
+  });
+});
+
 describe("what a killed process left", () => {
   it("is removed by the next run into the same output, and nothing else is", async () => {
     const { folder, dataDir, out } = setting();

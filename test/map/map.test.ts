@@ -123,6 +123,9 @@ describe("a map", () => {
     const file = features("some", rows(4));
     await expect(mapped(file, { images: join(folder, "nowhere") })).rejects.toThrow(/There is no folder/);
     await expect(mapFeatures({ features: file, out: folder, device: "cpu" })).rejects.toThrow(/folder/);
+    const before = readFileSync(file);
+    await expect(mapFeatures({ features: file, out: file, device: "cpu" })).rejects.toThrow(/would be lost/);
+    expect(readFileSync(file)).toEqual(before);
   });
 
   it("refuses what it is not asked for by name", async () => {
