@@ -1,6 +1,7 @@
 /** The pipeline as programs call it: the library's users, and the command line. */
+
+import { callback, checkArguments, type Rules, wrongArgument } from "../arguments.ts";
 import { asTyped } from "../invocation.ts";
-import { callback, checkArguments, type Rules, wrongArgument } from "../library/arguments.ts";
 import { type FeaturesOptions, featuresRules } from "../library/options.ts";
 import type { Network } from "../network/network.ts";
 import { type ExtractEvents, type ExtractReport, extract as extractIn } from "./extract.ts";

@@ -1,5 +1,5 @@
 /** What is asked of an extraction, as the command line and the library say it. */
-import * as rule from "../library/arguments.ts";
+import * as rule from "../arguments.ts";
 import { commonRules, type ExtractorOptions } from "../library/options.ts";
 import { type ListOrder, listOrders } from "../node/images/list.ts";
 import { type PickleProtocol, pickleProtocols } from "../tables/formats/pkl.ts";

@@ -3,6 +3,8 @@
  * The library's extractor: images in, features out, in memory. It is the same on every platform, which hands on how networks
  * are opened and files are read.
  */
+
+import { checkArguments, shown } from "../arguments.ts";
 import { notFinite } from "../engine/finite.ts";
 import { UsageError } from "../errors.ts";
 import { checkPreprocess, describePreprocess } from "../images/index.ts";
@@ -10,7 +12,6 @@ import { asTyped } from "../invocation.ts";
 import type { EndPoint, Network } from "../network/network.ts";
 import { batchSizeFor } from "../network/recovery.ts";
 import { sizeOf } from "../tensor.ts";
-import { checkArguments, shown } from "./arguments.ts";
 import type { ImageSource } from "./images.ts";
 import {
   type ExtractorOptions,

@@ -1,7 +1,8 @@
 /** The kinds of things that programs have images as. */
+
+import { shown } from "../arguments.ts";
 import { ImageError } from "../errors.ts";
 import type { DecodeOptions, Pixels } from "../images/index.ts";
-import { shown } from "./arguments.ts";
 
 /** Pixels in memory, a byte each: a canvas's ImageData, or what `sharp(…).raw()` gives. */
 export interface RawImage {

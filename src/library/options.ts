@@ -1,4 +1,6 @@
 /** What the extractor is asked for. */
+
+import * as rule from "../arguments.ts";
 import { type DeviceName, deviceNames } from "../engine/devices.ts";
 import {
   type ExifRule,
@@ -9,7 +11,6 @@ import {
 } from "../images/index.ts";
 import { type Precision, precisions, type WeightOrigin } from "../network/network.ts";
 import { type ShadowRule, shadowRules } from "../network/shadows.ts";
-import * as rule from "./arguments.ts";
 
 /** What `createExtractor` opens, and how images are read for it. Everything may be left out. */
 export interface ExtractorOptions {

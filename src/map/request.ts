@@ -1,7 +1,7 @@
 /** What is asked of a map, and how its making is watched. */
 import { type LayoutMethod, layoutMethods } from "../analysis/layout.ts";
+import * as rule from "../arguments.ts";
 import type { DeviceName } from "../engine/devices.ts";
-import * as rule from "../library/arguments.ts";
 import { commonRules } from "../library/options.ts";
 
 export interface MapRequest {

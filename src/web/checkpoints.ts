@@ -1,5 +1,5 @@
 /** Checkpoints that a page keeps in the browser, so that they need not be given or fetched again. */
-import * as rule from "../library/arguments.ts";
+import * as rule from "../arguments.ts";
 import { type CallOptions, openCaller } from "./caller.ts";
 import type { BytesProgress, CallName, Calls, KeptCheckpoint } from "./calls.ts";
 import { type CheckpointSource, checkpointRule, sendable } from "./options.ts";

@@ -1,7 +1,8 @@
 /** The extractor in a page: the library's own, with the network in one worker and decoding in others. */
+
+import { checkArguments } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { decodeRules } from "../images/index.ts";
-import { checkArguments } from "../library/arguments.ts";
 import { type Extractor, openExtractor } from "../library/extractor.ts";
 import type { ExtractorOptions } from "../library/options.ts";
 import type { ExtractorParts } from "../library/parts.ts";

@@ -1,6 +1,7 @@
 /** What a page asks its extractor for. */
+
+import * as rule from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import * as rule from "../library/arguments.ts";
 import { type ExtractorOptions, extractorRules } from "../library/options.ts";
 import type { BytesProgress, SentCheckpoint } from "./calls.ts";
 

@@ -1,6 +1,6 @@
 /** The arguments of the library's functions, held against tables: what is wrong is said by the argument's name. */
-import { UsageError } from "../errors.ts";
-import { didYouMean } from "../nearest.ts";
+import { UsageError } from "./errors.ts";
+import { didYouMean } from "./nearest.ts";
 
 /** What an argument has to be. */
 export interface Rule {
