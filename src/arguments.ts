@@ -66,16 +66,20 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Holds the arguments that `who` was given against their rules; what is left out, or undefined, fits.
+ * Holds the arguments that `who` was given against their rules; what is left out, or undefined, fits where it is not `needed`.
  * @throws UsageError that names the first argument that does not, or one that there is no rule for.
  */
-export function checkArguments<T>(who: string, given: unknown, rules: Rules<T>): void {
-  if (given === undefined) return;
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+export function checkArguments<T>(
+  who: string,
+  given: unknown,
+  rules: Rules<T>,
+  ...needed: readonly (keyof T & string)[]
+): void {
+  if (given !== undefined && (typeof given !== "object" || given === null || Array.isArray(given))) {
     throw new UsageError(`${who}: its arguments must be one object with names, not ${shown(given)}.`);
   }
   const names = Object.keys(rules);
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(given ?? {})) {
     const rule: Rule | undefined = Object.hasOwn(rules, name) ? rules[name as keyof T] : undefined;
     if (!rule) {
       const hint = didYouMean(name, names) ?? `There are: ${names.join(", ")}.`;
@@ -83,6 +87,8 @@ export function checkArguments<T>(who: string, given: unknown, rules: Rules<T>):
     }
     if (value !== undefined && !rule.fits(value)) throw wrongArgument(who, name, rule.must, value);
   }
+  const lacking = needed.find((name) => (given as Partial<T> | undefined)?.[name] === undefined);
+  if (lacking !== undefined) throw wrongArgument(who, lacking, rules[lacking].must, undefined);
 }
 
 export const wrongArgument = (who: string, name: string, must: string, value: unknown): UsageError =>

@@ -1,5 +1,6 @@
 /** The library's public face. */
-import { type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
+import { oneOf, wrongArgument } from "./arguments.ts";
+import { deviceNames, type OpenDevice, openDevice as openDeviceOn } from "./engine/devices.ts";
 import { type Network, type NetworkOptions, openNetwork as openNetworkOn } from "./network/network.ts";
 import { nodePlatform } from "./node/platform.ts";
 
@@ -95,8 +96,12 @@ export { madeOtherwise } from "./tables/made-by.ts";
 export { readFeatures } from "./tables/readers/index.ts";
 export { openVectors, readVectors, type Vectors } from "./tables/vectors.ts";
 
-/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws DeviceError */
-export const openDevice: OpenDevice = (name, wishes) => openDeviceOn(name, nodePlatform, wishes);
+/** Opens a device for what computes on one: `nearest`, `kmeans` and the like. Close it when it is no longer needed. @throws UsageError, DeviceError */
+export const openDevice: OpenDevice = async (name, wishes) => {
+  const known = oneOf(...deviceNames);
+  if (!known.fits(name)) throw wrongArgument("openDevice", "name", known.must, name);
+  return openDeviceOn(name, nodePlatform, wishes);
+};
 
 /**
  * Opens a checkpoint, compiles a network up to the end points and loads its weights.

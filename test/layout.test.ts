@@ -156,6 +156,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   "index.ts": [
+    "arguments.ts",
     "shards",
     "map",
     "node",

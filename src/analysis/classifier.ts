@@ -1,6 +1,7 @@
 /** How well rows tell classes apart, and classifiers that do: fitted, tried on rows they have not seen, and kept. */
 import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
+import * as rule from "./arguments.ts";
 import { type Encoded, encodeLabels, foldsOf, usualFolds } from "./folds.ts";
 import { fitLinear, type Linear, probabilities } from "./logistic.ts";
 import { checkFinite, type Rows } from "./matrix.ts";
@@ -21,6 +22,13 @@ export interface ValidateOptions {
   /** Is told how many of the fits are done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+const validateRules: rule.Rules<ValidateOptions> = {
+  folds: rule.atLeast(2),
+  seed: rule.atLeast(0),
+  device: rule.device,
+  onProgress: rule.callback,
+};
 
 /** One class as it was told apart. */
 export interface ClassReport {
@@ -74,14 +82,17 @@ const leastProbability = 1e-15;
  * Tries by cross-validation how well a linear classifier tells classes apart: multinomial logistic regression of
  * standardised numbers, fitted to all folds but one and tried on that one, for each fold and each strength.
  * @param labels of each row; rows without one count for nothing
- * @throws UserError where fewer than two classes have two rows
+ * @throws UsageError for wrong arguments, by their names; UserError where fewer than two classes have two rows
  */
 export async function crossValidate(
   rows: Rows,
   labels: readonly (string | undefined)[],
-  { folds: wanted = usualFolds, seed = 0, device, onProgress = () => {} }: ValidateOptions = {},
+  options: ValidateOptions = {},
 ): Promise<Validation> {
-  if (wanted < 2) throw new UserError(`Cross-validation needs two folds, and ${wanted} is asked for.`);
+  rule.checkRows("crossValidate", rows);
+  rule.checkLabels("crossValidate", labels, rows.count);
+  rule.checkArguments("crossValidate", options, validateRules);
+  const { folds: wanted = usualFolds, seed = 0, device, onProgress = () => {} } = options;
   checkFinite(rows.data, rows.width, 0);
   const encoded = encodeLabels(labels);
   const { classes, members, labels: numbers, single } = encoded;
@@ -203,13 +214,18 @@ export interface Classifier {
 
 /**
  * Fits a classifier to all labelled rows. @param strength the inverse penalty, as `crossValidate` found it
- * @throws UserError where fewer than two classes have two rows
+ * @throws UsageError for wrong arguments, by their names; UserError where fewer than two classes have two rows
  */
 export async function fitClassifier(
   rows: Rows,
   labels: readonly (string | undefined)[],
   strength: number,
 ): Promise<Classifier> {
+  rule.checkRows("fitClassifier", rows);
+  rule.checkLabels("fitClassifier", labels, rows.count);
+  if (!rule.positive.fits(strength))
+    throw rule.wrongArgument("fitClassifier", "strength", rule.positive.must, strength);
+  checkFinite(rows.data, rows.width, 0);
   const { classes, labels: numbers, members } = encodeLabels(labels);
   const request = { rows, labels: numbers, classes: classes.length, members };
   // By the same steps as in cross-validation.
@@ -230,6 +246,7 @@ export interface Classified {
 
 /** The likeliest class of each row. @throws UserError for rows of another length than those it was fitted to */
 export async function classifyRows({ classes, linear }: Classifier, rows: Rows): Promise<Classified[]> {
+  rule.checkRows("classifyRows", rows);
   if (rows.width !== linear.width) {
     throw new UserError(
       `The classifier is for features of ${linear.width} numbers, and these have ${rows.width}.`,

@@ -1,7 +1,8 @@
 /** Images that are there more than once: by their content, by their pixels, or nearly. */
-import { distanceOf } from "./distances.ts";
+import * as rule from "./arguments.ts";
+import { distanceOf, metrics } from "./distances.ts";
 import { type BlocksOrRows, blocksOf } from "./matrix.ts";
-import { groupsOf, type PairsOptions, pairsWithin, typicalDistance } from "./pairs.ts";
+import { groupsOf, type PairsOptions, pairsRules, pairsWithin, typicalDistance } from "./pairs.ts";
 
 /** What is known of the image of a row besides its features. */
 export interface DuplicateFacts {
@@ -35,6 +36,16 @@ export interface DuplicateOptions extends PairsOptions {
   readonly pixelsOf?: (row: number) => Promise<string | undefined>;
 }
 
+const duplicateRules: rule.Rules<DuplicateOptions> = {
+  ...pairsRules,
+  threshold: rule.distance,
+  facts: {
+    must: "an array of what is known of each row, by its number",
+    fits: (value) => Array.isArray(value),
+  },
+  pixelsOf: rule.callback,
+};
+
 /**
  * A cosine distance below this part of what is usual between two images is near. Of photographs with features of
  * mobilenet_v1, copies at half the size, of JPEG quality 60, cut by a twentieth, brighter or mirrored mostly lie within it
@@ -44,6 +55,8 @@ const nearPart = 0.06;
 
 /** The distance up to which two rows are near, relative to the median distance of two rows of these. */
 export async function nearThreshold(rows: BlocksOrRows, metric: PairsOptions["metric"]): Promise<number> {
+  rule.checkRows("nearThreshold", rows);
+  rule.checkArguments("nearThreshold", { metric }, { metric: rule.oneOf(...metrics) }, "metric");
   const typical = await typicalDistance(rows, metric);
   // The square of a Euclidean distance is to a cosine distance as the length's square is.
   return metric === "cosine" ? nearPart * typical : Math.sqrt(nearPart) * typical;
@@ -51,12 +64,17 @@ export async function nearThreshold(rows: BlocksOrRows, metric: PairsOptions["me
 
 /**
  * Groups of rows that are the same or nearly, each connected by pairs that are. Groups stand in the order of their first rows.
- * @throws UserError for rows that are not all numbers; DeviceError
+ * @throws UsageError for wrong arguments, by their names; UserError for rows that are not all numbers; DeviceError
  */
 export async function duplicates(
   rows: BlocksOrRows,
-  { threshold, facts = [], pixelsOf, ...options }: DuplicateOptions,
+  given: DuplicateOptions,
 ): Promise<{ readonly threshold: number; readonly groups: DuplicateGroup[] }> {
+  rule.checkRows("duplicates", rows);
+  rule.checkArguments("duplicates", given, duplicateRules, "metric");
+  const { threshold, facts = [], pixelsOf, ...options } = given;
+  if (facts.length > rows.count)
+    throw rule.wrongArgument("duplicates", "facts", `of at most ${rows.count} rows`, facts);
   const most = threshold ?? (await nearThreshold(rows, options.metric));
   const groups = groupsOf(rows.count);
   const first = new Map<string, number>();

@@ -5,6 +5,7 @@
  */
 import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
+import * as rule from "./arguments.ts";
 import { onDevice } from "./device.ts";
 import { type BlocksOrRows, blocksOf, evenBlocks, type Rows } from "./matrix.ts";
 import { openProducts, type Prepared, prepare, productError, rowsAtOnce } from "./products.ts";
@@ -25,6 +26,16 @@ export interface KmeansOptions {
   /** Is told how many restarts are done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+export const kmeansRules: rule.Rules<KmeansOptions> = {
+  k: rule.atLeast(1),
+  restarts: rule.atLeast(1),
+  seed: rule.text,
+  starts: rule.someRows,
+  iterations: rule.atLeast(1),
+  device: rule.device,
+  onProgress: rule.callback,
+};
 
 export interface Clusters {
   /** How many there are: fewer than were asked for where there are not so many different rows. */
@@ -101,12 +112,15 @@ async function pointsOf(prepared: Prepared, device: Device): Promise<Points> {
 
 /**
  * Puts rows into `k` clusters.
- * @throws UserError where there are fewer rows than clusters, or rows that are not all numbers
+ * @throws UsageError for wrong arguments, by their names; UserError where there are fewer rows than clusters, or rows that are not all numbers
  */
 export async function kmeans(given: BlocksOrRows, options: KmeansOptions): Promise<Clusters> {
+  rule.checkRows("kmeans", given);
+  rule.checkArguments("kmeans", options, kmeansRules, "k");
   const { k, restarts = 10, seed = "k-means", starts, iterations = 300, onProgress = () => {} } = options;
+  if (starts) rule.checkRows("kmeans", starts, "starts");
   const rows = blocksOf(given);
-  if (!Number.isInteger(k) || k < 1 || k > rows.count) {
+  if (k > rows.count) {
     throw new UserError(
       `${k} clusters cannot be made of ${rows.count} ${rows.count === 1 ? "row" : "rows"}.`,
       `Ask for 1 to ${rows.count}.`,
@@ -120,9 +134,7 @@ export async function kmeans(given: BlocksOrRows, options: KmeansOptions): Promi
   return onDevice(options.device, async (device) => {
     const prepared = await prepare(rows, "euclidean");
     const points = await pointsOf(prepared, device);
-    const all = starts
-      ? [prepared.prepare(starts.data)]
-      : await drawStarts(points, k, Math.max(1, restarts), seed);
+    const all = starts ? [prepared.prepare(starts.data)] : await drawStarts(points, k, restarts, seed);
     let best: Run | undefined;
     for (const [i, centres] of all.entries()) {
       const run = await lloyd(points, centres, iterations);

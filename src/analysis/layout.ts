@@ -6,6 +6,7 @@ import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import { fitPca, project } from "../pca.ts";
 import { seededRandom } from "../seeded.ts";
+import * as rule from "./arguments.ts";
 import { breathing } from "./breathe.ts";
 import { checkFinite, type Neighbours, type Rows, rowOf } from "./matrix.ts";
 import { nearest } from "./neighbours.ts";
@@ -28,6 +29,14 @@ export interface LayoutOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+const layoutRules: rule.Rules<LayoutOptions> = {
+  method: rule.oneOf(...layoutMethods),
+  seed: rule.atLeast(0),
+  neighbours: { must: "what nearest gives", fits: (value) => typeof value === "object" && value !== null },
+  device: rule.device,
+  onProgress: rule.callback,
+};
+
 /** Rows in a plane. */
 export interface Layout {
   /** The place of each row, as x and y: `2 * count` values. */
@@ -48,9 +57,11 @@ const leastUmap = 4;
 
 /**
  * Lays rows out in a plane.
- * @throws UserError for rows that are not all numbers, or where UMAP is asked for fewer than four rows
+ * @throws UsageError for wrong arguments, by their names; UserError for rows that are not all numbers, or where UMAP is asked for fewer than four rows
  */
 export async function layout(rows: Rows, options: LayoutOptions): Promise<Layout> {
+  rule.checkRows("layout", rows);
+  rule.checkArguments("layout", options, layoutRules, "method");
   checkFinite(rows.data, rows.width, 0);
   if (options.method === "umap" && rows.count < leastUmap) {
     throw new UserError(

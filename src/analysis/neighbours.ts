@@ -5,8 +5,9 @@
  */
 import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
+import * as rule from "./arguments.ts";
 import { onDevice } from "./device.ts";
-import { bestOf, distanceOf, type Metric } from "./distances.ts";
+import { bestOf, distanceOf, type Metric, metrics } from "./distances.ts";
 import { type Kept, keeper } from "./keep.ts";
 import {
   type BlocksOrRows,
@@ -28,6 +29,13 @@ export interface NearestOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+export const nearestRules: rule.Rules<NearestOptions> = {
+  metric: rule.oneOf(...metrics),
+  device: rule.device,
+  queries: rule.someRows,
+  onProgress: rule.callback,
+};
+
 /** Multiply-adds that are done sooner than kernels are compiled. */
 const littleWork = 2e7;
 
@@ -37,13 +45,13 @@ const spare = 8;
 /**
  * The `k` rows nearest to each query, exactly: by distances in float64, whatever the device. Memory besides the rows is
  * some 30 bytes for each of the `k` of a query.
- * @throws UserError where there are fewer rows than `k` asks for, or rows that are not all numbers; DeviceError
+ * @throws UsageError for wrong arguments, by their names; UserError where there are fewer rows than `k` asks for, or rows that are not all numbers; DeviceError
  */
-export async function nearest(
-  given: BlocksOrRows,
-  k: number,
-  { metric, device, queries: asked, onProgress = () => {} }: NearestOptions,
-): Promise<Neighbours> {
+export async function nearest(given: BlocksOrRows, k: number, options: NearestOptions): Promise<Neighbours> {
+  rule.checkRows("nearest", given);
+  rule.checkArguments("nearest", options, nearestRules, "metric");
+  const { metric, device, queries: asked, onProgress = () => {} } = options;
+  if (asked) rule.checkRows("nearest", asked, "queries");
   const rows = blocksOf(given);
   const queries = asked && asked !== given ? blocksOf(asked) : undefined;
   checkRequest(rows, queries, k);

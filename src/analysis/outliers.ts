@@ -1,7 +1,8 @@
 /** Rows that are least like any other. */
 
+import * as rule from "./arguments.ts";
 import type { BlocksOrRows, Neighbours } from "./matrix.ts";
-import { type NearestOptions, nearest } from "./neighbours.ts";
+import { type NearestOptions, nearest, nearestRules } from "./neighbours.ts";
 
 export interface Outlier {
   readonly row: number;
@@ -16,15 +17,24 @@ export interface Outlier {
 /** Neighbours that a row is judged by: a handful of copies of an odd image do not hide each other. */
 export const outlierNeighbours = 5;
 
+/** How rows are judged, and how that is watched. */
+export interface OutlierOptions extends Omit<NearestOptions, "queries"> {
+  /** How many of the nearest count; 5 when left out. */
+  readonly k?: number;
+}
+
+const { queries: _, ...ofNearest } = nearestRules;
+const outlierRules: rule.Rules<OutlierOptions> = { ...ofNearest, k: rule.atLeast(1) };
+
 /**
  * Every row by the mean distance of its `k` nearest, the least like any other first; of equal ones the lower index. It is the
  * distance itself and not the density about the neighbours (as LOF has it), which calls the less alike of many near copies odd.
- * @throws UserError where there are no two rows
+ * @throws UsageError for wrong arguments, by their names; UserError where there are no two rows
  */
-export async function outliers(
-  rows: BlocksOrRows,
-  { k = outlierNeighbours, ...options }: Omit<NearestOptions, "queries"> & { readonly k?: number },
-): Promise<Outlier[]> {
+export async function outliers(rows: BlocksOrRows, given: OutlierOptions): Promise<Outlier[]> {
+  rule.checkRows("outliers", rows);
+  rule.checkArguments("outliers", given, outlierRules, "metric");
+  const { k = outlierNeighbours, ...options } = given;
   // With few rows, all the others are its neighbours.
   const most = Math.max(1, Math.min(k, rows.count - 1));
   return outliersAmong(await nearest(rows, most, options), most);

@@ -1,7 +1,8 @@
 /** All pairs of rows that are near to each other, exactly, and the groups that they make. */
 import type { Device } from "../engine/device.ts";
+import * as rule from "./arguments.ts";
 import { onDevice } from "./device.ts";
-import { distanceOf, type Metric } from "./distances.ts";
+import { distanceOf, type Metric, metrics } from "./distances.ts";
 import { type BlocksOrRows, blocksOf } from "./matrix.ts";
 import { leastProduct, prepare, productBlocks, productError } from "./products.ts";
 import { seededOrder } from "./sample.ts";
@@ -13,18 +14,30 @@ export interface PairsOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+export const pairsRules: rule.Rules<PairsOptions> = {
+  metric: rule.oneOf(...metrics),
+  device: rule.device,
+  onProgress: rule.callback,
+};
+
 /**
  * Tells `near` all pairs of rows, the higher index first, whose distance in float64 is at most `threshold`, but those that
  * `known` says need not be looked at.
- * @throws UserError for rows that are not all numbers; DeviceError
+ * @throws UsageError for wrong arguments, by their names; UserError for rows that are not all numbers; DeviceError
  */
 export async function pairsWithin(
   given: BlocksOrRows,
   threshold: number,
   near: (row: number, column: number, distance: number) => void,
-  { metric, device, onProgress = () => {} }: PairsOptions,
+  options: PairsOptions,
   known: (row: number, column: number) => boolean = () => false,
 ): Promise<void> {
+  rule.checkRows("pairsWithin", given);
+  if (!rule.distance.fits(threshold))
+    throw rule.wrongArgument("pairsWithin", "threshold", rule.distance.must, threshold);
+  if (!rule.callback.fits(near)) throw rule.wrongArgument("pairsWithin", "near", rule.callback.must, near);
+  rule.checkArguments("pairsWithin", options, pairsRules, "metric");
+  const { metric, device, onProgress = () => {} } = options;
   const source = blocksOf(given);
   const { width } = source;
   await onDevice(device, async (opened) => {
@@ -107,6 +120,7 @@ export async function nearGroups(
   threshold: number,
   options: PairsOptions,
 ): Promise<number[][]> {
+  rule.checkRows("nearGroups", rows);
   const groups = groupsOf(rows.count);
   await pairsWithin(rows, threshold, groups.join, options, groups.together);
   return groups.list();

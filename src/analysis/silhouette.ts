@@ -1,7 +1,8 @@
 /** How well clusters are apart (Rousseeuw, 1987), and the number of clusters that are apart best. */
+import * as rule from "./arguments.ts";
 import { onDevice } from "./device.ts";
 import { distanceOf } from "./distances.ts";
-import { type Clusters, type KmeansOptions, kmeans } from "./kmeans.ts";
+import { type Clusters, type KmeansOptions, kmeans, kmeansRules } from "./kmeans.ts";
 import { type BlocksOrRows, blocksOf, type Rows } from "./matrix.ts";
 import { seededSample, takeRows } from "./sample.ts";
 
@@ -60,15 +61,19 @@ export interface ChosenClusters extends Clusters {
   readonly trials: readonly Trial[];
 }
 
+const { k: _, starts: __, ...autoRules } = kmeansRules;
+
 /**
  * Clusters by k-means in a number that is chosen: of a few from 2 to 30, the one of the largest mean silhouette, of equal ones the
  * fewest. Tried on at most 10,000 rows, and measured on 1,000 of them, drawn by the seed.
- * @throws UserError for rows that are not all numbers
+ * @throws UsageError for wrong arguments, by their names; UserError for rows that are not all numbers
  */
 export async function kmeansAuto(
   given: BlocksOrRows,
   options: Omit<KmeansOptions, "k" | "starts"> = {},
 ): Promise<ChosenClusters> {
+  rule.checkRows("kmeansAuto", given);
+  rule.checkArguments("kmeansAuto", options, autoRules);
   const { seed = "k-means", onProgress = () => {} } = options;
   const rows = blocksOf(given);
   const some = seededSample(`${seed}/tried`, rows.count, mostTried);

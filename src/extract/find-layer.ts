@@ -138,7 +138,7 @@ export async function findLayer(
   watch: LayerOptions = {},
   rooms: ExtractRooms = ownRooms,
 ): Promise<LayerFindings> {
-  rule.checkArguments("findLayer", request, layerRules);
+  rule.checkArguments("findLayer", request, layerRules, "inputs", "labels");
   const { inputs: place, labels: source, images = usualImages, folds, seed = 0, ...network } = request;
   const { imageSize, globalPool } = network;
   const model = await chooseModel(request, rooms.identifyCheckpoint);

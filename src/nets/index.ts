@@ -15,7 +15,7 @@ export function findModel(name: string): Model {
   const names = models.map((m) => m.name);
   throw new UsageError(
     `There is no network called "${name}".`,
-    `${didYouMean(name, names) ?? `The networks are: ${names.join(", ")}.`} See all with: npm run models.`,
+    `${didYouMean(String(name), names) ?? `The networks are: ${names.join(", ")}.`} See all with: npm run models.`,
   );
 }
 

@@ -1,9 +1,10 @@
 /** Features files into other ones: another format or type of numbers, or several as one. */
+import * as rule from "../arguments.ts";
 import { UserError } from "../errors.ts";
 import { formatShape, type Shape, sameShape } from "../tensor.ts";
 import { encoderFor } from "./encode.ts";
 import { writeTable } from "./formats/index.ts";
-import type { FeatureDtype, FeatureFormat } from "./formats/table.ts";
+import { dtypeWidth, type FeatureDtype, type FeatureFormat } from "./formats/table.ts";
 import { madeOtherwise } from "./made-by.ts";
 import { readFeatures } from "./readers/index.ts";
 import { type MadeBy, madeByOf } from "./vectors.ts";
@@ -24,6 +25,16 @@ export interface Converted {
   readonly maxError?: number;
   readonly saturated?: number;
 }
+
+const convertRules: rule.Rules<ConvertRequest> = {
+  from: { must: rule.texts.must, fits: (value) => rule.texts.fits(value) && (value as string[]).length > 0 },
+  to: rule.text,
+  format: {
+    must: "a format, as findFormat gives it",
+    fits: (value) => typeof (value as { write?: unknown } | null)?.write === "function",
+  },
+  dtype: rule.oneOf(...Object.keys(dtypeWidth)),
+};
 
 /** What stands beside a file, but for the paths, which are those of its own rows. */
 function metadataOf(file: string): MadeBy {
@@ -60,9 +71,11 @@ function commonOf(made: readonly MadeBy[]): MadeBy {
 /**
  * Writes the rows of features files as one file, with the metadata of the first, or, where they differ, with what they have in
  * common and those of all.
- * @throws UserError when they were made in different ways, have rows of other shapes, or an image twice.
+ * @throws UsageError for wrong arguments, by their names; UserError when they were made in different ways, have rows of other shapes, or an image twice.
  */
-export async function convertFeatures({ from, to, format, dtype }: ConvertRequest): Promise<Converted> {
+export async function convertFeatures(request: ConvertRequest): Promise<Converted> {
+  rule.checkArguments("convertFeatures", request, convertRules, "from", "to", "format", "dtype");
+  const { from, to, format, dtype } = request;
   const all = from.map(metadataOf);
   refuseMixture(from, all);
   const seen = new Map<string, number>();
