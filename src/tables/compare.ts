@@ -13,7 +13,7 @@ export interface Comparison {
   readonly maxDifference: number;
   /** The image with the largest difference. */
   readonly worst: string | undefined;
-  /** Quantiles of the cosine between the two features of an image: least, 1 %, 10 %, half. */
+  /** Quantiles of the cosine between the two features of an image, where both are all numbers: least, 1 %, 10 %, half. */
   readonly cosine:
     | { readonly min: number; readonly p01: number; readonly p10: number; readonly p50: number }
     | undefined;
@@ -39,11 +39,12 @@ export async function compareFeatures(first: string, second: string): Promise<Co
   const onlySecond: string[] = [];
   const differentLengths: string[] = [];
   const cosines: number[] = [];
-  let [identical, maxDifference] = [0, 0];
+  let [both, identical, maxDifference] = [0, 0, 0];
   let worst: string | undefined;
   for await (const { path, data } of readFeatures(second)) {
     const other = waiting.get(path);
     met.add(path);
+    if (other) both++;
     if (!other) onlySecond.push(path);
     else if (other.length !== data.length) differentLengths.push(path);
     else {
@@ -55,13 +56,15 @@ export async function compareFeatures(first: string, second: string): Promise<Co
       }
       if (difference === 0) identical++;
       if (difference > maxDifference) [maxDifference, worst] = [difference, path];
-      cosines.push(cosineOf(other, data));
+      const cosine = cosineOf(other, data);
+      // NaN has no place in an order: one would put all others out of theirs.
+      if (Number.isFinite(cosine)) cosines.push(cosine);
     }
   }
   cosines.sort((a, b) => a - b);
   const quantile = (q: number) => cosines[Math.min(cosines.length - 1, Math.floor(q * cosines.length))];
   return {
-    both: cosines.length + differentLengths.length,
+    both,
     onlyFirst: [...waiting.keys()].filter((path) => !met.has(path)),
     onlySecond,
     differentLengths,

@@ -202,6 +202,16 @@ describe("compare", () => {
     });
     expect((await runMain("compare", a, b)).out).toContain("largest difference: 0.500 (b.jpg)");
   });
+
+  it("takes cosines of the images that have one, and counts the others as in both", async () => {
+    const images = Array.from({ length: 9 }, (_, i) => `${i}.jpg`);
+    const fill = (odd: number) => Object.fromEntries(images.map((p, i) => [p, [1, i % 4 === 2 ? odd : i]]));
+    const [a, b] = [await write("na.npy", fill(1)), await write("nb.npy", fill(Number.NaN))];
+    const compared = JSON.parse((await runMain("compare", a, b, "--json")).out);
+    expect(compared).toMatchObject({ both: 9, identical: 7, worst: "2.jpg" });
+    expect(compared.cosine.min).toBeCloseTo(1, 12);
+    expect(compared.cosine.p50).toBeCloseTo(1, 12);
+  });
 });
 
 describe("extract", () => {
