@@ -43,9 +43,9 @@ function recordsOf(text: string, separator: string): string[][] {
   const cell = new RegExp(`(?:"((?:[^"]|"")*)"|([^${separator}\r\n]*))(${separator}|\r?\n|\r|$)`, "gy");
   let record: string[] = [];
   for (let found = cell.exec(text); found; found = cell.exec(text)) {
-    record.push((found[1]?.replaceAll('""', '"') ?? found[2]).trim());
+    record.push(found[1]?.replaceAll('""', '"') ?? found[2]);
     if (found[3] !== separator) {
-      if (record.some((c) => c !== "")) records.push(record);
+      if (record.some((c) => c.trim() !== "")) records.push(record);
       record = [];
     }
     if (cell.lastIndex >= text.length && found[3] !== separator) break;
@@ -66,7 +66,7 @@ function finder(paths: readonly string[]): (name: string) => number {
     if (same) same.push(row);
     else byFile.set(fileOf(path), [row]);
   }
-  return (cell) => {
+  const find = (cell: string): number => {
     const name = cell.replace(/^\.[\\/]/, "");
     const slashed = name.replaceAll("\\", "/");
     const found = exact.get(name) ?? exact.get(slashed);
@@ -75,6 +75,11 @@ function finder(paths: readonly string[]): (name: string) => number {
       (row) => slashed.endsWith(`/${paths[row]}`) || paths[row].endsWith(`/${slashed}`),
     );
     return meant.length === 1 ? meant[0] : -1;
+  };
+  // A space may belong to the name, or to the way the table is written.
+  return (cell) => {
+    const row = find(cell);
+    return row >= 0 ? row : find(cell.trim());
   };
 }
 
@@ -116,7 +121,9 @@ export async function labelsFromTable(file: string, paths: readonly string[]): P
     );
   }
   const isHeader = rowOf(records[0][column] ?? "") < 0;
-  const titled = isHeader ? records[0].findIndex((title) => labelTitles.includes(title.toLowerCase())) : -1;
+  const titled = isHeader
+    ? records[0].findIndex((title) => labelTitles.includes(title.trim().toLowerCase()))
+    : -1;
   const labelColumn = titled >= 0 ? titled : widest === 2 ? 1 - column : -1;
   if (labelColumn < 0 || labelColumn === column) {
     throw new UsageError(
@@ -129,7 +136,7 @@ export async function labelsFromTable(file: string, paths: readonly string[]): P
   const labels: (string | undefined)[] = paths.map(() => undefined);
   const unknown: string[] = [];
   for (const record of isHeader ? records.slice(1) : records) {
-    const [name, label = ""] = [record[column] ?? "", record[labelColumn]];
+    const [name, label] = [record[column] ?? "", (record[labelColumn] ?? "").trim()];
     const row = rowOf(name);
     if (row < 0) unknown.push(name);
     else if (labels[row] !== undefined && label !== "" && labels[row] !== label) {

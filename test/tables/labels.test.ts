@@ -66,6 +66,18 @@ describe("labels from a table", () => {
     expect(notes[1]).toContain("but no image of these features: z.jpg");
   });
 
+  it.each(['" a.jpg",cat\n"b.jpg ",dog\n', " a.jpg, cat\nb.jpg ,dog\n"])(
+    "find names that begin or end with a space, as names without: %j",
+    async (text) => {
+      expect(await fromText(text, [" a.jpg", "b.jpg "])).toEqual({ labels: ["cat", "dog"], notes: [] });
+    },
+  );
+
+  it("leave spaces around names and labels out where no name has them", async () => {
+    const found = await fromText(" path , label \n a.jpg , cat \nb.jpg , dog\n", ["a.jpg", "b.jpg"]);
+    expect(found).toEqual({ labels: ["cat", "dog"], notes: [] });
+  });
+
   it("do not guess which of two images a short name means", async () => {
     const { labels, notes } = await fromText("path,label\n1.jpg,cat\na/2.jpg,dog\n");
     expect(labels).toEqual([undefined, "dog", undefined, undefined]);
