@@ -57,16 +57,16 @@ interface Flags {
   readonly checkpoint?: string;
   readonly weights?: "checkpoint" | "seeded";
   readonly layer?: readonly string[];
-  readonly images: number;
+  readonly images?: number;
   readonly imageSize?: number;
   readonly globalPool?: boolean;
-  readonly device: "auto" | "webgpu" | "cpu";
+  readonly device?: "auto" | "webgpu" | "cpu";
   readonly threads?: number;
   readonly json?: boolean;
 }
 
 /** Options that say nothing without labels. */
-const forTrials = ["model", "checkpoint", "weights", "layer"] as const;
+const forTrials = ["model", "checkpoint", "weights", "layer", "images", "device", "threads"] as const;
 
 async function find(io: Io, inputs: string, flags: Flags & { readonly for: string }): Promise<void> {
   const { findLayer } = await import("../extract/find-layer.ts");
@@ -124,13 +124,15 @@ export const addLayers: AddCommand = (program, io) => {
         "with --for, only this end point; may be given several times",
       ).argParser(repeated),
     )
-    .option("--images <n>", "with --for, how many images to look at", wholeNumber(1e6), 500)
+    .option("--images <n>", "with --for, how many images to look at (default: 500)", wholeNumber(1e6))
     .option("--image-size <n>", "height and width of the input (default: the network's own)", imageSize)
     .option("--global-pool", "average the last map over its area, so that any input size fits")
     .addOption(
-      new Option("--device <device>", "with --for, what computes")
-        .choices(["auto", "webgpu", "cpu"])
-        .default("auto"),
+      new Option("--device <device>", "with --for, what computes (default: auto)").choices([
+        "auto",
+        "webgpu",
+        "cpu",
+      ]),
     )
     .addOption(threadsOption())
     .option("--json", "as JSON")

@@ -45,11 +45,17 @@ const units: Readonly<Record<MapUnit, string>> = {
 };
 
 /** Whether what is named are images: then their features are extracted first. @throws UsageError for a mixture */
-async function areImages(inputs: readonly string[]): Promise<boolean> {
+async function areImages(inputs: readonly string[], layer: string | undefined): Promise<boolean> {
   const { isPlaceOfImages } = await import("../node/images/index.ts");
+  const { withLayer } = await import("../tables/formats/index.ts");
   const are: boolean[] = [];
   for (const input of inputs) {
     const there = await stat(input).catch(() => undefined);
+    // The name that the files of several layers share need be no file.
+    if (!there && layer !== undefined && (await stat(withLayer(input, layer)).catch(() => undefined))) {
+      are.push(false);
+      continue;
+    }
     if (!there) {
       throw new UsageError(
         `There is no file or folder ${input}.`,
@@ -132,7 +138,17 @@ Examples:
       const quiet = { ...io, err: flags.quiet ? () => {} : io.err };
       const { model, out, images, json, quiet: _, ...rest } = flags;
       let features = inputs[0];
-      if (await areImages(inputs)) {
+      if (await areImages(inputs, flags.layer)) {
+        if (flags.layer !== undefined) {
+          throw new UsageError(
+            `${inputs.join(", ")} holds images: --layer says which of several files of features is mapped.`,
+            `Extract them first: npm run extract -- --layer ${flags.layer} --pool avg --out layer.npy ${inputs.join(" ")}`,
+          );
+        }
+        // What cannot be written, or would be lost, is told before the work, not after.
+        const { openAtomic, refuseToReplace } = await import("../node/atomic.ts");
+        await refuseToReplace(out, inputs);
+        await (await openAtomic(out)).abandon();
         const report = await runExtract(
           {
             inputs,

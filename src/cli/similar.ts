@@ -1,5 +1,5 @@
 /** `similar`: the images that are nearest to one. */
-import { UsageError } from "../errors.ts";
+import { ImageError, NothingToDoError, UsageError } from "../errors.ts";
 import type { AddCommand } from "./command.ts";
 import {
   commonOptions,
@@ -83,6 +83,10 @@ Examples:
             threads: flags.threads,
             checkpoint: flags.checkpoint,
             onNotice: (sentence) => io.err(`${sentence}\n`),
+          }).catch((error: unknown) => {
+            // It is the only image: nothing is done without it.
+            if (!(error instanceof ImageError)) throw error;
+            throw new NothingToDoError(error.message, error.hint, { cause: error });
           });
         }
         const others = rows.count - (own === undefined ? 0 : 1);

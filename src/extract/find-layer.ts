@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crossValidate, type ValidateOptions } from "../analysis/classifier.ts";
+import { encodeLabels } from "../analysis/folds.ts";
 import { seededOrder } from "../analysis/sample.ts";
 import * as rule from "../arguments.ts";
 import { NothingToDoError, UsageError } from "../errors.ts";
@@ -160,6 +161,8 @@ export async function findLayer(
   const events = eventsOf(watch);
   for (const note of notes) events.notice?.(note);
   const rows = sampled(labels, images, seed);
+  // Too few labels are told before hours of work, not after.
+  encodeLabels(rows.map((row) => labels[row]));
   const labelOf = new Map(rows.map((row) => [listed.inputs[row].key, labels[row]]));
   const folder = await mkdtemp(join(tmpdir(), "slimfeatures-layers-"));
   try {

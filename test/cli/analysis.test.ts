@@ -136,6 +136,7 @@ describe("similar", () => {
     expect(both.err).toMatch(/A new image and one of the file are named/);
     const gone = await runMain("similar", features, "--image", join(folder, "gone.jpg"), "--device", "cpu");
     expect(gone.err).toMatch(/gone.jpg cannot be read \(ENOENT\)/);
+    expect(gone.code).toBe(ExitCode.nothingToDo);
     const one = await runMain("similar", jsonl("one.jsonl", { a: [1] }), "--path", "a");
     expect(one.err).toMatch(/holds a alone/);
   });

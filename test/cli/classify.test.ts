@@ -174,11 +174,24 @@ describe("layers --for", () => {
     expect(err).toContain("8 images in 2 classes.");
   }, 120_000);
 
+  it("says before anything is computed that the labels are too few", async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "one"));
+    copyFileSync(join(samplesDirectory, "hills_01.jpg"), join(folder, "one/a.jpg"));
+    copyFileSync(join(samplesDirectory, "hills_02.jpg"), join(folder, "b.jpg"));
+    const { code, err } = await runMain("layers", folder, "--for", "folders", "--device", "cpu");
+    expect(code).toBe(1);
+    expect(err).toContain("needs two classes of two images each");
+    expect(err).not.toContain("computing");
+  });
+
   it("wants images, and without --for a network", async () => {
     expect((await runMain("layers", "--for", "folders")).err).toContain("no images to try");
     const forgotten = await runMain("layers", "photos", "--model", "mobilenet_v1");
     expect(forgotten.code).toBe(2);
     expect(forgotten.err).toContain("--model is for trying end points");
+    const idle = await runMain("layers", "mobilenet_v1", "--images", "20");
+    expect([idle.code, idle.err]).toEqual([2, expect.stringContaining("--images is for trying end points")]);
     expect((await runMain("layers")).err).toContain("No network is named");
     expect((await runMain("layers", "--for", "folders", "no-such-folder")).code).toBe(2);
   });

@@ -67,6 +67,24 @@ describe("map", () => {
     expect(page).toMatch(/"groups":\["digital clock[^\]]*"balloon/);
   });
 
+  it("takes the name that the files of several layers share, with the layer, and no layer of images", async () => {
+    const lines = ["a.png", "b.png"].map((path, i) => `${JSON.stringify({ path, feature: [i, 1] })}\n`);
+    writeFileSync("shared.Mixed_5c.jsonl", lines.join(""));
+    const args = ["map", "shared.jsonl", "--out", "shared.html", "--device", "cpu"];
+    expect(await runMain(...args)).toMatchObject({ code: 2 });
+    expect(await runMain(...args, "--layer", "Mixed_5c")).toMatchObject({ code: 0, out: "shared.html\n" });
+    const images = await runMain("map", "photos", "--layer", "Mixed_5c");
+    expect([images.code, images.err]).toEqual([2, expect.stringContaining("photos holds images: --layer")]);
+  });
+
+  it("says before images are extracted that the page cannot be written, or is one of them", async () => {
+    const taken = await runMain("map", "photos", "--out", "photos", "--model", "mobilenet_v1_025");
+    expect([taken.code, taken.err]).toEqual([7, expect.stringContaining("that is a folder")]);
+    const photo = join("photos", "hills_01.jpg");
+    const own = await runMain("map", photo, "--out", photo);
+    expect([own.code, own.err]).toEqual([2, expect.stringContaining("would be lost")]);
+  });
+
   it("says of images that have gone, and goes on", async () => {
     const lines = Array.from(
       { length: 5 },
