@@ -1,16 +1,16 @@
 /** `cluster`: images in groups of their like, with words. */
-import { join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { ChosenClusters } from "../analysis/silhouette.ts";
 import { UsageError } from "../errors.ts";
 import type { Word } from "../extract/words.ts";
+import type { FoundImages } from "../node/images/index.ts";
 import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
 import {
   commonOptions,
   type FeaturesFlags,
-  imagesFolder,
+  imagesIn,
   onDevice,
   print,
   withProgress,
@@ -74,6 +74,7 @@ async function wordsOf(
   io: Io,
   vectors: Vectors<StoredRows>,
   typical: readonly number[][],
+  inputs: FoundImages["inputs"] | undefined,
   flags: Flags,
 ): Promise<Word[][]> {
   const { includedHead, logitsOfImages, wordsFor } = await import("../extract/words.ts");
@@ -90,16 +91,14 @@ async function wordsOf(
       }),
     );
   }
-  const { images } = flags;
-  if (images === undefined) {
+  if (inputs === undefined) {
     io.err(
       "No words: these features are not those of the included network. --images DIR lets it look at the images.\n",
     );
     return typical.map(() => []);
   }
-  const files = typical.flat().map((row) => join(images, vectors.paths[row]));
   const logits = await logitsOfImages(
-    files,
+    typical.flat().map((row) => inputs[row]),
     { device: flags.device, threads: flags.threads, onNotice: (sentence) => io.err(`${sentence}\n`) },
     (reason) => io.err(`${reason}\n`),
   );
@@ -124,7 +123,10 @@ export const addCluster: AddCommand = (program, io) => {
       clusterCount,
       "auto",
     )
-    .option("--images <dir>", "the folder of the images, for words where the features alone give none")
+    .option(
+      "--images <dir>",
+      "the folder or archive of the images, for words where the features alone give none",
+    )
     .option("--seed <text>", "another draw of the starts", "k-means")
     .option("--restarts <n>", "runs from other starts", wholeNumber(1000), 10);
   for (const option of commonOptions()) command.addOption(option);
@@ -142,7 +144,6 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { count, seed, restarts } = flags;
-      imagesFolder(flags.images);
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths } = vectors;
         if (typeof count === "number" && count > rows.count) {
@@ -151,6 +152,7 @@ Examples:
             `Ask for 1 to ${rows.count}, or auto.`,
           );
         }
+        const inputs = flags.images === undefined ? undefined : await imagesIn(io, [flags.images], vectors);
         const { kmeans } = await import("../analysis/kmeans.ts");
         const { kmeansAuto } = await import("../analysis/silhouette.ts");
         const { typicalRows } = await import("../analysis/typical.ts");
@@ -168,7 +170,7 @@ Examples:
         if (typeof count === "number" && clusters.k < count)
           io.err(`There are only ${clusters.k} clusters: so many rows are different.\n`);
         const typical = await typicalRows(rows, clusters, typicalForWords);
-        const words = flags.csv ? [] : await wordsOf(io, vectors, typical, flags);
+        const words = flags.csv ? [] : await wordsOf(io, vectors, typical, inputs, flags);
         const told = clusters.sizes.map(
           (size, c): Told => ({
             cluster: c,

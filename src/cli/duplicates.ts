@@ -1,12 +1,12 @@
 /** `duplicates`: images that are there more than once. It deletes nothing. */
-import { join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Sameness } from "../analysis/duplicates.ts";
+import type { FoundImages } from "../node/images/index.ts";
 import type { AddCommand } from "./command.ts";
 import {
   commonOptions,
   type FeaturesFlags,
-  imagesFolder,
+  imagesIn,
   metricOption,
   onDevice,
   print,
@@ -55,14 +55,16 @@ function distanceOption(text: string): number {
   throw new InvalidArgumentError("It must be a number, 0 or more.");
 }
 
-/** Hashes of the pixels of images below `folder`; an image that is gone or damaged is told once, and has none. */
-function pixelHashes(io: Io, folder: string, paths: readonly string[]) {
+/** Hashes of the pixels of images; one that is gone has none, and one that is damaged is told once. */
+function pixelHashes(io: Io, inputs: FoundImages["inputs"]) {
   const known = new Map<number, Promise<string | undefined>>();
   const hash = async (row: number): Promise<string | undefined> => {
+    const input = inputs[row];
+    if (input === undefined) return undefined;
     const { createHash } = await import("node:crypto");
-    const { decodeImage } = await import("../node/images/index.ts");
+    const { decodeInput } = await import("../node/images/index.ts");
     try {
-      const { width, height, data } = await decodeImage(join(folder, paths[row]));
+      const { width, height, data } = await decodeInput(input);
       return `${width}x${height} ${createHash("sha256").update(data).digest("hex")}`;
     } catch (error) {
       io.err(`${error instanceof Error ? error.message : error}\n`);
@@ -81,7 +83,7 @@ export const addDuplicates: AddCommand = (program, io) => {
     .command("duplicates")
     .description("list images that are there more than once, as groups with the one to keep; deletes nothing")
     .argument("<features>", "a features file of any format")
-    .option("--images <dir>", "the folder of the images, to tell those of the same pixels")
+    .option("--images <dir>", "the folder or archive of the images, to tell those of the same pixels")
     .option(
       "--threshold <distance>",
       "what counts as nearly the same (default: by what is usual between two of these images)",
@@ -102,9 +104,9 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const { metric, threshold } = flags;
-      const images = imagesFolder(flags.images);
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths, madeBy } = vectors;
+        const inputs = flags.images === undefined ? undefined : await imagesIn(io, [flags.images], vectors);
         const { manifestOf, readManifest } = await import("../extract/manifest.ts");
         const manifest = manifestOf(vectors.file, madeBy.endPoint);
         if (manifest === undefined)
@@ -123,7 +125,7 @@ Examples:
               facts,
               device,
               onProgress,
-              pixelsOf: images === undefined ? undefined : pixelHashes(io, images, paths),
+              pixelsOf: inputs && pixelHashes(io, inputs),
             }),
           ),
         );

@@ -3,10 +3,11 @@ import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Option } from "commander";
 import { UsageError } from "../errors.ts";
+import type { FoundImages } from "../node/images/index.ts";
 import { exportTargets, type Pictures } from "../tables/exports.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { AddCommand } from "./command.ts";
-import { imagesFolder, isFolder, layerOption, withVectors } from "./features.ts";
+import { imagesIn, isFolder, layerOption, withVectors } from "./features.ts";
 import type { Io } from "./io.ts";
 
 interface Flags {
@@ -17,18 +18,19 @@ interface Flags {
   readonly json?: boolean;
 }
 
-/** The folder of the images: the one that is named, or the one that the features were made from, where it is still there. */
-function imageFolder({ madeBy }: Vectors<unknown>, named: string | undefined): string | undefined {
-  const { dataDir } = madeBy;
-  return imagesFolder(named) ?? (typeof dataDir === "string" && isFolder(dataDir) ? dataDir : undefined);
+/** Where the images are: the place that is named, or those that the features were made from, where they are still there. */
+function placesOf({ madeBy }: Vectors<unknown>, named: string | undefined): readonly string[] {
+  if (named !== undefined) return [named];
+  const places = [madeBy.dataDir ?? []].flat();
+  return places.every((place) => existsSync(place)) ? places : [];
 }
 
-async function picturesOf(io: Io, files: readonly string[]): Promise<Pictures> {
+async function picturesOf(io: Io, inputs: FoundImages["inputs"]): Promise<Pictures> {
   const { dataUrlsOf, spriteOf } = await import("../node/images/sprite.ts");
   const failed = (reason: string) => io.err(`no picture: ${reason}\n`);
   return {
-    sprite: (size) => spriteOf(files, size, failed),
-    dataUrls: (size) => dataUrlsOf(files, size, failed),
+    sprite: (size) => spriteOf(inputs, size, failed),
+    dataUrls: (size) => dataUrlsOf(inputs, size, failed),
   };
 }
 
@@ -48,7 +50,7 @@ export const addExport: AddCommand = (program, io) => {
     )
     .option(
       "--images <dir>",
-      "the folder of the images (default: the one the features were made from); their pictures go in where the program shows them",
+      "the folder or archive of the images (default: the one the features were made from); their pictures go in where the program shows them",
     )
     .addOption(layerOption())
     .option("--json", "print one JSON object on stdout instead of the path")
@@ -76,17 +78,21 @@ Example:
         }
         const { refuseToReplace } = await import("../node/atomic.ts");
         await refuseToReplace(out, [vectors.file]);
-        const folder = imageFolder(vectors, flags.images);
-        const files = vectors.paths.map((path) => (folder === undefined ? path : resolve(folder, path)));
-        if (folder === undefined) {
+        const places = placesOf(vectors, flags.images);
+        const asked = flags.images !== undefined;
+        const inputs = places.length > 0 ? await imagesIn(io, places, vectors, asked) : undefined;
+        if (inputs === undefined) {
           io.err(
             "The folder of the images is not known: paths stay as they are. --images DIR names the folder that they count from.\n",
           );
-        } else {
-          const gone = files.filter((path) => !existsSync(path)).length;
-          if (gone > 0) io.err(`${gone} of ${files.length} images are not in ${folder}\n`);
         }
-        const pictures = flags.images === undefined ? undefined : await picturesOf(io, files);
+        const files = vectors.paths.map((path, row) => {
+          const input = inputs?.[row];
+          // What lies in an archive is no file that another program could open.
+          if (input && !input.part) return resolve(Buffer.from(input.path).toString());
+          return places.length === 1 && isFolder(places[0]) ? resolve(places[0], path) : path;
+        });
+        const pictures = asked && inputs ? await picturesOf(io, inputs) : undefined;
         const opens = await target.write({ vectors, out, files, pictures });
         io.err(`${vectors.paths.length} images; open it with: ${opens}\n`);
         await io.out(

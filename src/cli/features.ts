@@ -5,6 +5,7 @@ import type { Device } from "../engine/device.ts";
 import type { DeviceName } from "../engine/devices.ts";
 import { UsageError } from "../errors.ts";
 import { didYouMean } from "../nearest.ts";
+import type { FoundImages } from "../node/images/index.ts";
 import type { StoredRows } from "../tables/row-store.ts";
 import type { Vectors } from "../tables/vectors.ts";
 import type { Io } from "./io.ts";
@@ -83,13 +84,27 @@ export function refuseOne({ paths, file }: Pick<Vectors, "paths" | "file">): voi
   throw new UsageError(`${file} holds ${paths[0]} alone.`, "Two images at least have something to compare.");
 }
 
-/** A folder of images that is named, if it is there. @throws UsageError where it is not */
-export function imagesFolder(named: string | undefined): string | undefined {
-  if (named === undefined || isFolder(named)) return named;
-  throw new UsageError(
-    `There is no folder ${named}.`,
-    "Name the folder that the paths in the file count from.",
-  );
+/**
+ * The images of a file, in folders or archives; those that are not there are told.
+ * @param asked whether a user named these: then they must be there
+ * @throws UsageError where they are not
+ */
+export async function imagesIn(
+  io: Io,
+  places: readonly string[],
+  { paths }: Pick<Vectors<unknown>, "paths">,
+  asked = true,
+): Promise<FoundImages["inputs"]> {
+  const { findImages } = await import("../node/images/index.ts");
+  const { inputs, where } = await findImages(paths, places, asked);
+  const gone = paths.filter((_, row) => inputs[row] === undefined);
+  if (gone.length > 0) {
+    const more = gone.length > 3 ? ` and ${gone.length - 3} more` : "";
+    io.err(
+      `${gone.length} of ${paths.length} images are not in ${where}: ${gone.slice(0, 3).join(", ")}${more}\n`,
+    );
+  }
+  return inputs;
 }
 
 export const isFolder = (path: string): boolean =>

@@ -1,5 +1,6 @@
 /** Words for images: the likeliest of ImageNet's classes, by the network whose trained weights are included. */
 import { UserError } from "../errors.ts";
+import type { FoundImage } from "../library/images.ts";
 import type { ExtractorOptions } from "../library/options.ts";
 import { imagenetNames } from "../nets/imagenet.ts";
 import { findModel, usualModel } from "../nets/index.ts";
@@ -28,18 +29,24 @@ export async function includedHead(madeBy: MadeBy): Promise<Head | undefined> {
 }
 
 /**
- * The logits of images (paths) by the included network, one each; undefined for one that cannot be read, of which `failed` is told.
+ * The logits of images by the included network, one each; undefined for one that is not there, or cannot be read, of which
+ * `failed` is told.
  */
 export async function logitsOfImages(
-  images: readonly string[],
+  images: readonly (FoundImage | undefined)[],
   options: Pick<ExtractorOptions, "device" | "threads" | "onNotice">,
   failed: (reason: string) => void,
 ): Promise<(Float32Array | undefined)[]> {
+  if (images.every((image) => image === undefined)) return images.map(() => undefined);
   const extractor = await createExtractor({ ...options, model: usualModel, layers: ["logits"] });
   try {
     const [{ name }] = extractor.endPoints;
     const found: (Float32Array | undefined)[] = [];
     for (const image of images) {
+      if (image === undefined) {
+        found.push(undefined);
+        continue;
+      }
       try {
         const [features] = await extractor.features([image]);
         found.push(features[name]);

@@ -9,7 +9,7 @@ import { manifestOf, readManifest } from "../extract/manifest.ts";
 import { includedHead, logitsOfImages } from "../extract/words.ts";
 import { openTuned } from "../network/tuned.ts";
 import { openAtomic, refuseToReplace } from "../node/atomic.ts";
-import type { ImageInput } from "../node/images/index.ts";
+import { findImages, type ImageInput } from "../node/images/index.ts";
 import { mapPageParts } from "../node/page-parts.ts";
 import { nodePlatform } from "../node/platform.ts";
 import { colouringBy, folderColouring } from "../page/colourings.ts";
@@ -21,7 +21,7 @@ import { throwIfStopped } from "../stopped.ts";
 import { labelsFrom } from "../tables/labels.ts";
 import { readVectors, type Vectors } from "../tables/vectors.ts";
 import { classColouring, clusterColouring, type LogitsOf } from "./colourings.ts";
-import { findImages, titleOf } from "./images.ts";
+import { titleOf } from "./images.ts";
 import { type MapOptions, type MapRequest, type MapUnit, optionRules, requestRules } from "./request.ts";
 import { makeThumbnails, write } from "./sheets.ts";
 
@@ -165,16 +165,9 @@ export async function mapFeatures(request: MapRequest, options: MapOptions = {})
 const logitsByLooking =
   (inputs: readonly (ImageInput | undefined)[], { device, threads }: MapRequest): LogitsOf =>
   async (images) => {
-    const files = images.map((image) => {
-      const input = inputs[image];
-      return input && !input.part ? Buffer.from(input.path).toString() : undefined;
-    });
-    const there = files.filter((file) => file !== undefined);
-    if (there.length === 0) return [];
+    const asked = images.map((image) => inputs[image]);
     // What cannot be read has no picture either, which is told.
-    const logits = await logitsOfImages(there, { device, threads }, () => {});
-    let at = 0;
-    return files.map((file) => (file === undefined ? undefined : logits[at++]));
+    return logitsOfImages(asked, { device, threads }, () => {});
   };
 
 const some = (names: readonly string[]): string =>

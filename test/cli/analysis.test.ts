@@ -1,4 +1,5 @@
 /** The commands that look at a features file. */
+import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parquetReadObjects } from "hyparquet";
@@ -172,11 +173,14 @@ describe("duplicates", () => {
     mkdirSync(join(folder, "elsewhere"));
     const moved = await runMain("duplicates", features, "--images", join(folder, "elsewhere"));
     expect(moved.code).toBe(0);
-    expect(moved.err).toMatch(/cannot be read \(ENOENT\)/);
+    expect(moved.err).toMatch(/8 of 8 images are not in .*elsewhere: bubbles_01\.jpg, .* and 5 more/);
     expect(moved.out).toMatch(/nearly the same .*kept\/same.png/);
     for (const command of ["duplicates", "cluster"]) {
       const { code, err } = await runMain(command, features, "--images", join(folder, "no such"));
-      expect([code, err]).toEqual([ExitCode.usage, expect.stringMatching(/There is no folder .*no such/)]);
+      expect([code, err]).toEqual([
+        ExitCode.usage,
+        expect.stringMatching(/There is no folder or file .*no such/),
+      ]);
     }
     const damaged = jsonl("damaged.jsonl", { a: [1, 2], b: [1, 2] });
     writeFileSync(`${damaged}.manifest.jsonl`, '{"path":"a"}\n{"path"');
@@ -184,6 +188,33 @@ describe("duplicates", () => {
     const { err, out } = await runMain("duplicates", jsonl("two.jsonl", { a: [1, 2], b: [1, 2] }));
     expect(err).toMatch(/no manifest beside the file/);
     expect(out).toMatch(/keep +a\n +1 +nearly the same +0.0000 +b\n/);
+  });
+
+  it("and words and pictures find images where extract did: in archives, and by names that are no text", async () => {
+    const own = join(folder, "archived");
+    mkdirSync(own);
+    // Only Linux has names that are no text.
+    const name =
+      process.platform === "linux" ? Buffer.from("6f64ff642e6a7067", "hex") : Buffer.from("odd.jpg");
+    const odd = Buffer.concat([Buffer.from(`${own}/`), name]);
+    copyFileSync(join(photos, "hills_01.jpg"), odd as unknown as string);
+    const { default: sharp } = await import("sharp");
+    await sharp(join(photos, "hills_01.jpg")).png().toFile(join(own, "b.png"));
+    const tar = join(folder, "archived.tar");
+    execFileSync("tar", ["-cf", tar, "-C", own, "."]);
+    for (const place of [own, tar]) {
+      const out = join(folder, "archived.npy");
+      const common = ["--device", "cpu", "--overwrite", "--quiet", "--model", "mobilenet_v1_025"];
+      const made = await runMain("extract", place, "--out", out, ...common, "--weights", "seeded");
+      expect(made.err).toBe("");
+      const clusters = await runMain("cluster", out, "--images", place, "-k", "1", "--json");
+      expect(JSON.parse(clusters.out).clusters[0].words).toHaveLength(3);
+      const exported = await runMain("export", out, "--to", "projector", "--images", place);
+      for (const { err } of [clusters, exported]) expect(err).not.toMatch(/not in|cannot|no picture/);
+      const found = await runMain("duplicates", out, "--images", place, "--threshold", "2", "--json");
+      expect(found.err).not.toMatch(/not in|cannot/);
+      expect(JSON.parse(found.out).groups).toHaveLength(1);
+    }
   });
 
   it("of one image are none", async () => {
@@ -217,7 +248,11 @@ describe("cluster", () => {
     const { readVectors } = await import("../../src/tables/vectors.ts");
     const { rows, madeBy, paths } = await readVectors(features);
     const head = await includedHead(madeBy);
-    const [logits] = await logitsOfImages([join(photos, paths[0])], { device: "cpu" }, () => {});
+    const [logits] = await logitsOfImages(
+      [{ key: paths[0], path: Buffer.from(join(photos, paths[0])) }],
+      { device: "cpu" },
+      () => {},
+    );
     const own = head?.logits(rows.data.subarray(0, rows.width)) ?? [];
     expect(own).toHaveLength(1001);
     for (const [i, v] of (logits ?? []).entries()) expect(own[i]).toBeCloseTo(v, 4);
@@ -397,7 +432,7 @@ print(json.dumps([list(atlas.columns), same, near < 1e-6, list(meta.columns), me
     const there = await runMain("export", file, "--to", "spotlight", "--out", folder);
     expect(there.err).toMatch(/is there, and is a folder/);
     expect((await runMain("export", file, "--to", "spotlight", "--images", "no/such")).err).toMatch(
-      /no folder no\/such/,
+      /no folder or file no\/such/,
     );
     expect((await runMain("export", file)).code).toBe(ExitCode.usage);
   });

@@ -14,7 +14,7 @@ import { ImageError } from "../../errors.ts";
 import { withRoom } from "../../images/machine.ts";
 import { hasImageName, isTakenForImage, startBytes, whyNotRead } from "../../images/other-kinds.ts";
 import { type PreprocessOptions, preprocess } from "../../images/preprocess.ts";
-import type { DecodeOptions, ImageFacts } from "../../platform/decoder.ts";
+import type { DecodeOptions, ImageFacts, Pixels } from "../../platform/decoder.ts";
 import { decodeImage } from "./decode.ts";
 import { type ImageInput, nameOf } from "./inputs.ts";
 
@@ -137,6 +137,21 @@ export function readContent(image: ImageInput): Content | Outcome {
   const bytes = readBytes(image);
   if (!Buffer.isBuffer(bytes)) return bytes;
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
+}
+
+/** The pixels of one input, whatever it is part of. @throws ImageError that names it */
+export async function decodeInput(image: ImageInput): Promise<Pixels> {
+  const content = readContent(image);
+  const failed = (reason: string, cause?: unknown) =>
+    new ImageError(`${image.key}: ${reason.replace(/^the image /, "").replace(/\.$/, "")}.`, undefined, {
+      cause,
+    });
+  if ("status" in content) throw failed("reason" in content ? content.reason : content.status);
+  try {
+    return await decodeImage(content.bytes);
+  } catch (error) {
+    throw error instanceof ImageError ? failed(error.message, error) : error;
+  }
 }
 
 /** Decodes and preprocesses what a file held, into `out`. Never rejects for what is wrong with it. */

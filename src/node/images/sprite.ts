@@ -1,29 +1,31 @@
 /** Small pictures of images: a tile each, and all of them as one picture. */
 import type { Sharp } from "sharp";
 import { ImageError } from "../../errors.ts";
-import { decodeImage } from "./decode.ts";
+import type { ImageInput } from "./inputs.ts";
 import { sharpOnce } from "./libvips.ts";
+import { decodeInput } from "./read.ts";
 import { place } from "./thumbnails.ts";
 
-async function tileOf(path: string, size: number): Promise<Sharp> {
-  const { width, height, data } = await decodeImage(path);
+async function tileOf(input: ImageInput, size: number): Promise<Sharp> {
+  const { width, height, data } = await decodeInput(input);
   const sharp = await sharpOnce();
   return sharp(data, { raw: { width, height, channels: 3 } }).resize(size, size, { fit: "cover" });
 }
 
 /**
- * Tells `made` a square tile of each image, cut from its middle; undefined for one that cannot be read, of which `failed` is told.
+ * Tells `made` a square tile of each image, cut from its middle; undefined for one that is not there, or cannot be read, of which
+ * `failed` is told.
  */
 async function eachTile(
-  paths: readonly string[],
+  inputs: readonly (ImageInput | undefined)[],
   size: number,
   made: (i: number, tile: Sharp | undefined) => Promise<void>,
   failed: (reason: string) => void,
 ): Promise<void> {
-  for (const [i, path] of paths.entries()) {
+  for (const [i, input] of inputs.entries()) {
     let tile: Sharp | undefined;
     try {
-      tile = await tileOf(path, size);
+      tile = input && (await tileOf(input, size));
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       failed(error.message);
@@ -37,15 +39,15 @@ async function eachTile(
  * them; what cannot be read is left black.
  */
 export async function spriteOf(
-  paths: readonly string[],
+  inputs: readonly (ImageInput | undefined)[],
   size: number,
   failed: (reason: string) => void,
 ): Promise<Buffer> {
-  const across = Math.ceil(Math.sqrt(paths.length));
+  const across = Math.ceil(Math.sqrt(inputs.length));
   const width = across * size;
   const pixels = Buffer.alloc(width * width * 3);
   await eachTile(
-    paths,
+    inputs,
     size,
     async (i, tile) => {
       if (!tile) return;
@@ -63,13 +65,13 @@ export async function spriteOf(
 
 /** A JPEG of each image as a data URL; empty for what cannot be read. */
 export async function dataUrlsOf(
-  paths: readonly string[],
+  inputs: readonly (ImageInput | undefined)[],
   size: number,
   failed: (reason: string) => void,
 ): Promise<string[]> {
   const urls: string[] = [];
   await eachTile(
-    paths,
+    inputs,
     size,
     async (_, tile) => {
       const bytes = await tile?.jpeg({ quality: 80 }).toBuffer();
