@@ -37,6 +37,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   "half.ts": [],
   "tar-header.ts": ["bytes.ts"],
   "crc32.ts": [],
+  "counted.ts": [],
   "arguments.ts": ["nearest.ts", "errors.ts"],
   nets: ["platform", "engine", "kernels", "tensor.ts", "errors.ts", "seeded.ts", "nearest.ts"],
   images: ["platform", "wasm", "bytes.ts", "crc32.ts", "parts.ts", "tensor.ts", "errors.ts"],
@@ -126,8 +127,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   analysis: ["arguments.ts", "engine", "kernels", "pca.ts", "seeded.ts", "tensor.ts", "errors.ts"],
-  page: [],
+  page: ["counted.ts"],
   map: [
+    "counted.ts",
     "arguments.ts",
     "library",
     "analysis",
@@ -173,6 +175,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "errors.ts",
   ],
   cli: [
+    "counted.ts",
     "bundle.mjs",
     "invocation.ts",
     "nearest.ts",

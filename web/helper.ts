@@ -13,6 +13,7 @@ import { kmeansAuto } from "../src/analysis/silhouette.ts";
 import { givenFiles } from "../src/browser/files.ts";
 import { folderAt } from "../src/browser/folder.ts";
 import { platformOf } from "../src/browser/platform.ts";
+import { counted } from "../src/counted.ts";
 import { compile } from "../src/engine/compile.ts";
 import type { Device } from "../src/engine/device.ts";
 import { openDevice } from "../src/engine/devices.ts";
@@ -21,7 +22,7 @@ import { buildNetwork, findModel, models, usualModel } from "../src/nets/index.t
 import { colouringBy, folderColouring, toldApart } from "../src/page/colourings.ts";
 import type { Colouring } from "../src/page/data.ts";
 import { spread } from "../src/page/spread.ts";
-import { counted, methodName } from "../src/page/words.ts";
+import { methodName } from "../src/page/words.ts";
 import { bytesOf } from "../src/tables/numbers.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { openCpuWorker, ownFolder } from "../src/web/places.ts";

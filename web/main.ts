@@ -1,8 +1,8 @@
 /** The page: images in, features and a map of them out, and nothing leaves this machine. */
 import "../src/page/view/map.css";
 import "./style.css";
+import { counted } from "../src/counted.ts";
 import { type Child, h, save as saveText } from "../src/page/view/elements.ts";
-import { counted } from "../src/page/words.ts";
 import { checkpoints, type KeptCheckpoint, type WebExtractorOptions } from "../src/web/index.ts";
 import { ask } from "./asking.ts";
 import type { NetworkRow } from "./calls.ts";

@@ -1,6 +1,7 @@
 /** How far a run is, in words and a bar. */
+
+import { counted } from "../src/counted.ts";
 import { type Child, h } from "../src/page/view/elements.ts";
-import { counted } from "../src/page/words.ts";
 import { megabytes } from "./controls.ts";
 import type { Run } from "./run.ts";
 

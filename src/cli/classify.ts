@@ -1,7 +1,9 @@
 /** `classify`: how well features tell labelled images apart, and classifiers made of them. */
+
 import { readFile } from "node:fs/promises";
 import type { Classifier, ClassReport, Doubt, Validation } from "../analysis/classifier.ts";
 import type { KeptClassifier } from "../analysis/classifier-json.ts";
+import { counted } from "../counted.ts";
 import { UsageError, UserError } from "../errors.ts";
 import type { ImageLabels } from "../tables/labels.ts";
 import type { MadeBy, Vectors } from "../tables/vectors.ts";
@@ -100,7 +102,7 @@ function report(found: Validation, doubts: readonly ToldDoubt[]): string {
   const lines = [
     `logistic regression:  ${percent(accuracy)} right (${percent(least)} to ${percent(most)} in ${foldAccuracies.length} folds; strength ${strength})`,
     `nearest other image:  ${percent(nearestAccuracy)} right`,
-    `the commonest class:  ${percent(largest)} of ${tried} images in ${classes.length} classes`,
+    `the commonest class:  ${percent(largest)} of ${counted(tried, "image")} in ${counted(classes.length, "class", "classes")}`,
   ];
   const unsure = doubts.length > 0 ? `\nlabels most likely wrong:\n${textTable(doubtColumns, doubts)}` : "";
   return `${lines.join("\n")}\n\n${textTable(classColumns, classes)}\n${confusionTable(found)}${unsure}`;

@@ -1,6 +1,8 @@
 /** `cluster`: images in groups of their like, with words. */
+
 import { InvalidArgumentError } from "commander";
 import type { ChosenClusters } from "../analysis/silhouette.ts";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import type { Word } from "../extract/words.ts";
 import type { FoundImages } from "../node/images/index.ts";
@@ -166,9 +168,13 @@ Examples:
         );
         const trial = clusters.trials.find(({ k }) => k === clusters.k);
         if (trial)
-          io.err(`${trial.k} clusters are apart best: a mean silhouette of ${trial.silhouette.toFixed(3)}\n`);
+          io.err(
+            `${counted(trial.k, "cluster")} are apart best: a mean silhouette of ${trial.silhouette.toFixed(3)}\n`,
+          );
         if (typeof count === "number" && clusters.k < count)
-          io.err(`There are only ${clusters.k} clusters: so many rows are different.\n`);
+          io.err(
+            `There ${clusters.k === 1 ? "is" : "are"} only ${counted(clusters.k, "cluster")}: so many rows are different.\n`,
+          );
         const typical = await typicalRows(rows, clusters, typicalForWords);
         const words = flags.csv ? [] : await wordsOf(io, vectors, typical, inputs, flags);
         const told = clusters.sizes.map(

@@ -1,6 +1,8 @@
 /** `duplicates`: images that are there more than once. It deletes nothing. */
+
 import { InvalidArgumentError } from "commander";
 import type { Sameness } from "../analysis/duplicates.ts";
+import { counted } from "../counted.ts";
 import type { FoundImages } from "../node/images/index.ts";
 import type { AddCommand } from "./command.ts";
 import {
@@ -155,7 +157,7 @@ Examples:
           },
         });
         io.err(
-          `${found.groups.length} groups, ${spare} images of ${paths.length} besides those to keep; nearly the same: a ${metric} distance of ${found.threshold.toPrecision(3)} or less\n`,
+          `${counted(found.groups.length, "group")}, ${counted(spare, "image")} of ${paths.length} besides those to keep; nearly the same: a ${metric} distance of ${found.threshold.toPrecision(3)} or less\n`,
         );
       });
     });

@@ -6,7 +6,10 @@ export const signalExitCode: Readonly<Record<string, number>> = { SIGINT: 130, S
 
 const meanings: readonly (readonly [code: number, meaning: string])[] = [
   [ExitCode.ok, "everything was done"],
-  [ExitCode.unexpected, "an unexpected error, a failed download, or a damaged features file"],
+  [
+    ExitCode.unexpected,
+    "an unexpected error, a failed download, or a features file that is damaged or does not do for this",
+  ],
   [ExitCode.usage, "wrong options or arguments"],
   [ExitCode.someImagesFailed, "done, but some images could not be read; each is named on stderr"],
   [ExitCode.nothingToDo, "no images, or none that could be read"],

@@ -1,7 +1,9 @@
 /** `export`: features as the programs that show them open them. */
+
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Option } from "commander";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import type { FoundImages } from "../node/images/index.ts";
 import { exportTargets, type Pictures } from "../tables/exports.ts";
@@ -94,7 +96,7 @@ Example:
         });
         const pictures = asked && inputs ? await picturesOf(io, inputs) : undefined;
         const opens = await target.write({ vectors, out, files, pictures });
-        io.err(`${vectors.paths.length} images; open it with: ${opens}\n`);
+        io.err(`${counted(vectors.paths.length, "image")}; open it with: ${opens}\n`);
         await io.out(
           flags.json ? `${JSON.stringify({ out, images: vectors.paths.length, opens })}\n` : `${out}\n`,
         );

@@ -1,6 +1,8 @@
 /** What the commands that look at a features file have in common: reading it, the device, and how results are told. */
+
 import { statSync } from "node:fs";
 import { Option } from "commander";
+import { counted } from "../counted.ts";
 import type { Device } from "../engine/device.ts";
 import type { DeviceName } from "../engine/devices.ts";
 import { UsageError } from "../errors.ts";
@@ -101,7 +103,7 @@ export async function imagesIn(
   if (gone.length > 0) {
     const more = gone.length > 3 ? ` and ${gone.length - 3} more` : "";
     io.err(
-      `${gone.length} of ${paths.length} images are not in ${where}: ${gone.slice(0, 3).join(", ")}${more}\n`,
+      `${gone.length} of ${counted(paths.length, "image is", "images are")} not in ${where}: ${gone.slice(0, 3).join(", ")}${more}\n`,
     );
   }
   return inputs;

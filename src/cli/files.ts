@@ -1,5 +1,7 @@
 /** `convert`, `merge` and `compare`: what can be done with features files. */
+
 import { Option } from "commander";
+import { counted } from "../counted.ts";
 import { ExitCode } from "../errors.ts";
 import { formatFor, formats } from "../tables/formats/index.ts";
 import type { PickleProtocol } from "../tables/formats/pkl.ts";
@@ -38,7 +40,7 @@ async function write(
     format: formatFor(to, format, pickleProtocol),
     dtype: dtypeOf(dtype),
   });
-  io.err(`${report.rows} features of shape ${formatShape(report.shape)}${costOf(report)}\n`);
+  io.err(`${counted(report.rows, "feature")} of shape ${formatShape(report.shape)}${costOf(report)}\n`);
   await io.out(`${to}\n`);
 }
 

@@ -1,5 +1,7 @@
 /** `layers`: the end points of a network, and which of them tells labelled images apart best. */
+
 import { Option } from "commander";
+import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";
 import type { LayerFindings, LayerTrial } from "../extract/find-layer.ts";
 import { describeLayers, type EndPointFacts } from "../nets/describe.ts";
@@ -97,7 +99,9 @@ async function find(io: Io, inputs: string, flags: Flags & { readonly for: strin
       return await io.out(`${JSON.stringify({ ...others, best: best.name, usual: usual?.name }, null, 2)}\n`);
     }
     await io.out(textTable(trialColumns(found), found.trials));
-    io.err(`${found.images} images in ${found.classes} classes. ${conclusion(found)}\n`);
+    io.err(
+      `${counted(found.images, "image")} in ${counted(found.classes, "class", "classes")}. ${conclusion(found)}\n`,
+    );
   } finally {
     images.end();
     layers.end();

@@ -1,8 +1,10 @@
 /** `map`: one HTML file that shows images on a map, near ones near to each other. */
+
 import { stat } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import type { LayoutMethod } from "../analysis/layout.ts";
+import { counted } from "../counted.ts";
 import type { DeviceName } from "../engine/devices.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import type { MapReport } from "../map/map.ts";
@@ -203,7 +205,7 @@ async function mapped(request: MapRequest, io: Io): Promise<MapReport> {
     const { images, clusters, duplicates, folder, method } = report;
     const laidOut = method === "umap" ? "UMAP" : "principal components";
     io.err(
-      `map:         ${images} images by ${laidOut}, ${clusters} clusters, ${duplicates} groups of duplicates\n`,
+      `map:         ${counted(images, "image")} by ${laidOut}, ${counted(clusters, "cluster")}, ${counted(duplicates, "group")} of duplicates\n`,
     );
     io.err(
       `written:     ${report.path}${folder === undefined ? "" : `, with its pictures in ${folder}`}; open it in a browser\n`,

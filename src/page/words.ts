@@ -26,10 +26,6 @@ export function csvText(data: MapData, images: readonly number[]): string {
   return [head, ...lines].map((line) => `${line.join(",")}\n`).join("");
 }
 
-/** 1 image, 1,797 images. */
-export const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
-
 /** How a map's places were found. */
 export const methodName = { umap: "UMAP", pca: "principal components" } as const;
 

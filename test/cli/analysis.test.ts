@@ -279,7 +279,7 @@ describe("cluster", () => {
     const equal = jsonl("equal.jsonl", { a: [1, 2], b: [1, 2] });
     const two = await runMain("cluster", equal, "-k", "2", "--json");
     expect(JSON.parse(two.out).clusters).toHaveLength(1);
-    expect(two.err).toMatch(/only 1 clusters/);
+    expect(two.err).toMatch(/There is only 1 cluster:/);
     const one = await runMain("cluster", jsonl("one.jsonl", { a: [1] }), "--json");
     expect(JSON.parse(one.out).images).toEqual([{ path: "a", cluster: 0 }]);
   });

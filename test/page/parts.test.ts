@@ -1,5 +1,6 @@
 /** What a map's page is made of, without a browser. */
 import { describe, expect, it } from "vitest";
+import { counted } from "../../src/counted.ts";
 import { between, boxOf, type Camera, framed, toMap, toScreen, zoomAbout } from "../../src/page/camera.ts";
 import { groupColour } from "../../src/page/colours.ts";
 import type { MapData } from "../../src/page/data.ts";
@@ -7,7 +8,7 @@ import { packData, unpackData } from "../../src/page/packed.ts";
 import { mapPage } from "../../src/page/page.ts";
 import { inside, placesOf } from "../../src/page/places.ts";
 import { spread } from "../../src/page/spread.ts";
-import { counted, csvText, matching, nameOfPath, pathsText, shortNumber } from "../../src/page/words.ts";
+import { csvText, matching, nameOfPath, pathsText, shortNumber } from "../../src/page/words.ts";
 import { seededUnits } from "../../src/seeded.ts";
 
 const evil = "</script><img src=x onerror=alert(1)><!-- & \"'";

@@ -1,6 +1,8 @@
 /** What stands in the panel's tabs. */
+
+import { counted } from "../../counted.ts";
 import type { MapData } from "../data.ts";
-import { counted, csvText, nameOfPath, pathsText, shortNumber } from "../words.ts";
+import { csvText, nameOfPath, pathsText, shortNumber } from "../words.ts";
 import { type Child, copy, h, save } from "./elements.ts";
 import type { PictureOptions, Pictures } from "./pictures.ts";
 import { narrow, type State, type Tab } from "./store.ts";

@@ -1,4 +1,6 @@
 /** The map in an element of a page: everything but where its data come from. */
+
+import { counted } from "../../counted.ts";
 import {
   between,
   boxOf,
@@ -12,7 +14,7 @@ import {
 } from "../camera.ts";
 import type { MapData } from "../data.ts";
 import { inside, placesOf } from "../places.ts";
-import { counted, matching } from "../words.ts";
+import { matching } from "../words.ts";
 import { createCanvas } from "./canvas.ts";
 import { h, icon, iconButton } from "./elements.ts";
 import { listen } from "./gestures.ts";
