@@ -16,7 +16,7 @@ import {
   withVectors,
 } from "./features.ts";
 import type { Io } from "./io.ts";
-import type { Column } from "./table.ts";
+import { type Column, distanceText } from "./table.ts";
 
 interface Flags extends FeaturesFlags {
   readonly images?: string;
@@ -42,7 +42,11 @@ const words: Readonly<Record<Line["same"], string>> = {
 const columns: readonly Column<Line>[] = [
   { title: "group", right: true, cell: ({ group }) => String(group) },
   { title: "what", cell: ({ same }) => words[same] },
-  { title: "distance", right: true, cell: ({ distance }) => distance?.toFixed(4) ?? "" },
+  {
+    title: "distance",
+    right: true,
+    cell: ({ distance }) => (distance === undefined ? "" : distanceText(distance)),
+  },
   {
     title: "pixels",
     right: true,

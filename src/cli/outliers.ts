@@ -12,7 +12,7 @@ import {
   withVectors,
 } from "./features.ts";
 import { wholeNumber } from "./numbers.ts";
-import type { Column } from "./table.ts";
+import { type Column, distanceText } from "./table.ts";
 
 interface Flags extends FeaturesFlags {
   readonly neighbours: number;
@@ -25,7 +25,7 @@ interface Told extends Omit<Outlier, "row" | "nearest"> {
 }
 
 const columns: readonly Column<Told>[] = [
-  { title: "distance", right: true, cell: ({ distance }) => distance.toFixed(4) },
+  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance) },
   {
     title: "times the usual",
     right: true,

@@ -12,7 +12,7 @@ import {
   withVectors,
 } from "./features.ts";
 import { wholeNumber } from "./numbers.ts";
-import type { Column } from "./table.ts";
+import { type Column, distanceText } from "./table.ts";
 
 interface Flags extends FeaturesFlags {
   readonly image?: string;
@@ -28,7 +28,7 @@ interface Found {
 }
 
 const columns: readonly Column<Found>[] = [
-  { title: "distance", right: true, cell: ({ distance }) => distance.toFixed(4) },
+  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance) },
   { title: "path", cell: ({ path }) => path },
 ];
 

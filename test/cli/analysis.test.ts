@@ -98,6 +98,16 @@ describe("similar", () => {
     expect(out).toBe('distance,path\r\n0.0000,"kept/copy, of hills.jpg"\r\n');
   });
 
+  it("tells distances that four decimals do not hold, as duplicates and outliers do", async () => {
+    const file = jsonl("scales.jsonl", { a: [0, 0], b: [0, 0], c: [3e-7, 4e-7], d: [3e20, 4e20] });
+    const euclidean = ["--metric", "euclidean", "--csv"];
+    const { out } = await runMain("similar", file, "--path", "a", ...euclidean);
+    expect(out).toBe("distance,path\r\n0.0000,b\r\n5.00e-7,c\r\n5.00e+20,d\r\n");
+    const near = await runMain("duplicates", file, "--threshold", "0.001", ...euclidean);
+    expect(near.out).toContain("nearly the same,5.00e-7,,c");
+    expect((await runMain("outliers", file, "-k", "1", ...euclidean)).out).toMatch(/^5\.00e\+20,/m);
+  });
+
   it("refuses features of another network", async () => {
     const image = join(photos, "hills_01.jpg");
     const other = await runMain("similar", features, "--image", image, "--model", "inception_v1");
