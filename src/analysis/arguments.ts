@@ -49,4 +49,4 @@ export const atLeast = (least: number): Rule => ({
   fits: (value) => isCount(value, least),
 });
 
-export { callback, checkArguments, oneOf, positive, type Rules, text, wrongArgument } from "../arguments.ts";
+export { callback, checkArguments, oneOf, positive, type Rules, wrongArgument } from "../arguments.ts";

@@ -30,7 +30,7 @@ export interface KmeansOptions {
 export const kmeansRules: rule.Rules<KmeansOptions> = {
   k: rule.atLeast(1),
   restarts: rule.atLeast(1),
-  seed: rule.text,
+  seed: { must: "a text", fits: (value) => typeof value === "string" },
   starts: rule.someRows,
   iterations: rule.atLeast(1),
   device: rule.device,

@@ -1,6 +1,7 @@
 /** `duplicates`: images that are there more than once. It deletes nothing. */
 
 import { InvalidArgumentError } from "commander";
+import type { Metric } from "../analysis/distances.ts";
 import type { Sameness } from "../analysis/duplicates.ts";
 import { counted } from "../counted.ts";
 import type { FoundImages } from "../node/images/index.ts";
@@ -39,13 +40,13 @@ const words: Readonly<Record<Line["same"], string>> = {
   near: "nearly the same",
 };
 
-const columns: readonly Column<Line>[] = [
+const columns = (metric: Metric): readonly Column<Line>[] => [
   { title: "group", right: true, cell: ({ group }) => String(group) },
   { title: "what", cell: ({ same }) => words[same] },
   {
     title: "distance",
     right: true,
-    cell: ({ distance }) => (distance === undefined ? "" : distanceText(distance)),
+    cell: ({ distance }) => (distance === undefined ? "" : distanceText(distance, metric)),
   },
   {
     title: "pixels",
@@ -149,7 +150,7 @@ Examples:
         ]);
         const spare = lines.length - found.groups.length;
         await print(io, flags, {
-          columns,
+          columns: columns(metric),
           rows: lines,
           json: {
             metric,

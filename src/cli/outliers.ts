@@ -1,4 +1,5 @@
 /** `outliers`: the images that are least like any other. */
+import type { Metric } from "../analysis/distances.ts";
 import type { Outlier } from "../analysis/outliers.ts";
 import type { AddCommand } from "./command.ts";
 import {
@@ -24,8 +25,8 @@ interface Told extends Omit<Outlier, "row" | "nearest"> {
   readonly nearest: string;
 }
 
-const columns: readonly Column<Told>[] = [
-  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance) },
+const columns = (metric: Metric): readonly Column<Told>[] => [
+  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance, metric) },
   {
     title: "times the usual",
     right: true,
@@ -71,7 +72,11 @@ Example:
             nearest: paths[nearest],
           }),
         );
-        await print(io, flags, { columns, rows: told, json: { metric, neighbours, outliers: told } });
+        await print(io, flags, {
+          columns: columns(metric),
+          rows: told,
+          json: { metric, neighbours, outliers: told },
+        });
       });
     });
 };

@@ -25,7 +25,7 @@ import { addModels } from "./models.ts";
 import { refuseKeptByNpm } from "./npm.ts";
 import { addOutliers } from "./outliers.ts";
 import { addPlan } from "./plan.ts";
-import { refuseRepeats } from "./repeats.ts";
+import { refuseEmpty, refuseRepeats } from "./repeats.ts";
 import { addShards } from "./shards.ts";
 import { addSimilar } from "./similar.ts";
 import { addTune } from "./tune.ts";
@@ -94,6 +94,7 @@ export function makeProgram(io: Io, exit: (code: number) => void): Command {
     for (const add of adders) add(program, io, exit);
   }
   refuseRepeats(program);
+  refuseEmpty(program);
   return program;
 }
 

@@ -1,4 +1,5 @@
 /** `similar`: the images that are nearest to one. */
+import type { Metric } from "../analysis/distances.ts";
 import { ImageError, NothingToDoError, UsageError } from "../errors.ts";
 import type { AddCommand } from "./command.ts";
 import {
@@ -27,8 +28,8 @@ interface Found {
   readonly distance: number;
 }
 
-const columns: readonly Column<Found>[] = [
-  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance) },
+const columns = (metric: Metric): readonly Column<Found>[] => [
+  { title: "distance", right: true, cell: ({ distance }) => distanceText(distance, metric) },
   { title: "path", cell: ({ path }) => path },
 ];
 
@@ -61,6 +62,9 @@ Examples:
           image === undefined ? "No image is named." : "A new image and one of the file are named.",
           "Name one: --path KEY for an image of the file, or --image FILE for a new one.",
         );
+      }
+      if (image !== undefined && /^(?:https?|file|data|blob):/i.test(image)) {
+        throw new UsageError(`${image} is an address, and --image names a file.`, "Download it first.");
       }
       await withVectors(io, file, flags.layer, async (vectors) => {
         const { rows, paths, madeBy } = vectors;
@@ -101,7 +105,7 @@ Examples:
           .slice(0, k)
           .map(({ path, distance }): Found => ({ path, distance }));
         await print(io, flags, {
-          columns,
+          columns: columns(metric),
           rows: found,
           json: { query: path ?? image, metric, neighbours: found },
         });

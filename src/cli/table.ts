@@ -64,9 +64,14 @@ export function markdownTable<Row>(columns: readonly Column<Row>[], rows: readon
   return `${[lines[0], line(rule), ...lines.slice(1)].join("\n")}\n`;
 }
 
-/** A distance with four decimals, or, where these say nothing of it, with three digits: only what is 0 looks like it. */
-export const distanceText = (distance: number): string =>
-  distance === 0 || (distance >= 0.0005 && distance < 1e6) ? distance.toFixed(4) : distance.toPrecision(3);
+/**
+ * A distance with four decimals, which are all there is to tell of cosine ones; Euclidean ones are of any size, and where the
+ * decimals say nothing of one, it has three digits.
+ */
+export const distanceText = (distance: number, metric: "cosine" | "euclidean"): string =>
+  metric === "cosine" || distance === 0 || (distance >= 0.0005 && distance < 1e6)
+    ? distance.toFixed(4)
+    : distance.toPrecision(3);
 
 /** 1234567 as 1,234,567. */
 export const grouped = (n: number): string => n.toLocaleString("en-US");

@@ -195,15 +195,15 @@ export function outputError(path: string, error: unknown): OutputError {
   return new OutputError(`Cannot write ${path}${sentence}`, hint, { cause: error });
 }
 
-const elsewhere = "Choose another place with --out PATH.";
+const elsewhere = "Choose another place.";
 const reasons: Readonly<Record<string, readonly [string, string]>> = {
-  ENOSPC: [": the disk is full.", "Free some space, or choose another disk with --out PATH."],
-  EDQUOT: [": your disk quota is used up.", "Free some space, or choose another disk with --out PATH."],
+  ENOSPC: [": the disk is full.", "Free some space, or choose another disk."],
+  EDQUOT: [": your disk quota is used up.", "Free some space, or choose another disk."],
   EFBIG: [": the file is larger than this file system allows.", elsewhere],
   EACCES: [": you have no permission to write there.", elsewhere],
   EPERM: [": you have no permission to write there.", elsewhere],
   EROFS: [": that file system is read-only.", elsewhere],
-  EISDIR: [": that is a folder.", "Give the path of a file to --out."],
+  EISDIR: [": that is a folder.", "Name a file."],
   ENOTDIR: [": a part of that path is a file, not a folder.", elsewhere],
   EEXIST: [": a part of that path is a file, not a folder.", elsewhere],
   ENAMETOOLONG: [": that name is too long.", elsewhere],

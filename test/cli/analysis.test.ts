@@ -98,6 +98,19 @@ describe("similar", () => {
     expect(out).toBe('distance,path\r\n0.0000,"kept/copy, of hills.jpg"\r\n');
   });
 
+  it("wants a file for an image, not an address or nothing", async () => {
+    const address = await runMain("similar", features, "--image", "https://example.invalid/x.jpg");
+    expect([address.code, address.err]).toEqual([
+      ExitCode.usage,
+      expect.stringContaining("hint: Download it first."),
+    ]);
+    const nothing = await runMain("similar", features, "--image", "");
+    expect([nothing.code, nothing.err]).toEqual([
+      ExitCode.usage,
+      expect.stringContaining("--image is given nothing."),
+    ]);
+  });
+
   it("tells distances that four decimals do not hold, as duplicates and outliers do", async () => {
     const file = jsonl("scales.jsonl", { a: [0, 0], b: [0, 0], c: [3e-7, 4e-7], d: [3e20, 4e20] });
     const euclidean = ["--metric", "euclidean", "--csv"];
