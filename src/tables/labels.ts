@@ -53,6 +53,7 @@ function recordsOf(text: string, separator: string): string[][] {
   return records;
 }
 
+/** Titles of the column of labels; of several that a table has, the one that stands first here. */
 const labelTitles = ["label", "labels", "class", "category", "target"];
 const separators = [",", ";", "\t"] as const;
 
@@ -117,15 +118,16 @@ export async function labelsFromTable(file: string, paths: readonly string[]): P
   if (count === 0) {
     throw new UsageError(
       `The labels ${file} name no image of these features.`,
-      `It names, for one, ${JSON.stringify(records[0]?.[0] ?? "")}; the features have ${paths[0]}.`,
+      `It names, for one, ${JSON.stringify((records[1] ?? records[0])?.[0] ?? "")}; the features have ${paths[0]}.`,
     );
   }
   const isHeader = rowOf(records[0][column] ?? "") < 0;
-  const titled = isHeader
-    ? records[0].findIndex((title) => labelTitles.includes(title.trim().toLowerCase()))
-    : -1;
+  const titles = isHeader ? records[0].map((title) => title.trim().toLowerCase()) : [];
+  const title = labelTitles.find((own) => titles.includes(own));
+  const titled = title === undefined ? -1 : titles.indexOf(title);
+  const twice = title !== undefined && titled !== titles.lastIndexOf(title);
   const labelColumn = titled >= 0 ? titled : widest === 2 ? 1 - column : -1;
-  if (labelColumn < 0 || labelColumn === column) {
+  if (labelColumn < 0 || labelColumn === column || twice) {
     throw new UsageError(
       widest < 2
         ? `The labels ${file} have one column only.`

@@ -59,6 +59,11 @@ describe("labels from a table", () => {
     expect(await fromText(text)).toEqual({ labels: ["cat", "dog", "cat", "dog"], notes: [] });
   });
 
+  it("are in the column called so, whichever other one could hold them", async () => {
+    const { labels } = await fromText("category,path,label\nx,a/1.jpg,cat\ny,a/2.jpg,dog\n");
+    expect(labels.slice(0, 2)).toEqual(["cat", "dog"]);
+  });
+
   it("may miss images and name others, which is said", async () => {
     const { labels, notes } = await fromText("path,label\na/1.jpg,cat\nz.jpg,dog\na/2.jpg,\nb/1.jpg,dog\n");
     expect(labels).toEqual(["cat", undefined, "dog", undefined]);
@@ -89,6 +94,7 @@ describe("labels from a table", () => {
     ["", "name no image"],
     ["a/1.jpg\na/2.jpg\n", "one column only"],
     ["path,size,kind\na/1.jpg,3,cat\n", "Which of the 3 columns"],
+    ["path,label,label\na/1.jpg,cat,dog\n", "Which of the 3 columns"],
     ["path,label\na/1.jpg,cat\na/1.jpg,dog\n", "two: cat and dog"],
   ])("that are %j are refused: they %s", async (text, said) => {
     const refused = expect(fromText(text)).rejects;
