@@ -108,6 +108,39 @@ describe("a file that is none of ours is refused", async () => {
     await expect(read(folder)).rejects.toThrow(/that is a folder/);
   });
 
+  it.each<[string, readonly (string | null)[], readonly (readonly (number | null)[] | null)[]]>([
+    ["a feature", ["a", "b"], [[1, 2], null]],
+    [
+      "a number",
+      ["a", "b"],
+      [
+        [1, 2],
+        [null, 3],
+      ],
+    ],
+    [
+      "a path",
+      ["a", null],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
+  ])("an Arrow file in which %s is null, where other bytes stand", async (_, paths, features) => {
+    const { Field, FixedSizeList, Float32, Table, tableToIPC, Utf8, vectorFromArray } = await import(
+      "apache-arrow"
+    );
+    const lists = new FixedSizeList(2, new Field("item", new Float32(), true));
+    const table = new Table({
+      path: vectorFromArray(paths, new Utf8()),
+      feature: vectorFromArray(features as number[][], lists),
+    });
+    const path = fileOf("null.arrow", tableToIPC(table, "file"));
+    await expect(read(path)).rejects.toThrow(
+      /null\.arrow is no features file: a row of it has no path, or no/,
+    );
+  });
+
   it("an NPY file whose metadata has another number of paths", async () => {
     const path = fileOf("x.npy", Buffer.concat([npyHeader("<f4", [1, 1]), new Uint8Array(4)]));
     expect(await read(path)).toEqual([["row 0", [1], [0]]]);

@@ -83,6 +83,9 @@ function numbersOfBatch(batch: RecordBatch, { storedAs }: Description) {
   const dtype = storedAs === "float16" || storedAs === "int8" ? storedAs : "float32";
   const array = { float32: Float32Array, float16: Uint16Array, int8: Int8Array }[dtype];
   if (!paths || !(values instanceof array)) throw new Error("it has no columns path and feature");
+  // Where a value is null, other bytes stand in its place.
+  if ([paths, feature, feature?.children[0]].some((column) => column && column.nullCount > 0))
+    throw new Error("a row of it has no path, or no feature: there is a null");
   if (!Number.isSafeInteger(width) || Number(width) < 1) throw new Error("its rows hold no numbers");
   if (paths.length !== batch.numRows || values.length < batch.numRows * Number(width))
     throw new Error("its numbers are not all there");

@@ -116,6 +116,8 @@ export async function* readParquet(path: string): AsyncGenerator<FeatureRow> {
     const last = first + Number(group.num_rows);
     const rows = await parquetReadObjects({ file, metadata, rowStart: first, rowEnd: last });
     for (const { path: name, feature } of rows as { path?: unknown; feature?: unknown }[]) {
+      if (name === null || feature === null || (Array.isArray(feature) && feature.includes(null)))
+        throw new Error("a row of it has no path, or no feature: there is a null");
       if (typeof name !== "string" || !isNumbers(feature))
         throw new Error("it has no columns path and feature");
       const shape = about.shape ?? [feature.length];
