@@ -17,6 +17,7 @@ export const chipVariants = (op: string): readonly Variant<WindowGeometry, GpuKe
   },
   {
     name: "shared",
+    writesParts: true,
     idea: "Tiles shared in workgroup memory, the depth divided where pixels are few: for chips of their own.",
     fits: sharedFits,
     work: (g, caps) => sharedWork(ofTypicalBatch(g, caps), caps),

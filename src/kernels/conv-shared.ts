@@ -10,7 +10,7 @@
  * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
  * its parts, and a last stage adds them in the same order.
  */
-import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, outputsOf, putWgsl, storeLine, storeParams } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, type SharedTile } from "./hardware.ts";
 import { inputWalk } from "./input-walk.ts";
@@ -73,7 +73,7 @@ function stageParams({ g, tile: t, groups, epilogue, caps }: Stage, firstPanel: 
     endVector: Math.min(Math.ceil(g.outC / 4), ((firstPanel + panels) * panelChannels) / 4),
     vectors: Math.ceil(g.outC / 4),
     outC: g.outC,
-    ...rowOf(epilogue, g.outC, outWidth),
+    ...storeParams(epilogue, g.outC, outWidth),
   };
 }
 
@@ -103,7 +103,8 @@ function storeLines({ g, tile: t, writes, epilogue }: Stage, sum: (i: number, j:
     if (writes === "parts") return `y[part * p.pixels * p.vectors + ${own(n)}] = ${value};`;
     if (writes === "places") return `y[wid.z * p.pixels * p.vectors + ${own(n)}] = ${value};`;
     if (whole) {
-      return `y[pixel${n} * p.row + p.first + vector${j}] = finished(${value}, factor${j}, term${j}, other${n});`;
+      const finished = `finished(${value}, factor${j}, term${j}, other${n})`;
+      return storeLine(epilogue, `pixel${n}`, `vector${j}`, finished);
     }
     return `for (var c = 0u; c < 4u; c++) { let channel = 4u * vector${j} + c;
       if (channel < p.outC) { y[pixel${n} * p.row + p.first + channel] = finish(${value}[c], channel, pixel${n} * p.outC + channel); } }`;
@@ -179,11 +180,12 @@ ${eachSum(t, (i, j) => `${levels[ofPart]}${i}_${j} = vec4f();`)}`
       ...extra,
     ],
     output,
+    outputs: writes === "outputs" ? outputsOf(epilogue) : 1,
     workgroup: [lanes, 1, 1],
     head: `var<workgroup> tileX: array<vec4f, ${t.pixels * parts}>;
 var<workgroup> tileW: array<vec4f, ${t.depth * rowVectors}>;
 ${cornerWgsl}
-${writes === "outputs" ? epilogueWgsl(epilogue, output) : ""}`,
+${writes === "outputs" ? epilogueWgsl(epilogue, output) + putWgsl(epilogue) : ""}`,
     body: `  let column = lid.x % ${columns}u;
   let line = lid.x / ${columns}u;
   let firstPixel = wid.y * ${t.pixels}u;

@@ -2,7 +2,7 @@
  * What the products of chips have in common: a filter as panels of its windows' rows, a grid of tiles, and a depth that
  * groups of workgroups may share, each writing the sums of its parts for a last stage to add.
  */
-import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, outputsOf, putWgsl, storeLine, storeParams } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
 import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
@@ -78,22 +78,23 @@ function addStage({ g, epilogue, caps, parts }: PanelProduct): GpuStage {
     stored: stored / width,
     part: (pixelsOf(g) * stored) / width,
     parts,
-    ...rowOf(epilogue, g.outC, width),
+    ...storeParams(epilogue, g.outC, width),
   };
   const extra = epilogueInputs(epilogue, output);
   const code = wgslModule({
     params,
     inputs: [{ name: "sums", type: output }, ...extra],
     output,
+    outputs: outputsOf(epilogue),
     workgroup: [flatWorkgroup, 1, 1],
-    head: epilogueWgsl(epilogue, output),
+    head: epilogueWgsl(epilogue, output) + putWgsl(epilogue),
     body: `${flatIndex}
   let channel = i % p.outC;
   let pixel = i / p.outC;
   var at = pixel * p.stored + channel;
   var total = ${output}();
   for (var s = 0u; s < p.parts; s++) { total += sums[at]; at += p.part; }
-  y[pixel * p.row + p.first + channel] = finish(total, channel, i);`,
+  ${storeLine(epilogue, "pixel", "channel", "finish(total, channel, i)")}`,
   });
   const reads: Place[] = [{ scratch: 0 }, ...extra.map((_, k) => 2 + k)];
   return { code, dispatches: [{ ...flatDispatch(params, caps), reads }] };
