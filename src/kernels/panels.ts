@@ -8,15 +8,21 @@ export const panelSize = (g: WindowGeometry, channels: number, rows = g.inC) =>
 
 /**
  * The filter [window, inC, outC] as panels [outC / channels][window][rows][channels], zero-filled where there are more rows
- * than input channels, and at the end. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
+ * than input channels, behind the window up to `depth` rows in all, and at the end. A filter over the binding limit (vgg's
+ * fc6: 411 MB) becomes several chunks.
  */
 export function panelPacking(
   g: WindowGeometry,
   channels: number,
   caps: Caps,
-  { rows = g.inC, texels = false } = {},
+  options: { readonly rows?: number; readonly depth?: number; readonly texels?: boolean } = {},
 ): Packing {
-  const panel = panelSize(g, channels, rows);
+  const { rows = g.inC, texels = false } = options;
+  const filled = g.kernelH * g.kernelW * rows;
+  const { depth = filled } = options;
+  const panel = depth * channels;
+  const ofRows = rows === g.inC ? "" : ` of ${rows} rows`;
+  const toDepth = depth === filled ? "" : ` to ${depth}`;
   const most = texels ? mostTexelBytes(caps) : caps.maxBindingBytes;
   const panels = Math.ceil(g.outC / channels);
   const panelsPerChunk = Math.max(1, Math.floor(most / (4 * panel)));
@@ -25,7 +31,7 @@ export function panelPacking(
     chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
   }
   return {
-    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}${texels ? " as texels" : ""}${caps.halfWeights ? " in half precision" : ""}`,
+    layout: `panels${channels}${ofRows}${toDepth}${texels ? " as texels" : ""}${caps.halfWeights ? " in half precision" : ""}`,
     chunks,
     half: caps.halfWeights,
     texels,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import { createGraph } from "../../src/engine/graph.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
+import type { Padding } from "../../src/kernels/geometry.ts";
 import { sharedTiles } from "../../src/kernels/shared-plan.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
@@ -13,20 +14,32 @@ interface Layer {
   readonly input: Shape;
   readonly filter: Shape;
   readonly stride: number;
+  /** SAME where left out. */
+  readonly padding?: Padding;
 }
 
 const layers: Layer[] = [
   { name: "3x3 on a small map", input: [1, 7, 7, 48], filter: [3, 3, 48, 40], stride: 1 },
   { name: "1x1 of a long sum into odd channels", input: [2, 3, 5, 320], filter: [1, 1, 320, 37], stride: 1 },
   { name: "7x7 by 2 of three channels", input: [1, 23, 21, 3], filter: [7, 7, 3, 64], stride: 2 },
-  { name: "a whole image in one window", input: [3, 4, 4, 32], filter: [4, 4, 32, 130], stride: 1 },
+  {
+    name: "a whole image in one window",
+    input: [3, 4, 4, 32],
+    filter: [4, 4, 32, 130],
+    stride: 1,
+    padding: "VALID",
+  },
+  {
+    name: "3x3 by 2 of three channels, no padding",
+    input: [2, 12, 19, 3],
+    filter: [3, 3, 3, 36],
+    stride: 2,
+    padding: "VALID",
+  },
+  { name: "5x5 of one channel", input: [2, 9, 11, 1], filter: [5, 5, 1, 32], stride: 1 },
 ];
 
-const attrs = ({ stride, filter, input }: Layer) =>
-  ({
-    strides: [stride, stride],
-    padding: filter[0] === input[1] ? "VALID" : "SAME",
-  }) as const;
+const attrs = ({ stride, padding = "SAME" }: Layer) => ({ strides: [stride, stride], padding }) as const;
 
 /** Names by their tile: with the whole depth, and with each split of it. */
 function groups(names: readonly string[]): Map<string, string[]> {
