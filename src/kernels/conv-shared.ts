@@ -7,7 +7,7 @@
  * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row (see
  * input-walk.ts).
  *
- * Sums do not depend on the tile: products are summed in segments and parts of lengths by the filter's shape, and parts in
+ * Sums do not depend on the tile: products are summed in segments and parts of lengths by the layer's shape, and parts in
  * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
  * its parts, and a last stage adds them in the same order.
  */

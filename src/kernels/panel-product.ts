@@ -38,12 +38,13 @@ export interface PanelProduct {
 
 export function panelProduct(product: PanelProduct): GpuKernel {
   const { label, name, g, epilogue, caps, code, params, rows, tile, groups, parts } = product;
-  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows: rows.pitch, depth: rows.depth });
+  const { pitch, lead, depth } = rows;
+  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows: pitch, lead, depth });
   const divided = groups > 1;
   const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
   const stage: GpuStage = {
     code,
-    dispatches: panelDispatches(packing, rows.depth * panelChannels, (firstPanel, panels, chunk) => ({
+    dispatches: panelDispatches(packing, depth * panelChannels, (firstPanel, panels, chunk) => ({
       params: encodeParams(params(firstPanel, panels)),
       grid: [
         Math.ceil((panels * panelChannels) / tile.channels),

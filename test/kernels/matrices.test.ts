@@ -41,10 +41,19 @@ const layers: Layer[] = [
   { name: "3x3 with padding", input: [1, 9, 9, 36], filter: [3, 3, 36, 40] },
   { name: "1x1 of a ragged depth", input: [2, 5, 5, 20], filter: [1, 1, 20, 100] },
   { name: "few pixels, long sums", input: [1, 3, 3, 256], filter: [3, 3, 256, 32] },
-  { name: "7x7 by 2 of three channels", input: [1, 15, 13, 3], filter: [7, 7, 3, 64], stride: 2 },
+  {
+    name: "7x7 by 2 of three channels",
+    input: [1, 15, 14, 3],
+    filter: [7, 7, 3, 64],
+    stride: 2,
+    padding: [
+      [3, 3],
+      [3, 3],
+    ],
+  },
   {
     name: "3x3 by 2 of three channels, no padding",
-    input: [2, 12, 19, 3],
+    input: [2, 12, 20, 3],
     filter: [3, 3, 3, 36],
     stride: 2,
     padding: "VALID",
