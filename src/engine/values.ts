@@ -17,10 +17,13 @@ export function checkInputs(program: Program, inputs: readonly Values[]): void {
   });
 }
 
-export function copyValues(values: Values, to: Float32Array, copy: Platform["copy"]): void {
-  let at = 0;
+/** Copies as many of the values as `to` holds, from the float `first` on. */
+export function copyValues(values: Values, first: number, to: Float32Array, copy: Platform["copy"]): void {
+  let begin = 0;
   for (const piece of piecesOf(values)) {
-    copy(piece, to.subarray(at));
-    at += piece.length;
+    const from = Math.max(first, begin);
+    const end = Math.min(first + to.length, begin + piece.length);
+    if (from < end) copy(piece.subarray(from - begin, end - begin), to.subarray(from - first));
+    begin += piece.length;
   }
 }

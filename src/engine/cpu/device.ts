@@ -188,7 +188,7 @@ export function openCpu(
         checkInputs(program, inputs);
         if (options.sentinels) slots.forEach((_, i) => void slotFloats(i).set(poisoned(plan.slots[i])));
         program.inputs.forEach(
-          ({ value }, i) => void copyValues(inputs[i], heap.floats(valueAt(value)), copy),
+          ({ value }, i) => void copyValues(inputs[i], 0, heap.floats(valueAt(value)), copy),
         );
       };
 

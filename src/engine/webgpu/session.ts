@@ -1,4 +1,8 @@
-/** A program recorded on a WebGPU device once, and run many times with two submissions a run. */
+/**
+ * A program recorded on a WebGPU device once, and run many times. A run goes to the device in several submissions, so that it
+ * copies the start of a large input while the host writes the rest, and computes the first steps while a driver still takes
+ * in the others. Commands serve one run only; those of the next run are encoded while the device computes this one.
+ */
 import { DeviceError } from "../../errors.ts";
 import type { Caps, GpuKernel, Place } from "../../kernels/op.ts";
 import type { Gpu, Platform } from "../../platform/index.ts";
@@ -55,8 +59,48 @@ const uniformStep = 256;
  */
 const pauses = { software: 0.25, hardware: 0.05 };
 
-/** Steps that are submitted before the others are encoded: the GPU computes them meanwhile. */
+/** Steps of the first submission. Each further one has twice as many: a driver takes a step in faster than a GPU computes it. */
 const firstSteps = 8;
+
+/** The first and the end of the steps that are submitted together, for a program of `count` steps; once at least. */
+export function submissionsOf(count: number): readonly (readonly [number, number])[] {
+  const submissions: [number, number][] = [];
+  let first = 0;
+  let steps = firstSteps;
+  do {
+    submissions.push([first, Math.min(first + steps, count)]);
+    first += steps;
+    steps *= 2;
+  } while (first < count);
+  return submissions;
+}
+
+/** Bytes of an input below which it is not cut up, and the most pieces: a submission costs as much as copying 200 KiB. */
+const pieceBytes = 2 ** 22;
+const mostPieces = 4;
+
+/** A part of an input that is copied and submitted on its own. */
+interface Piece {
+  /** Which of the program's inputs. */
+  readonly input: number;
+  readonly value: number;
+  /** In bytes. */
+  readonly first: number;
+  readonly size: number;
+}
+
+/** Inputs in the pieces in which they are written. */
+function piecesOf({ inputs }: Program): readonly Piece[] {
+  return inputs.flatMap(({ value, shape }, input) => {
+    const bytes = 4 * sizeOf(shape);
+    const count = Math.min(mostPieces, Math.max(1, Math.floor(bytes / pieceBytes)));
+    const size = 16 * Math.ceil(bytes / count / 16);
+    return Array.from({ length: count }, (_, k) => {
+      const first = k * size;
+      return { input, value, first, size: Math.min(size, bytes - first) };
+    });
+  });
+}
 
 /** All dispatches' parameters in one buffer, each at a multiple of the largest alignment WebGPU may ask for. */
 function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuffer {
@@ -82,6 +126,8 @@ export async function createSession(recording: Recording): Promise<Session> {
   const pause = software ? pauses.software : pauses.hardware;
   const wait: RingOptions["wait"] = (promise) => waitFor(promise, pause);
   const sentinelFloats = sentinels ? guardFloats : 0;
+  const pieces = piecesOf(program);
+  const submissions = submissionsOf(prepared.length);
   const plan = planMemory(
     program,
     prepared.map((p) => p.kernel.scratch ?? []),
@@ -130,35 +176,46 @@ export async function createSession(recording: Recording): Promise<Session> {
         }),
       );
     });
-    const sizesOf = (values: Program["inputs"] | Program["outputs"]) =>
-      values.map(({ shape }) => 4 * sizeOf(shape));
-    const uploads = createUploads({ gpu, guard, wait, sizes: sizesOf(program.inputs) });
-    const downloads = createDownloads({ gpu, guard, wait, sizes: sizesOf(program.outputs) });
+    const uploads = createUploads({ gpu, guard, wait, sizes: pieces.map(({ size }) => size) });
+    const sizes = program.outputs.map(({ shape }) => 4 * sizeOf(shape));
+    const downloads = createDownloads({ gpu, guard, wait, sizes });
     return { slots, slotOf, params, steps, uploads, downloads };
   });
   const { uploads, downloads } = recorded;
 
-  /** Fills kept buffers with the inputs, and has them copied to where the first steps read them. */
-  const write = (encoder: GPUCommandEncoder, inputs: readonly Values[]) => {
+  const commandsOf = (encode: (encoder: GPUCommandEncoder) => void): GPUCommandBuffer => {
+    const encoder = gpu.createCommandEncoder();
+    encode(encoder);
+    return encoder.finish();
+  };
+
+  /**
+   * Fills kept buffers with the inputs, and has them copied to where the first steps read them: all pieces but the last are
+   * submitted, and its commands given.
+   */
+  const write = (inputs: readonly Values[]) => {
     if (sentinels)
       plan.slots.forEach((floats, i) => void gpu.queue.writeBuffer(recorded.slots[i], 0, poisoned(floats)));
     const buffers = uploads.take();
-    program.inputs.forEach(({ value, shape }, i) => {
-      copyValues(inputs[i], new Float32Array(buffers[i].getMappedRange()), copy);
+    const commands = pieces.map(({ input, value, first, size }, i) => {
+      copyValues(inputs[input], first / 4, new Float32Array(buffers[i].getMappedRange()), copy);
       buffers[i].unmap();
-      encoder.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), 0, 4 * sizeOf(shape));
+      const copied = commandsOf((e) =>
+        e.copyBufferToBuffer(buffers[i], 0, recorded.slotOf(value), first, size),
+      );
+      if (i < pieces.length - 1) gpu.queue.submit([copied]);
+      return copied;
     });
-    return buffers;
+    return { buffers, last: commands.slice(-1) };
   };
 
   const writeAlone = async (inputs: readonly Values[]): Promise<void> => {
     checkInputs(program, inputs);
     while (uploads.allUnderWay) await uploads.comeBack();
     await guard.guarded("writing the input", () => {
-      const encoder = gpu.createCommandEncoder();
-      const written = write(encoder, inputs);
-      gpu.queue.submit([encoder.finish()]);
-      uploads.sent(written);
+      const { buffers, last } = write(inputs);
+      gpu.queue.submit(last);
+      uploads.sent(buffers);
     });
   };
 
@@ -170,11 +227,17 @@ export async function createSession(recording: Recording): Promise<Session> {
     }
   };
 
-  const encodeSteps = (encoder: GPUCommandEncoder, first: number, end: number) => {
-    const pass = encoder.beginComputePass();
-    for (let i = first; i < Math.min(end, prepared.length); i++) encodeStep(pass, i);
-    pass.end();
-  };
+  const encodeSteps = () =>
+    submissions.map(([first, end]) =>
+      commandsOf((encoder) => {
+        const pass = encoder.beginComputePass();
+        for (let i = first; i < end; i++) encodeStep(pass, i);
+        pass.end();
+      }),
+    );
+
+  /** The steps of the next run. */
+  let encoded: readonly GPUCommandBuffer[] | undefined;
 
   /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
   const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
@@ -204,19 +267,21 @@ export async function createSession(recording: Recording): Promise<Session> {
     while (uploads.allUnderWay) await uploads.comeBack();
     const results = await guard.guarded("running the network", () => {
       const staging = downloads.take();
-      const start = gpu.createCommandEncoder();
-      const written = write(start, inputs);
-      encodeSteps(start, 0, firstSteps);
-      gpu.queue.submit([start.finish()]);
-      uploads.sent(written);
-      const encoder = gpu.createCommandEncoder();
-      encodeSteps(encoder, firstSteps, prepared.length);
-      program.outputs.forEach(({ value, shape }, i) => {
-        encoder.copyBufferToBuffer(recorded.slotOf(value), 0, staging[i], 0, 4 * sizeOf(shape));
+      const { buffers, last } = write(inputs);
+      const steps = encoded ?? encodeSteps();
+      encoded = undefined;
+      const results = commandsOf((encoder) =>
+        program.outputs.forEach(({ value, shape }, i) => {
+          encoder.copyBufferToBuffer(recorded.slotOf(value), 0, staging[i], 0, 4 * sizeOf(shape));
+        }),
+      );
+      steps.forEach((commands, i) => {
+        gpu.queue.submit([...(i === 0 ? last : []), commands, ...(i === steps.length - 1 ? [results] : [])]);
       });
-      gpu.queue.submit([encoder.finish()]);
+      uploads.sent(buffers);
       const reading = downloads.read(staging);
       reading.catch(() => {}); // A fault of the submission says more.
+      encoded = encodeSteps();
       return reading;
     });
     if (sentinels) await checkGuards();
