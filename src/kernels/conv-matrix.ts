@@ -9,10 +9,9 @@
 import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
 import { ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
 import { type MatrixTile, matrixWork } from "./hardware.ts";
-import { inputWalk } from "./input-walk.ts";
+import { inputElement, inputWalk, walkParams, windowRows } from "./input-walk.ts";
 import type { Caps, Epilogue, GpuKernel } from "./op.ts";
-import { panelProduct, rowsOf } from "./panel-product.ts";
-import { panelSize } from "./panels.ts";
+import { panelProduct } from "./panel-product.ts";
 import { panelChannels, pixelsOf } from "./shared-plan.ts";
 import { cornerWgsl, each, type ModuleParts, wgslModule, windowParams } from "./wgsl.ts";
 
@@ -41,8 +40,7 @@ const tiles: readonly MatrixTile[] = [
 const nameOf = ({ pixels, channels, down, across }: MatrixTile, groups: number): string =>
   `${down * pixels}x${across * channels}x${step}, ${pixels}x${channels} a subgroup${groups > 1 ? `, depth in ${groups}` : ""}`;
 
-const rowStepsOf = (g: WindowGeometry) => Math.ceil((g.kernelW * g.inC) / step);
-const stepsOf = (g: WindowGeometry) => g.kernelH * rowStepsOf(g);
+const stepsOf = (g: WindowGeometry) => windowRows(g, step).depth / step;
 
 const lanesOf = (t: MatrixTile, caps: Caps) => t.down * t.across * caps.subgroupSize;
 
@@ -64,7 +62,6 @@ export const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
   caps.halfWeights &&
   caps.matrices &&
   g.dilationW === 1 &&
-  g.inC % 4 === 0 &&
   g.outC % 4 === 0 &&
   tiles.some((t) => fits(t, g, caps));
 
@@ -113,14 +110,10 @@ interface Stage {
 const stageParams = ({ g, groups, epilogue }: Stage, firstPanel: number, panels: number) => ({
   pixels: pixelsOf(g),
   ...windowParams(g),
-  rowLength: (g.inW * g.inC) / 4,
-  pixelLength: g.inC / 4,
-  span: (g.kernelW * g.inC) / 4,
-  steps: stepsOf(g),
-  rowSteps: rowStepsOf(g),
+  ...walkParams(g, windowRows(g, step), step),
   groupSteps: Math.ceil(stepsOf(g) / groups),
   /** Octets of a panel. */
-  panel: panelSize(rowsOf(g), panelChannels, rowStepsOf(g) * step) / 8,
+  panel: (windowRows(g, step).depth * panelChannels) / 8,
   lastPanel: panels - 1,
   firstVector: (firstPanel * panelChannels) / 4,
   endVector: Math.min(g.outC / 4, ((firstPanel + panels) * panelChannels) / 4),
@@ -135,7 +128,7 @@ function stageCode(stage: Stage): string {
   const [pixels, channels] = [t.down * t.pixels, t.across * t.channels];
   const loads = (pixels * parts) / lanes;
   const [rows, columns] = [t.pixels / side, t.channels / side];
-  const walk = inputWalk(g, step, loads, lanes);
+  const walk = inputWalk(g, windowRows(g, step), step, loads, lanes);
   const strip = side * t.channels;
   const outVectors = strip / 4 / caps.subgroupSize;
   const rowVectors = t.channels / 4;
@@ -180,7 +173,7 @@ ${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_
   const extra: ModuleParts["inputs"] = groups > 1 ? [] : epilogueInputs(epilogue, "vec4f");
   return wgslModule({
     params: stageParams(stage, 0, 1),
-    inputs: [{ name: "x", type: "vec4f" }, { name: "weights", type: "vec4u" }, ...extra],
+    inputs: [{ name: "x", type: inputElement(g) }, { name: "weights", type: "vec4u" }, ...extra],
     output: "vec4f",
     workgroup: [lanes, 1, 1],
     matrices: true,
@@ -263,7 +256,7 @@ export function matrixConvolution(
     caps,
     code: stageCode(stage),
     params: (firstPanel, panels) => stageParams(stage, firstPanel, panels),
-    rows: rowStepsOf(g) * step,
+    rows: windowRows(g, step),
     tile: { pixels: tile.down * tile.pixels, channels: tile.across * tile.channels },
     groups,
     parts: groups,

@@ -4,13 +4,14 @@
  */
 import { epilogueInputs, epilogueWgsl, outputsOf, putWgsl, storeLine, storeParams } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
+import type { WindowRows } from "./input-walk.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
-import { panelDispatches, panelPacking, panelSize } from "./panels.ts";
+import { panelDispatches, panelPacking } from "./panels.ts";
 import { panelChannels, pixelsOf } from "./shared-plan.ts";
 import { encodeParams, flatDispatch, flatIndex, flatWorkgroup, type Params, wgslModule } from "./wgsl.ts";
 
 /** The filter as its windows' rows: what `panelPacking` takes for one tap is a row. */
-export const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
+const rowsOf = (g: WindowGeometry): WindowGeometry => ({ ...g, kernelW: 1, inC: g.kernelW * g.inC });
 
 export interface PanelProduct {
   readonly label: string;
@@ -26,8 +27,8 @@ export interface PanelProduct {
   readonly code: string;
   /** The parameters of a chunk of `panels` panels from `firstPanel` on. */
   readonly params: (firstPanel: number, panels: number) => Params;
-  /** Values of the depth for each row of a window, with what fills the last step up. */
-  readonly rows: number;
+  /** How the depth is laid out. */
+  readonly rows: WindowRows;
   /** A workgroup's outputs. */
   readonly tile: { readonly pixels: number; readonly channels: number };
   /** Groups of workgroups that share the depth, and the parts that they write where they are several. */
@@ -37,26 +38,23 @@ export interface PanelProduct {
 
 export function panelProduct(product: PanelProduct): GpuKernel {
   const { label, name, g, epilogue, caps, code, params, rows, tile, groups, parts } = product;
-  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows });
+  const { pitch, lead, depth } = rows;
+  const packing = panelPacking(rowsOf(g), panelChannels, caps, { rows: pitch, lead, depth });
   const divided = groups > 1;
   const extra = epilogueInputs(epilogue, "vec4f").map((_, k) => 2 + k);
   const stage: GpuStage = {
     code,
-    dispatches: panelDispatches(
-      packing,
-      panelSize(rowsOf(g), panelChannels, rows),
-      (firstPanel, panels, chunk) => ({
-        params: encodeParams(params(firstPanel, panels)),
-        grid: [
-          Math.ceil((panels * panelChannels) / tile.channels),
-          Math.ceil(pixelsOf(g) / tile.pixels),
-          groups,
-        ] as const,
-        reads: divided ? [0, 1] : [0, 1, ...extra],
-        writes: divided ? { scratch: 0 } : undefined,
-        chunk,
-      }),
-    ),
+    dispatches: panelDispatches(packing, depth * panelChannels, (firstPanel, panels, chunk) => ({
+      params: encodeParams(params(firstPanel, panels)),
+      grid: [
+        Math.ceil((panels * panelChannels) / tile.channels),
+        Math.ceil(pixelsOf(g) / tile.pixels),
+        groups,
+      ] as const,
+      reads: divided ? [0, 1] : [0, 1, ...extra],
+      writes: divided ? { scratch: 0 } : undefined,
+      chunk,
+    })),
   };
   return {
     label,

@@ -38,7 +38,7 @@ export function encodeParams(params: Params): ArrayBuffer {
   return bytes;
 }
 
-export type Element = "f32" | "vec4f" | "vec4h" | "vec4u";
+export type Element = "f32" | "vec2f" | "vec4f" | "vec4h" | "vec4u";
 
 /** What an input is bound as: a buffer of elements, or a texture of four numbers a texel (see `texelAt`). */
 export type Input = Element | "texels";

@@ -1,6 +1,7 @@
 /** Kernels are values made of geometry and limits: every one that fits a chip can be made, whatever its subgroups are. */
 import { describe, expect, it } from "vitest";
 import { conv2d } from "../../src/kernels/conv2d.ts";
+import { windowRows } from "../../src/kernels/input-walk.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
 import { type Caps, plainEpilogue } from "../../src/kernels/op.ts";
 import type { Shape } from "../../src/tensor.ts";
@@ -43,5 +44,17 @@ describe("a chip", () => {
     );
     for (const variant of matmul.gpu.filter((v) => v.fits(g, caps)))
       expect(variant.build(g, plainEpilogue, caps).stages.length, variant.name).toBeGreaterThan(0);
+  });
+
+  // Rows of few channels follow each other; each filled up by itself they would be 224, 224, 48 and 80 values.
+  it.each<{ input: Shape; filter: Shape; stride: number; depth: number }>([
+    { input: [1, 224, 224, 3], filter: [7, 7, 3, 64], stride: 2, depth: 160 },
+    { input: [1, 223, 223, 3], filter: [7, 7, 3, 64], stride: 2, depth: 160 },
+    { input: [1, 224, 224, 3], filter: [3, 3, 3, 32], stride: 2, depth: 32 },
+    { input: [1, 28, 28, 1], filter: [5, 5, 1, 32], stride: 1, depth: 32 },
+    { input: [1, 28, 28, 4], filter: [3, 3, 4, 32], stride: 1, depth: 48 },
+  ])("walks $depth values of $input by $filter", ({ input, filter, stride, depth }) => {
+    const g = conv2d.infer([input, filter], { strides: [stride, stride], padding: "SAME" });
+    expect(windowRows(g, 16).depth).toBe(depth);
   });
 });

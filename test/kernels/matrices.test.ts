@@ -8,6 +8,7 @@ import type { Device } from "../../src/engine/device.ts";
 import { createGraph } from "../../src/engine/graph.ts";
 import { matrixConvolution, matrixTiles } from "../../src/kernels/conv-matrix.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
+import type { Padding } from "../../src/kernels/geometry.ts";
 import type { Caps } from "../../src/kernels/op.ts";
 import { seededTensor } from "../../src/seeded.ts";
 import type { Shape } from "../../src/tensor.ts";
@@ -31,15 +32,36 @@ interface Layer {
   readonly name: string;
   readonly input: Shape;
   readonly filter: Shape;
+  /** 1 and SAME where left out. */
+  readonly stride?: number;
+  readonly padding?: Padding;
 }
 
 const layers: Layer[] = [
   { name: "3x3 with padding", input: [1, 9, 9, 36], filter: [3, 3, 36, 40] },
   { name: "1x1 of a ragged depth", input: [2, 5, 5, 20], filter: [1, 1, 20, 100] },
   { name: "few pixels, long sums", input: [1, 3, 3, 256], filter: [3, 3, 256, 32] },
+  {
+    name: "7x7 by 2 of three channels",
+    input: [1, 15, 14, 3],
+    filter: [7, 7, 3, 64],
+    stride: 2,
+    padding: [
+      [3, 3],
+      [3, 3],
+    ],
+  },
+  {
+    name: "3x3 by 2 of three channels, no padding",
+    input: [2, 12, 20, 3],
+    filter: [3, 3, 3, 36],
+    stride: 2,
+    padding: "VALID",
+  },
+  { name: "5x5 of one channel", input: [2, 7, 9, 1], filter: [5, 5, 1, 32] },
 ];
 
-const attrs = { strides: [1, 1], padding: "SAME" } as const;
+const attrs = ({ stride = 1, padding = "SAME" }: Layer) => ({ strides: [stride, stride], padding }) as const;
 const plain = { scale: false, bias: false, residual: false, activation: "none" } as const;
 
 describe("products of small matrices", () => {
@@ -57,8 +79,8 @@ describe("products of small matrices", () => {
       requiredLimits: { maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize },
     });
     if (!device) throw new Error("Dawn has no null adapter");
-    for (const { input, filter } of layers) {
-      const g = conv2d.infer([input, filter], attrs);
+    for (const layer of layers) {
+      const g = conv2d.infer([layer.input, layer.filter], attrs(layer));
       const tiles = matrixTiles(g, chip);
       expect(tiles.length).toBeGreaterThan(3);
       for (const tile of tiles) {
@@ -104,7 +126,7 @@ describe("products of small matrices", () => {
       const b = createGraph();
       const w = b.scope(layer.name, () => b.variable("w", layer.filter));
       const x = b.input("x", layer.input);
-      b.endPoint("out", b.op("relu", {}, [b.op("conv2d", attrs, [x, w])]));
+      b.endPoint("out", b.op("relu", {}, [b.op("conv2d", attrs(layer), [x, w])]));
       const source = {
         name: "test",
         shapeOf: () => layer.filter,
@@ -120,7 +142,7 @@ describe("products of small matrices", () => {
     it.each(layers)("$name: every tile gives the same bits, near those of float32", async (layer) => {
       if (!device) return;
       const truth = await run(layer, cpu);
-      const g = conv2d.infer([layer.input, layer.filter], attrs);
+      const g = conv2d.infer([layer.input, layer.filter], attrs(layer));
       // The larger parts of a subgroup are the same text written out more often, which takes minutes to compile here.
       const small = matrixTiles(g, device.caps).filter((name) => /, (16|32)x32 a subgroup/.test(name));
       expect(small.length).toBeGreaterThan(2);
