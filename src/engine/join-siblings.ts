@@ -1,8 +1,8 @@
 /**
  * Convolutions of 1x1 windows that read the same value, as Inception's branches begin, become one step with the channels of
  * all, which writes each one's into a value of its own. On a chip of its own a small layer costs the more for its dispatch,
- * and for the workgroups that it does not fill the chip with, than for its products. No bit changes: a channel's sum does
- * not depend on the others.
+ * and for the workgroups that it does not fill the chip with, than for its products. No bit of float32 changes: a channel's
+ * sum does not depend on the others. (Units for small matrices sum by splits of the depth that follow the layer's sizes.)
  */
 
 import type { WindowGeometry } from "../kernels/geometry.ts";

@@ -80,7 +80,7 @@ function waysOf(step: Step, caps: Caps): Map<string, readonly (string | undefine
   return new Map(
     (estimated.length > 0 ? estimated : fitting).map((v) => [
       v.name,
-      v.tiles?.(step.geometry, caps).slice(0, mostTiles) ?? [undefined],
+      v.tiles?.(step.geometry, caps, step.epilogue).slice(0, mostTiles) ?? [undefined],
     ]),
   );
 }
@@ -125,7 +125,7 @@ export async function tune(
     ...new Map(program.steps.map((s) => [key(s), s])).entries(),
   ];
   const arranged = (batch: number) => arrangedFor(programOf(batch), device.caps);
-  const typical = arranged(typicalImages);
+  const typical = arranged(typicalImages(device.caps));
   const allowed = capsFor(typical, device.caps);
   const algorithms = stepsBy(typical, algorithmKey).filter(([, step]) => waysOf(step, allowed).size > 1);
   const programs = batches.map(arranged);

@@ -173,8 +173,11 @@ export interface Variant<G, K> {
   work?(geometry: G, caps: Caps): number;
   /** Whether it writes the parts of an epilogue. */
   readonly writesParts?: boolean;
-  /** Names of the ways to cut it up that `build` can be asked for, the one it takes by itself first. None changes a bit. */
-  tiles?(geometry: G, caps: Caps): readonly string[];
+  /**
+   * Names of the ways to cut it up that `build` can be asked for, the one it takes by itself first. None changes a bit;
+   * the epilogue, plain where left out, may change their order.
+   */
+  tiles?(geometry: G, caps: Caps, epilogue?: Epilogue): readonly string[];
   /** `tile` is one of `tiles`; an unknown one counts as none. */
   build(geometry: G, epilogue: Epilogue, caps: Caps, tile?: string): K;
 }
