@@ -55,10 +55,10 @@ export function depthOf(g: WindowGeometry, { roundsFreely }: Caps): Depth {
   const rows = windowRows(g, block);
   const blocks = rows.depth / block;
   // A sum of two levels is most exact with about as many segments as products in each: 32 of them, more where the parts
-  // would be many. Even numbers, so that steps of two blocks end with a segment. The deep networks of separable
-  // convolutions, whose products are all of 1x1 windows, need shorter segments and a third level to stay as exact as
-  // TensorFlow.
-  const exact = !roundsFreely && g.kernelH * g.kernelW === 1;
+  // would be many. Even numbers, so that steps of two blocks end with a segment. Deep networks need shorter segments to stay
+  // as exact as TensorFlow: in their first layer, whose errors all others hand on, and with a third level where the window
+  // is 1x1, as nearly all windows of those of separable convolutions are.
+  const exact = !roundsFreely && (g.kernelH * g.kernelW === 1 || g.inC % 4 !== 0);
   const segment = exact ? 1 : Math.min(16, 2 * Math.ceil(blocks / 72));
   const part = exact && blocks > 16 ? 8 : segment;
   return { rows, blocks, segment, part, parts: Math.ceil(blocks / part) };
