@@ -130,7 +130,9 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 export async function createSession(recording: Recording): Promise<Session> {
   const { gpu, guard, waitFor, copy, caps, program, prepared, timestamps, software, sentinels } = recording;
   const pause = software ? pauses.software : pauses.hardware;
-  const wait: RingOptions["wait"] = (promise) => waitFor(promise, pause);
+  // An adapter in software has more use for the processor than whoever waits for it.
+  const wait: RingOptions["wait"] = (promise, expected) =>
+    waitFor(promise, pause, software ? undefined : expected);
   const sentinelFloats = sentinels ? guardFloats : 0;
   const pieces = piecesOf(program);
   const submissions = submissionsOf(prepared.length);
