@@ -94,11 +94,13 @@ export async function benchLayers(
       whole.push(performance.now() - start);
       timings.push(await session.time([input]));
     }
-    const spreads = program.steps.map((_, i) => spread(timings.map((t) => t[i].milliseconds)));
+    // A device may compute several layers in one step.
+    const steps = timings[0].map(({ step }) => step);
+    const spreads = steps.map((_, i) => spread(timings.map((t) => t[i].milliseconds)));
     const sum = spreads.reduce((ms, s) => ms + s.median, 0);
-    const speeds = program.steps.map((step, i) => gflops(step.cost.macs, spreads[i].median));
+    const speeds = steps.map((step, i) => gflops(step.cost.macs, spreads[i].median));
     const best = Math.max(...speeds);
-    const macs = program.steps.reduce((all, s) => all + s.cost.macs, 0);
+    const macs = steps.reduce((all, s) => all + s.cost.macs, 0);
     const totals = spread(timings.map((t) => t.reduce((ms, s) => ms + s.milliseconds, 0)));
     return {
       model: model.name,
@@ -112,7 +114,7 @@ export async function benchLayers(
       weightBytes: device.weightBytes,
       activationBytes: session.activationBytes,
       stagingBytes: session.stagingBytes,
-      layers: program.steps.map((step, i) => ({
+      layers: steps.map((step, i) => ({
         layer: nameOf(step),
         op: step.op,
         variant: timings[0][i].variant,

@@ -5,6 +5,7 @@ set -uo pipefail
 [ $# = 1 ] || { sed -n '2,3s/^# //p' "$0" >&2; exit 2; }
 kit=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"; results=$(cd "$1" && pwd)
+PATH=$PATH:/usr/sbin:/sbin
 if ! ldconfig -p | grep -q libvulkan; then
   for deb in "$kit"/loader/*.deb; do dpkg -x "$deb" /; done
   ldconfig

@@ -2,9 +2,10 @@
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Variant } from "../kernels/op.ts";
 import type { Tuning } from "../platform/index.ts";
+import { arrangedFor } from "./join-siblings.ts";
 import type { Program, Step } from "./program.ts";
 import { tunedFor } from "./tuning.ts";
-import { capsFor, chooseVariant } from "./variants.ts";
+import { capsFor, chooseVariant, gpuVariants } from "./variants.ts";
 
 export interface Fitting {
   readonly name: string;
@@ -64,8 +65,7 @@ export function kernelChoices(
   tuning?: Tuning,
 ): KernelChoice[] {
   const allowed = capsFor(program, caps);
-  return program.steps.map((step) => {
-    const op = opOf(step.op);
-    return backend === "cpu" ? choose(step, op.cpu, allowed) : choose(step, op.gpu, allowed, tuning);
-  });
+  return backend === "cpu"
+    ? program.steps.map((step) => choose(step, opOf(step.op).cpu, allowed))
+    : arrangedFor(program, caps).steps.map((step) => choose(step, gpuVariants(step), allowed, tuning));
 }

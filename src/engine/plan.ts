@@ -3,7 +3,7 @@
  * "Efficient memory management for deep neural net inference", 2020). Slots are whole buffers, because WebGPU does not
  * let one buffer be read and written in one dispatch, even in different places.
  */
-import type { Program } from "./program.ts";
+import { outputsOf, type Program } from "./program.ts";
 
 export interface Plan {
   /** Floats of each slot. */
@@ -42,9 +42,11 @@ export function lifetimes(
       if (life) life.to = time;
     }
     // Of a joint value every part is written by a step of its own; it lives from the first on.
-    const begun = lives.get(step.output);
-    if (begun) begun.to = time;
-    else lives.set(step.output, { value: step.output, size: size(step.output), from: time, to: time });
+    for (const value of outputsOf(step)) {
+      const begun = lives.get(value);
+      if (begun) begun.to = time;
+      else lives.set(value, { value, size: size(value), from: time, to: time });
+    }
   });
   for (const { value } of program.outputs) {
     const life = lives.get(value);

@@ -24,10 +24,15 @@ export interface Step {
   readonly operands: readonly Operand[];
   /** The value that it writes. */
   readonly output: number;
+  /** Further values that it writes, where its epilogue has parts. */
+  readonly others?: readonly number[];
   readonly shape: Shape;
   readonly scope: string;
   readonly cost: Cost;
 }
+
+/** All values that a step writes. */
+export const outputsOf = ({ output, others = [] }: Step): readonly number[] => [output, ...others];
 
 export interface Program {
   readonly inputs: readonly { readonly name: string; readonly value: number; readonly shape: Shape }[];

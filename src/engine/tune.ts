@@ -1,13 +1,13 @@
 /** Measuring, layer by layer, which kernels are best on a device. */
 import { typicalImages } from "../kernels/geometry.ts";
-import { opOf } from "../kernels/index.ts";
 import type { Caps } from "../kernels/op.ts";
 import type { Tuning } from "../platform/index.ts";
 import { type Shape, sizeOf } from "../tensor.ts";
 import type { Device, LoadOptions } from "./device.ts";
+import { arrangedFor } from "./join-siblings.ts";
 import type { Program, Step } from "./program.ts";
 import { algorithmKey, layerKey } from "./tuning.ts";
-import { capsFor } from "./variants.ts";
+import { capsFor, gpuVariants } from "./variants.ts";
 import type { WeightSource } from "./weights.ts";
 
 /** Ways of a variant that are measured, from the one that is estimated best on. */
@@ -75,12 +75,12 @@ async function measure(device: Device, program: Program, step: Step, way: LoadOp
 
 /** The ways to run a step, by variant: those that only check the others are left out where others fit. */
 function waysOf(step: Step, caps: Caps): Map<string, readonly (string | undefined)[]> {
-  const fitting = opOf(step.op).gpu.filter((v) => v.fits(step.geometry, caps));
+  const fitting = gpuVariants(step).filter((v) => v.fits(step.geometry, caps));
   const estimated = fitting.filter((v) => v.work);
   return new Map(
     (estimated.length > 0 ? estimated : fitting).map((v) => [
       v.name,
-      v.tiles?.(step.geometry, caps).slice(0, mostTiles) ?? [undefined],
+      v.tiles?.(step.geometry, caps, step.epilogue).slice(0, mostTiles) ?? [undefined],
     ]),
   );
 }
@@ -124,10 +124,11 @@ export async function tune(
   const stepsBy = (program: Program, key: (step: Step) => string) => [
     ...new Map(program.steps.map((s) => [key(s), s])).entries(),
   ];
-  const typical = programOf(typicalImages);
+  const arranged = (batch: number) => arrangedFor(programOf(batch), device.caps);
+  const typical = arranged(typicalImages(device.caps));
   const allowed = capsFor(typical, device.caps);
   const algorithms = stepsBy(typical, algorithmKey).filter(([, step]) => waysOf(step, allowed).size > 1);
-  const programs = batches.map(programOf);
+  const programs = batches.map(arranged);
   const layers = programs.flatMap((program) =>
     stepsBy(program, layerKey).map(([key, step]) => ({ program, key, step })),
   );

@@ -6,8 +6,9 @@ import type { WindowGeometry } from "../kernels/geometry.ts";
 import type { Tuning } from "../platform/index.ts";
 import type { Step } from "./program.ts";
 
-/** A layer's sizes, its batch among them. */
-export const layerKey = ({ op, geometry }: Step): string => `${op} ${JSON.stringify(geometry)}`;
+/** A layer's sizes, its batch among them, and whether it reads a residual beside, which takes as long as its output. */
+export const layerKey = ({ op, geometry, epilogue }: Step): string =>
+  `${op} ${JSON.stringify(geometry)}${epilogue.residual ? " with a residual" : ""}`;
 
 /** A layer's sizes without the batch; the rows of a matrix product are one. */
 export function algorithmKey({ op, geometry }: Step): string {

@@ -1,7 +1,8 @@
 /** The choice of a variant, and the making of packed weights, shared by both executors. */
-import type { Caps, Packing, Variant } from "../kernels/op.ts";
+import { opOf } from "../kernels/index.ts";
+import type { Caps, Geometry, GpuKernel, Packing, Variant } from "../kernels/op.ts";
 import { checkFinite } from "./finite.ts";
-import type { Program, Weight } from "./program.ts";
+import type { Program, Step, Weight } from "./program.ts";
 import type { WeightSource } from "./weights.ts";
 
 /**
@@ -17,6 +18,12 @@ export const capsFor = (program: Program, caps: Caps): Caps => ({
   ...caps,
   roundsFreely: caps.roundsFreely && roundsFreely(program),
 });
+
+/** What may run a step on a GPU. */
+export function gpuVariants({ op, epilogue }: Step): readonly Variant<Geometry, GpuKernel>[] {
+  const { gpu } = opOf(op);
+  return epilogue.parts ? gpu.filter((v) => v.writesParts) : gpu;
+}
 
 /** The variant that fits with the least work, or the one called `forced` where it fits. */
 export function chooseVariant<G, K>(

@@ -3,21 +3,22 @@
  * matrix`; on NVIDIA the tensor cores): products of half precision, summed in float32. The lanes of a workgroup fetch the
  * tiles of the input and the filter, round the input to half precision, and share them; each subgroup multiplies its part
  * of the tile in pieces of 16x16x16. Pairs and octets of halves travel as whole words: single halves take as long each.
+ * Where there is room, tiles lie there twice: one is filled while the other is multiplied.
+ *
+ * The tiles lie in pieces, one for each row or column of subgroups, so that a small matrix lies at a constant place of its
+ * piece: Dawn guards every other matrix by a branch of its own, which keeps its load from starting beside the next one's.
  *
  * The splits of the depth change bits here (the units sum in an order of their own), so they follow the layer alone.
  */
-import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
-import { ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
+import { storeParams } from "./epilogue.ts";
+import { estimating, ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
 import { type MatrixTile, matrixWork } from "./hardware.ts";
-import { inputWalk } from "./input-walk.ts";
-import type { Caps, Epilogue, GpuKernel } from "./op.ts";
-import { panelProduct, rowsOf } from "./panel-product.ts";
-import { panelSize } from "./panels.ts";
+import { inputElement, inputWalk, walkParams, windowRows } from "./input-walk.ts";
+import { pieceBytes, roundsOf, side, stripShapes, sumsWgsl } from "./matrix-sums.ts";
+import { type Caps, type Epilogue, type GpuKernel, plainEpilogue } from "./op.ts";
+import { panelProduct } from "./panel-product.ts";
 import { panelChannels, pixelsOf } from "./shared-plan.ts";
-import { cornerWgsl, each, type ModuleParts, wgslModule, windowParams } from "./wgsl.ts";
-
-/** The side of the small matrices. */
-const side = 16;
+import { cornerWgsl, each, wgslModule, windowParams } from "./wgsl.ts";
 
 /** Products of depth between two barriers. */
 const step = 32;
@@ -31,6 +32,8 @@ const tiles: readonly MatrixTile[] = [
   { pixels: 64, channels: 64, down: 2, across: 2 },
   { pixels: 64, channels: 32, down: 2, across: 4 },
   { pixels: 32, channels: 64, down: 4, across: 2 },
+  { pixels: 64, channels: 32, down: 2, across: 2 },
+  { pixels: 32, channels: 64, down: 4, across: 1 },
   { pixels: 32, channels: 32, down: 4, across: 2 },
   { pixels: 32, channels: 32, down: 4, across: 1 },
   { pixels: 32, channels: 32, down: 2, across: 2 },
@@ -41,20 +44,35 @@ const tiles: readonly MatrixTile[] = [
 const nameOf = ({ pixels, channels, down, across }: MatrixTile, groups: number): string =>
   `${down * pixels}x${across * channels}x${step}, ${pixels}x${channels} a subgroup${groups > 1 ? `, depth in ${groups}` : ""}`;
 
-const rowStepsOf = (g: WindowGeometry) => Math.ceil((g.kernelW * g.inC) / step);
-const stepsOf = (g: WindowGeometry) => g.kernelH * rowStepsOf(g);
+const stepsOf = (g: WindowGeometry) => windowRows(g, step).depth / step;
 
 const lanesOf = (t: MatrixTile, caps: Caps) => t.down * t.across * caps.subgroupSize;
 
-const rowHalves = (t: MatrixTile) => t.across * t.channels + spare;
+/** How a workgroup's memory is used. */
+interface Memory {
+  /** How often the tiles lie in it. */
+  readonly buffers: 1 | 2;
+  /** Rows of matrices in a strip of sums on their way out. Strips take the place of the filter's tiles. */
+  readonly strip: number;
+}
 
-/** Both tiles in halves, and for each subgroup a strip of its sums on their way out. */
-const sharedBytes = (t: MatrixTile) =>
-  2 * (t.down * t.pixels * tileRow + step * rowHalves(t)) + 4 * t.down * t.across * side * t.channels;
+/** Pieces of the filter's tiles, or of strips. A piece of either is as large: 32 rows of halves, 16 of floats. */
+const piecesOf = (t: MatrixTile, { buffers, strip }: Memory) =>
+  Math.max(buffers * t.across, strip * t.down * t.across);
+
+const sharedBytes = (t: MatrixTile, memory: Memory) =>
+  2 * memory.buffers * t.down * t.pixels * tileRow + piecesOf(t, memory) * pieceBytes(t);
+
+const memoryOf = (t: MatrixTile, caps: Caps): Memory | undefined =>
+  ([2, 1] as const)
+    .flatMap((buffers) => stripShapes(t).map((strip) => ({ buffers, strip })))
+    .find((memory) => sharedBytes(t, memory) <= caps.workgroupBytes);
 
 const fits = (t: MatrixTile, g: WindowGeometry, caps: Caps): boolean =>
   lanesOf(t, caps) <= caps.maxWorkgroupSize &&
-  sharedBytes(t) <= caps.workgroupBytes &&
+  // A row of sums is no longer than a subgroup.
+  t.channels / 4 <= caps.subgroupSize &&
+  memoryOf(t, caps) !== undefined &&
   (t.down * t.pixels * step) / 4 >= lanesOf(t, caps) &&
   (t.across * t.channels * step) / 8 >= lanesOf(t, caps) &&
   Math.ceil(pixelsOf(g) / (t.down * t.pixels)) <= caps.maxWorkgroupsPerDimension;
@@ -64,182 +82,166 @@ export const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
   caps.halfWeights &&
   caps.matrices &&
   g.dilationW === 1 &&
-  g.inC % 4 === 0 &&
   g.outC % 4 === 0 &&
   tiles.some((t) => fits(t, g, caps));
 
-const workOf = (g: WindowGeometry, tile: MatrixTile, groups: number): number =>
-  matrixWork({ tile, pixels: pixelsOf(g), channels: g.outC, depth: step * stepsOf(g), groups });
+/** Nanoseconds that a tile is estimated to take; only with one group does a product read its residual. */
+const workOf = (g: WindowGeometry, tile: MatrixTile, groups: number, residual = false): number =>
+  matrixWork({
+    tile,
+    pixels: pixelsOf(g),
+    channels: g.outC,
+    depth: step * stepsOf(g),
+    groups,
+    input: 4 * g.batch * g.inH * g.inW * g.inC,
+    residual: residual && groups === 1,
+  });
 
-const bestTile = (g: WindowGeometry, groups: number, caps: Caps): MatrixTile =>
+/** The tiles that fit, the one that is estimated best first. */
+const tilesFor = (g: WindowGeometry, groups: number, caps: Caps, residual?: boolean): MatrixTile[] =>
   tiles
     .filter((t) => fits(t, g, caps))
-    .reduce((best, t) => (workOf(g, t, groups) < workOf(g, best, groups) ? t : best));
-
-/** Images that half precision is for: who asks for it has many. */
-const typicalBatch = 32;
+    .toSorted((a, b) => workOf(g, a, groups, residual) - workOf(g, b, groups, residual));
 
 /** Groups of workgroups that share the depth, by the layer alone. */
 function groupsOf(g: WindowGeometry, caps: Caps): number {
-  const typical = ofTypicalBatch(g, caps, typicalBatch);
+  const typical = ofTypicalBatch(g, caps);
   const counts = [1, 2, 3, 4, 6, 8, 12, 16].filter((n) => n <= stepsOf(g));
-  const work = (groups: number) => workOf(typical, bestTile(typical, groups, caps), groups);
+  const work = (groups: number) => workOf(typical, tilesFor(typical, groups, estimating(caps))[0], groups);
   return counts.reduce((best, n) => (work(n) < work(best) ? n : best));
 }
 
 /** Estimated nanoseconds of the best tile. */
 export const matrixConvolutionWork = (g: WindowGeometry, caps: Caps): number => {
   const groups = groupsOf(g, caps);
-  return workOf(g, bestTile(g, groups, caps), groups);
+  return workOf(g, tilesFor(g, groups, caps)[0], groups);
 };
 
 /** Names of the tiles that can be asked for, the one that is estimated best first. */
-export function matrixTiles(g: WindowGeometry, caps: Caps): string[] {
+export function matrixTiles(g: WindowGeometry, caps: Caps, epilogue = plainEpilogue): string[] {
   const groups = groupsOf(g, caps);
-  return tiles
-    .filter((t) => fits(t, g, caps))
-    .toSorted((a, b) => workOf(g, a, groups) - workOf(g, b, groups))
-    .map((t) => nameOf(t, groups));
+  return tilesFor(g, groups, caps, epilogue.residual).map((t) => nameOf(t, groups));
 }
 
 interface Stage {
   readonly g: WindowGeometry;
   readonly tile: MatrixTile;
+  readonly memory: Memory;
   readonly groups: number;
   readonly epilogue: Epilogue;
   readonly caps: Caps;
 }
 
-const stageParams = ({ g, groups, epilogue }: Stage, firstPanel: number, panels: number) => ({
+const stageParams = ({ g, tile, memory, groups, epilogue }: Stage, firstPanel: number, panels: number) => ({
   pixels: pixelsOf(g),
   ...windowParams(g),
-  rowLength: (g.inW * g.inC) / 4,
-  pixelLength: g.inC / 4,
-  span: (g.kernelW * g.inC) / 4,
-  steps: stepsOf(g),
-  rowSteps: rowStepsOf(g),
+  ...walkParams(g, windowRows(g, step), step),
   groupSteps: Math.ceil(stepsOf(g) / groups),
   /** Octets of a panel. */
-  panel: panelSize(rowsOf(g), panelChannels, rowStepsOf(g) * step) / 8,
+  panel: (windowRows(g, step).depth * panelChannels) / 8,
   lastPanel: panels - 1,
   firstVector: (firstPanel * panelChannels) / 4,
   endVector: Math.min(g.outC / 4, ((firstPanel + panels) * panelChannels) / 4),
   vectors: g.outC / 4,
-  ...rowOf(epilogue, g.outC, 4),
+  rounds: roundsOf(tile, memory.strip),
+  ...storeParams(epilogue, g.outC, 4),
 });
 
 function stageCode(stage: Stage): string {
-  const { g, tile: t, groups, epilogue, caps } = stage;
+  const { g, tile: t, memory, groups, caps } = stage;
   const lanes = lanesOf(t, caps);
   const parts = step / 4;
   const [pixels, channels] = [t.down * t.pixels, t.across * t.channels];
   const loads = (pixels * parts) / lanes;
   const [rows, columns] = [t.pixels / side, t.channels / side];
-  const walk = inputWalk(g, step, loads, lanes);
-  const strip = side * t.channels;
-  const outVectors = strip / 4 / caps.subgroupSize;
-  const rowVectors = t.channels / 4;
-  /** Octets: of a row of the filter's tile, with and without what is over, and those that a lane loads. */
-  const [octets, rowOctets] = [channels / 8, rowHalves(t) / 8];
+  const walk = inputWalk(g, windowRows(g, step), step, loads, lanes);
+  const sums = sumsWgsl({ ...stage, strip: memory.strip }, "tileW");
+  const twice = memory.buffers === 2;
+  /** Octets: of a row of the filter's tile, of one of a piece, with what is over too, and those that a lane loads. */
+  const octets = channels / 8;
+  const ownOctets = t.channels / 8;
+  const rowOctets = pieceBytes(t) / 16 / step;
   const weightLoads = (step * octets) / lanes;
-  const storeInput = each(
-    loads,
-    (i) =>
-      `tileX[(lid.x / ${parts}u + ${(i * lanes) / parts}u) * ${tileRow / 4}u + own] = vec2u(pack2x16float(x${i}.xy), pack2x16float(x${i}.zw));`,
-  );
+  const storeInput = each(loads, (i) => {
+    const row = (i * lanes) / parts;
+    return `    tileX[inX + pieceX + ${Math.floor(row / t.pixels)}u][placeX + ${((row % t.pixels) * tileRow) / 4}u] = vec2u(pack2x16float(x${i}.xy), pack2x16float(x${i}.zw));`;
+  });
   const storeWeights = each(
     weightLoads,
-    (j) =>
-      `tileW[(lid.x / ${octets}u + ${(j * lanes) / octets}u) * ${rowOctets}u + lid.x % ${octets}u] = w${j};`,
+    (j) => `    tileW[inW + pieceW][placeW + ${((j * lanes) / octets) * rowOctets}u] = w${j};`,
   );
   const fetchWeights = each(
     weightLoads,
-    (j) => `w${j} = weights[next${j}]; next${j} += ${(step * panelChannels) / 8}u;`,
+    (j) => `    w${j} = weights[next${j}]; next${j} += ${(step * panelChannels) / 8}u;`,
   );
   const multiply = each(
     step / side,
     (
       k,
-    ) => `${each(columns, (j) => `    let b${k}_${j} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${side}, ${side}>, row_major>(&tileW, ${k * side * rowOctets}u + ownOctet + ${(j * side) / 8}u, ${rowOctets}u);`)}
+    ) => `${each(columns, (j) => `    let b${k}_${j} = subgroupMatrixLoad<subgroup_matrix_right<f16, ${side}, ${side}>, row_major>(&tileW[inW + ownW], ${k * side * rowOctets + (j * side) / 8}u, ${rowOctets}u);`)}
 ${each(
   rows,
   (
     i,
-  ) => `    let a${k}_${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${side}, ${side}>, row_major>(&tileX, (ownPixel + ${i * side}u) * ${tileRow / 4}u + ${(k * side) / 4}u, ${tileRow / 4}u);
+  ) => `    let a${k}_${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, ${side}, ${side}>, row_major>(&tileX[inX + ownX], ${(i * side * tileRow + k * side) / 4}u, ${tileRow / 4}u);
 ${each(columns, (j) => `    c${i}_${j} = subgroupMatrixMultiplyAccumulate(a${k}_${i}, b${k}_${j}, c${i}_${j});`)}`,
 )}`,
   );
-  /** What a strip's sums are added to is loaded for all of them before the first is stored. */
-  const residual = groups === 1 && epilogue.residual;
-  const read = (name: "scale" | "bias", k: number) =>
-    epilogue[name] ? `${name}[min(vector${k}, p.vectors - 1u)]` : "vec4f()";
-  const store = (k: number) =>
-    groups > 1
-      ? `y[(wid.z * p.pixels + pixel${k}) * p.vectors + vector${k}] = value${k};`
-      : `y[pixel${k} * p.row + p.first + vector${k}] = finished(value${k}, ${read("scale", k)}, ${read("bias", k)}, other${k});`;
-  const extra: ModuleParts["inputs"] = groups > 1 ? [] : epilogueInputs(epilogue, "vec4f");
   return wgslModule({
     params: stageParams(stage, 0, 1),
-    inputs: [{ name: "x", type: "vec4f" }, { name: "weights", type: "vec4u" }, ...extra],
+    inputs: [{ name: "x", type: inputElement(g) }, { name: "weights", type: "vec4u" }, ...sums.inputs],
     output: "vec4f",
+    outputs: sums.outputs,
     workgroup: [lanes, 1, 1],
     matrices: true,
-    head: `var<workgroup> tileX: array<vec2u, ${(pixels * tileRow) / 4}>;
-var<workgroup> tileW: array<vec4u, ${step * rowOctets}>;
-var<workgroup> strips: array<f32, ${t.down * t.across * strip}>;
+    head: `var<workgroup> tileX: array<array<vec2u, ${(t.pixels * tileRow) / 4}>, ${memory.buffers * t.down}>;
+var<workgroup> tileW: array<array<vec4u, ${pieceBytes(t) / 16}>, ${piecesOf(t, memory)}>;
 ${cornerWgsl}
-${groups > 1 ? "" : epilogueWgsl(epilogue, "vec4f")}`,
+${sums.head}`,
     body: `  let subgroup = lid.x / ${caps.subgroupSize}u;
   let lane = lid.x % ${caps.subgroupSize}u;
   let firstPixel = wid.y * ${pixels}u;
-  let ownPixel = (subgroup / ${t.across}u) * ${t.pixels}u;
-  let ownVector = wid.x * ${channels / 4}u + (subgroup % ${t.across}u) * ${rowVectors}u;
-  let ownOctet = (subgroup % ${t.across}u) * ${t.channels / 8}u;
+  let ownX = subgroup / ${t.across}u;
+  let ownW = subgroup % ${t.across}u;
+  let ownPixel = ownX * ${t.pixels}u;
+  let ownVector = wid.x * ${channels / 4}u + ownW * ${t.channels / 4}u;
   let octet = wid.x * ${octets}u + lid.x % ${octets}u;
 ${each(weightLoads, (j) => `  var next${j} = min(octet / ${panelChannels / 8}u, p.lastPanel) * p.panel + (wid.z * p.groupSteps * ${step}u + lid.x / ${octets}u + ${(j * lanes) / octets}u) * ${panelChannels / 8}u + octet % ${panelChannels / 8}u; var w${j}: vec4u;`)}
 ${each(rows, (i) => each(columns, (j) => `  var c${i}_${j}: subgroup_matrix_result<f32, ${side}, ${side}>;`))}
   var step = wid.z * p.groupSteps;
   let end = min(step + p.groupSteps, p.steps);
 ${walk.begin}
+  // Where the lane stores what it fetches: the piece, and the place in it.
+  let pieceX = (lid.x / ${parts}u) / ${t.pixels}u;
+  let placeX = ((lid.x / ${parts}u) % ${t.pixels}u) * ${tileRow / 4}u + own;
+  let pieceW = (lid.x % ${octets}u) / ${ownOctets}u;
+  let placeW = (lid.x / ${octets}u) * ${rowOctets}u + lid.x % ${ownOctets}u;
+  // The first pieces of the tiles that are multiplied.
+  var inX = 0u;
+  var inW = 0u;
 ${walk.fetch}
 ${fetchWeights}
-  while (step < end) {
 ${storeInput}
 ${storeWeights}
-    workgroupBarrier();
+  workgroupBarrier();
+  while (step + 1u < end) {
     step++;
-    if (step < end) {
 ${walk.next}
 ${walk.fetch}
 ${fetchWeights}
-    }
 ${multiply}
+${twice ? `    inX = ${t.down}u - inX;\n    inW = ${t.across}u - inW;` : "    workgroupBarrier();"}
+${storeInput}
+${storeWeights}
     workgroupBarrier();
   }
-${each(
-  rows,
-  (
-    i,
-  ) => `${each(columns, (j) => `  subgroupMatrixStore<row_major>(&strips, subgroup * ${strip}u + ${j * side}u, c${i}_${j}, ${t.channels}u);`)}
-  workgroupBarrier();
-  {
-${each(
-  outVectors,
-  (k) => `    let cell${k} = lane + ${k * caps.subgroupSize}u;
-    let pixel${k} = firstPixel + ownPixel + ${i * side}u + cell${k} / ${rowVectors}u;
-    let vector${k} = p.firstVector + ownVector + cell${k} % ${rowVectors}u;
-    let inside${k} = pixel${k} < p.pixels && vector${k} < p.endVector;
-    let other${k} = ${residual ? `residual[select(0u, pixel${k} * p.vectors + vector${k}, inside${k})]` : "vec4f()"};`,
-)}
-${each(
-  outVectors,
-  (k) => `    let begin${k} = subgroup * ${strip}u + 4u * cell${k};
-    let value${k} = vec4f(strips[begin${k}], strips[begin${k} + 1u], strips[begin${k} + 2u], strips[begin${k} + 3u]);
-    if (inside${k}) { ${store(k)} }`,
-)}
+${sums.begin}
+${groups > 1 ? "  // The last groups may have nothing left to do." : ""}
+  ${groups > 1 ? "if (step < end) " : ""}{
+${multiply}
   }
-  workgroupBarrier();`,
-)}`,
+  workgroupBarrier();
+${sums.end}`,
   });
 }
 
@@ -252,9 +254,11 @@ export function matrixConvolution(
   asked?: string,
 ): GpuKernel {
   const groups = groupsOf(g, caps);
-  const tile =
-    tiles.find((t) => fits(t, g, caps) && nameOf(t, groups) === asked) ?? bestTile(g, groups, caps);
-  const stage: Stage = { g, tile, groups, epilogue, caps };
+  const fitting = tilesFor(g, groups, caps, epilogue.residual);
+  const tile = fitting.find((t) => nameOf(t, groups) === asked) ?? fitting[0];
+  const memory = memoryOf(tile, caps);
+  if (!memory) throw new Error(`no room for the tile ${nameOf(tile, groups)}`);
+  const stage: Stage = { g, tile, memory, groups, epilogue, caps };
   return panelProduct({
     label,
     name: nameOf(tile, groups),
@@ -263,7 +267,7 @@ export function matrixConvolution(
     caps,
     code: stageCode(stage),
     params: (firstPanel, panels) => stageParams(stage, firstPanel, panels),
-    rows: rowStepsOf(g) * step,
+    rows: windowRows(g, step),
     tile: { pixels: tile.down * tile.pixels, channels: tile.across * tile.channels },
     groups,
     parts: groups,

@@ -4,19 +4,19 @@
  * while one step of the depth is multiplied, the next is fetched. (Goto and van de Geijn's blocking, with CUTLASS' levels
  * of threadblock and thread.)
  *
- * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row.
+ * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row (see
+ * input-walk.ts).
  *
- * Sums do not depend on the tile: products are summed in segments and parts of lengths by the filter's shape, and parts in
+ * Sums do not depend on the tile: products are summed in segments and parts of lengths by the layer's shape, and parts in
  * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
  * its parts, and a last stage adds them in the same order.
  */
-import { epilogueInputs, epilogueWgsl, rowOf } from "./epilogue.ts";
+import { epilogueInputs, epilogueWgsl, outputsOf, putWgsl, storeLine, storeParams } from "./epilogue.ts";
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, type SharedTile } from "./hardware.ts";
-import { inputWalk } from "./input-walk.ts";
+import { inputElement, inputWalk, walkParams } from "./input-walk.ts";
 import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
-import { panelProduct, rowsOf } from "./panel-product.ts";
-import { panelSize } from "./panels.ts";
+import { panelProduct } from "./panel-product.ts";
 import {
   best,
   bestOfPlaces,
@@ -51,29 +51,23 @@ interface Stage {
 
 /** The parameters of a chunk of panels; `panels` of them from `firstPanel` on. */
 function stageParams({ g, tile: t, groups, epilogue, caps }: Stage, firstPanel: number, panels: number) {
-  const { span, rowBlocks, blocks, segment, part, parts } = depthOf(g, caps);
-  const width = g.inC % 4 === 0 ? 4 : 1;
+  const { rows, segment, part, parts } = depthOf(g, caps);
   const perStep = t.depth / block;
   const outWidth = g.outC % 4 === 0 ? 4 : 1;
   return {
     pixels: pixelsOf(g),
     ...windowParams(g),
-    /** Of the input, in elements: a row, a pixel, and what a row of the window has. */
-    rowLength: (g.inW * g.inC) / width,
-    pixelLength: g.inC / width,
-    span: span / width,
-    steps: blocks / perStep,
-    rowSteps: rowBlocks / perStep,
+    ...walkParams(g, rows, t.depth),
     segmentSteps: segment / perStep,
     partSteps: part / perStep,
     groupSteps: (Math.ceil(parts / groups) * part) / perStep,
-    panel: panelSize(rowsOf(g), panelChannels, rowBlocks * block) / 4,
+    panel: (rows.depth * panelChannels) / 4,
     lastPanel: panels - 1,
     firstVector: (firstPanel * panelChannels) / 4,
     endVector: Math.min(Math.ceil(g.outC / 4), ((firstPanel + panels) * panelChannels) / 4),
     vectors: Math.ceil(g.outC / 4),
     outC: g.outC,
-    ...rowOf(epilogue, g.outC, outWidth),
+    ...storeParams(epilogue, g.outC, outWidth),
   };
 }
 
@@ -103,7 +97,8 @@ function storeLines({ g, tile: t, writes, epilogue }: Stage, sum: (i: number, j:
     if (writes === "parts") return `y[part * p.pixels * p.vectors + ${own(n)}] = ${value};`;
     if (writes === "places") return `y[wid.z * p.pixels * p.vectors + ${own(n)}] = ${value};`;
     if (whole) {
-      return `y[pixel${n} * p.row + p.first + vector${j}] = finished(${value}, factor${j}, term${j}, other${n});`;
+      const finished = `finished(${value}, factor${j}, term${j}, other${n})`;
+      return storeLine(epilogue, `pixel${n}`, `vector${j}`, finished);
     }
     return `for (var c = 0u; c < 4u; c++) { let channel = 4u * vector${j} + c;
       if (channel < p.outC) { y[pixel${n} * p.row + p.first + channel] = finish(${value}[c], channel, pixel${n} * p.outC + channel); } }`;
@@ -138,9 +133,8 @@ function stageCode(stage: Stage): string {
   const rowVectors = t.channels / 4;
   const loads = Math.max(1, (t.pixels * parts) / lanes);
   const weightLoads = (t.depth * rowVectors) / lanes;
-  const inVectors = g.inC % 4 === 0;
   const output = writes !== "outputs" || g.outC % 4 === 0 ? "vec4f" : "f32";
-  const { segment, part, parts: allParts } = depthOf(g, caps);
+  const { rows, segment, part, parts: allParts } = depthOf(g, caps);
   const levels = [
     "sum",
     ...(segment < part ? ["group"] : []),
@@ -154,7 +148,7 @@ function stageCode(stage: Stage): string {
     );
   /** The level that holds a part. */
   const ofPart = segment < part ? 1 : 0;
-  const walk = inputWalk(g, t.depth, loads, lanes);
+  const walk = inputWalk(g, rows, t.depth, loads, lanes);
   const fetchWeights = each(
     weightLoads,
     (j) => `w${j} = vec4f(weights[from${j}]); from${j} += ${t.depth * 8}u;`,
@@ -174,16 +168,17 @@ ${eachSum(t, (i, j) => `${levels[ofPart]}${i}_${j} = vec4f();`)}`
   return wgslModule({
     params: stageParams(stage, 0, 1),
     inputs: [
-      { name: "x", type: inVectors ? "vec4f" : "f32" },
+      { name: "x", type: inputElement(g) },
       { name: "weights", type: writes === "places" ? "vec4f" : weightElement(caps) },
       ...extra,
     ],
     output,
+    outputs: writes === "outputs" ? outputsOf(epilogue) : 1,
     workgroup: [lanes, 1, 1],
     head: `var<workgroup> tileX: array<vec4f, ${t.pixels * parts}>;
 var<workgroup> tileW: array<vec4f, ${t.depth * rowVectors}>;
 ${cornerWgsl}
-${writes === "outputs" ? epilogueWgsl(epilogue, output) : ""}`,
+${writes === "outputs" ? epilogueWgsl(epilogue, output) + putWgsl(epilogue) : ""}`,
     body: `  let column = lid.x % ${columns}u;
   let line = lid.x / ${columns}u;
   let firstPixel = wid.y * ${t.pixels}u;
@@ -238,7 +233,7 @@ export function sharedConvolution(
 ): GpuKernel {
   const plans = plansOf(g, caps);
   const plan = plans.find((p) => nameOf(p) === asked) ?? best(g, plans, caps);
-  const { rowBlocks, parts } = depthOf(g, caps);
+  const { rows, parts } = depthOf(g, caps);
   const stage: Stage = { g, ...plan, writes: plan.groups > 1 ? "parts" : "outputs", epilogue, caps };
   return panelProduct({
     label,
@@ -248,7 +243,7 @@ export function sharedConvolution(
     caps,
     code: stageCode(stage),
     params: (firstPanel, panels) => stageParams(stage, firstPanel, panels),
-    rows: rowBlocks * block,
+    rows,
     tile: plan.tile,
     groups: plan.groups,
     parts,

@@ -1,6 +1,6 @@
 /** The epilogue (scale, bias, residual, activation) in both tongues: WGSL for kernels that fuse it, a loop for the CPU. */
 import type { Activation, Epilogue } from "./op.ts";
-import type { Element } from "./wgsl.ts";
+import { type Element, outputName, type Params } from "./wgsl.ts";
 
 const activationWgsl: Record<Activation, (value: string, zero: string, six: string) => string> = {
   none: (v) => v,
@@ -49,6 +49,46 @@ export function rowOf(e: Epilogue, channels: number, width: number): { row: numb
   const { channel, of } = e.placement ?? { channel: 0, of: channels };
   return { row: of / width, first: channel / width };
 }
+
+/** How many outputs a step of this epilogue has. */
+export const outputsOf = ({ parts }: Epilogue): number =>
+  parts ? 1 + Math.max(...parts.map((part) => part.output)) : 1;
+
+/** The parameters that `storeLine` uses: of `rowOf`, or for each part where its vectors end, and its row and the first of it. */
+export function storeParams(e: Epilogue, channels: number, width: number): Params {
+  if (!e.parts) return { ...rowOf(e, channels, width) };
+  let begin = 0;
+  return Object.fromEntries(
+    e.parts.flatMap((part, i) => {
+      const { channel, of } = part.placement ?? { channel: 0, of: part.channels };
+      // Unsigned numbers go round: where the part's place lies before its vectors, the sum is right all the same.
+      const first = ((channel - begin) / 4) >>> 0;
+      begin += part.channels;
+      return [
+        [`end${i}`, begin / 4],
+        [`row${i}`, of / 4],
+        [`first${i}`, first],
+      ];
+    }),
+  );
+}
+
+/** The WGSL function `put(pixel, vector, value)` of an epilogue with parts; nothing where there are none. */
+export function putWgsl({ parts }: Epilogue): string {
+  if (!parts) return "";
+  const put = parts.map(({ output, activation }, i) => {
+    const value = activationWgsl[activation]("value", "vec4f(0.0)", "vec4f(6.0)");
+    const whether = i < parts.length - 1 ? `if (vector < p.end${i}) ` : "";
+    return `${whether}{ ${outputName(output)}[pixel * p.row${i} + p.first${i} + vector] = ${value}; }`;
+  });
+  return `fn put(pixel: u32, vector: u32, value: vec4f) {
+  ${put.join("\n  else ")}
+}`;
+}
+
+/** Stores a value that is finished: `vector` counts in elements of the output. */
+export const storeLine = (e: Epilogue, pixel: string, vector: string, value: string): string =>
+  e.parts ? `put(${pixel}, ${vector}, ${value});` : `y[${pixel} * p.row + p.first + ${vector}] = ${value};`;
 
 /** Applies the epilogue in place. `extra` are the operands after the operation's own: scale, bias, residual. */
 export function applyEpilogue(

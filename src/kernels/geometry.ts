@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import { formatShape, type Shape } from "../tensor.ts";
-import type { Geometry } from "./op.ts";
+import type { Caps, Geometry } from "./op.ts";
 
 /** SAME, VALID, or [[top, bottom], [left, right]] in pixels. */
 export type Padding = "SAME" | "VALID" | readonly [readonly [number, number], readonly [number, number]];
@@ -126,19 +126,25 @@ export function windowGeometry(
   };
 }
 
-/** Images by which the algorithms of a chip are chosen. */
-export const typicalImages = 8;
+/**
+ * Images by which algorithms are chosen: an adapter in software takes as long for each, a chip is there for many, and half
+ * precision is asked for by those who have more.
+ */
+export const typicalImages = ({ hardware, halfWeights }: Pick<Caps, "hardware" | "halfWeights">): number =>
+  hardware ? (halfWeights ? 32 : 8) : 1;
 
 /**
  * The geometry by which an algorithm is chosen: that of a given number of images, whatever the batch. Algorithms differ
  * in their last bits, and an image's bits must not depend on how many others are computed with it. (Tiles do not change
- * bits, and may follow the batch.) An adapter in software takes as long for each image; a chip is there for many. The
- * rows of a matrix product, whose output is of rank 2, are images.
+ * bits, and may follow the batch.) The rows of a matrix product, whose output is of rank 2, are images.
  */
-export function ofTypicalBatch(
-  g: WindowGeometry,
-  { hardware }: { readonly hardware: boolean },
-  images = hardware ? typicalImages : 1,
-): WindowGeometry {
+export function ofTypicalBatch(g: WindowGeometry, caps: Caps): WindowGeometry {
+  const images = typicalImages(caps);
   return g.out.length === 2 ? { ...g, inH: images, outH: images } : { ...g, batch: images };
 }
+
+/** Limits for estimating a typical batch, which is not what is run: its grid may be larger than the adapter allows. */
+export const estimating = (caps: Caps): Caps => ({
+  ...caps,
+  maxWorkgroupsPerDimension: Number.POSITIVE_INFINITY,
+});

@@ -120,11 +120,33 @@ export interface MatrixTile {
   readonly across: number;
 }
 
-/** Multiply-adds a nanosecond of a multiprocessor's units for small matrices, by a subgroup of 64x64 that is kept busy. */
-const matrixFull = 450;
+/**
+ * Multiply-adds a nanosecond of a multiprocessor's units for small matrices, kept busy with parts of 64x64 a subgroup; and
+ * the sums that it must have under way to be half as fast.
+ */
+const matrixFull = 560;
+const matrixHalfSpeed = 8192;
 
 /** Registers of a subgroup's lane besides its sums: what is multiplied, what is fetched for the next step, addresses. */
 const matrixRegisters = 100;
+
+/** Bytes a nanosecond of the memory for sums on their way out and what they are added to, which come in bursts. */
+const matrixMemory = 1400;
+
+/**
+ * Nanoseconds that a workgroup waits: for its first tiles, and for each sum of a lane on its way out, with what it is added
+ * to. Reckoned, not measured: a strip of 32 sums takes two barriers and the way through workgroup memory, and most of a
+ * memory's latency where there is a residual, whose reading is under way for as long as the strip before takes.
+ */
+const matrixWaits = { begin: 1500, sum: 12, residual: 20 };
+
+export interface MatrixWork extends Pick<ProductWork, "pixels" | "channels" | "depth" | "groups"> {
+  readonly tile: MatrixTile;
+  /** Bytes of the input, each counted once. */
+  readonly input: number;
+  /** Whether the sums are added to a value that is read beside. */
+  readonly residual: boolean;
+}
 
 /** Estimated nanoseconds of a product of small matrices, whose depth is divided among `groups`. */
 export function matrixWork({
@@ -133,21 +155,35 @@ export function matrixWork({
   channels: allChannels,
   depth,
   groups,
-}: Pick<ProductWork, "pixels" | "channels" | "depth" | "groups"> & { readonly tile: MatrixTile }): number {
+  input,
+  residual,
+}: MatrixWork): number {
   const subgroups = down * across;
   const sums = subgroups * pixels * channels;
-  const workgroups =
-    groups * Math.ceil(allPixels / (down * pixels)) * Math.ceil(allChannels / (across * channels));
-  const own = Math.ceil(workgroups / chip.processors);
-  const registers = 32 * subgroups * ((pixels * channels) / 32 + matrixRegisters);
+  const laneSums = (pixels * channels) / 32;
+  const [rows, columns] = [down * pixels, across * channels];
+  const own = Math.ceil(
+    (groups * Math.ceil(allPixels / rows) * Math.ceil(allChannels / columns)) / chip.processors,
+  );
+  const registers = 32 * subgroups * (laneSums + matrixRegisters);
   const beside = Math.min(own, Math.max(1, Math.floor(chip.registers / registers)));
   // A piece of the input is used for a subgroup's channels, one of the filter for its pixels.
   const reuse = Math.sqrt((2 * pixels * channels) / (pixels + channels) / 64);
   const busy = beside * sums;
-  const rate = matrixFull * reuse * (busy / (busy + 8192));
-  const computing = (own * sums * depth) / groups / rate;
-  const storing = own * tileStore(sums);
+  const speed = (matrixFull * reuse * busy) / (busy + matrixHalfSpeed);
+  const computing = (own * sums * depth) / groups / speed;
+  const loading = (own * (4 * rows + 2 * columns) * depth) / groups / ownCache;
+  const values = allPixels * allChannels * (residual ? 2 : 1);
+  const moving = (own * 4 * sums * (residual ? 2 : 1) * chip.processors) / matrixMemory;
+  const waiting =
+    (own / beside) *
+    (matrixWaits.begin + laneSums * (matrixWaits.sum + (residual ? matrixWaits.residual : 0)));
+  const bytes = input + 2 * depth * allChannels + 4 * groups * values;
   const moved = groups > 1 ? dispatch + (8 * groups * allPixels * allChannels) / cache : 0;
-  const weights = (2 * depth * allChannels) / memory;
-  return dispatch + workgroup + Math.max(overlapped(computing, storing, beside), weights) + moved;
+  return (
+    dispatch +
+    workgroup +
+    Math.max(overlapped(Math.max(computing, loading), moving, beside) + waiting, bytes / memory) +
+    moved
+  );
 }

@@ -47,6 +47,17 @@ export interface Epilogue {
   readonly activation: Activation;
   /** Where the value goes, when it is part of a joint one; left out when it is a value of its own. */
   readonly placement?: Placement;
+  /** Where ranges of its channels go that are values of their own, in their order; these say placement and activation then. */
+  readonly parts?: readonly Part[];
+}
+
+/** A range of a step's channels, in whole vectors of four. */
+export interface Part {
+  readonly channels: number;
+  readonly activation: Activation;
+  /** Which of the step's outputs it goes to, and where in that one if it does not fill it. */
+  readonly output: number;
+  readonly placement?: Placement;
 }
 
 /** The channels [channel, channel + own) of a value of `of` channels: a concat that nobody has to copy. */
@@ -101,7 +112,7 @@ export interface Dispatch {
   readonly grid: readonly [number, number, number];
   /** What is read, in binding order; all operands when left out. */
   readonly reads?: readonly Place[];
-  /** What is written; the step's output when left out. */
+  /** What is written; the step's outputs when left out. */
   readonly writes?: { readonly scratch: number };
   /** Which chunk of the packed operands is bound. */
   readonly chunk?: number;
@@ -109,7 +120,7 @@ export interface Dispatch {
 
 /** Dispatches of one shader. */
 export interface GpuStage {
-  /** The whole WGSL module. Bindings: 0 the parameters, then what is read, last what is written. Entry point `main`. */
+  /** The whole WGSL module. Bindings: 0 the parameters, then what is read, last all that is written. Entry point `main`. */
   readonly code: string;
   readonly dispatches: readonly Dispatch[];
 }
@@ -160,8 +171,13 @@ export interface Variant<G, K> {
    * plays a GPU, nanoseconds of a chip.
    */
   work?(geometry: G, caps: Caps): number;
-  /** Names of the ways to cut it up that `build` can be asked for, the one it takes by itself first. None changes a bit. */
-  tiles?(geometry: G, caps: Caps): readonly string[];
+  /** Whether it writes the parts of an epilogue. */
+  readonly writesParts?: boolean;
+  /**
+   * Names of the ways to cut it up that `build` can be asked for, the one it takes by itself first. None changes a bit;
+   * the epilogue, plain where left out, may change their order.
+   */
+  tiles?(geometry: G, caps: Caps, epilogue?: Epilogue): readonly string[];
   /** `tile` is one of `tiles`; an unknown one counts as none. */
   build(geometry: G, epilogue: Epilogue, caps: Caps, tile?: string): K;
 }

@@ -8,15 +8,26 @@ export const panelSize = (g: WindowGeometry, channels: number, rows = g.inC) =>
 
 /**
  * The filter [window, inC, outC] as panels [outC / channels][window][rows][channels], zero-filled where there are more rows
- * than input channels, and at the end. A filter over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
+ * than input channels (`lead` of them before these), behind the window up to `depth` rows in all, and at the end. A filter
+ * over the binding limit (vgg's fc6: 411 MB) becomes several chunks.
  */
 export function panelPacking(
   g: WindowGeometry,
   channels: number,
   caps: Caps,
-  { rows = g.inC, texels = false } = {},
+  options: {
+    readonly rows?: number;
+    readonly lead?: number;
+    readonly depth?: number;
+    readonly texels?: boolean;
+  } = {},
 ): Packing {
-  const panel = panelSize(g, channels, rows);
+  const { rows = g.inC, lead = 0, texels = false } = options;
+  const filled = g.kernelH * g.kernelW * rows;
+  const { depth = filled } = options;
+  const panel = depth * channels;
+  const ofRows = rows === g.inC ? "" : ` of ${rows} rows${lead > 0 ? ` from ${lead}` : ""}`;
+  const toDepth = depth === filled ? "" : ` to ${depth}`;
   const most = texels ? mostTexelBytes(caps) : caps.maxBindingBytes;
   const panels = Math.ceil(g.outC / channels);
   const panelsPerChunk = Math.max(1, Math.floor(most / (4 * panel)));
@@ -25,7 +36,7 @@ export function panelPacking(
     chunks.push(Math.min(panelsPerChunk, panels - first) * panel);
   }
   return {
-    layout: `panels${channels}${rows === g.inC ? "" : ` of ${rows} rows`}${texels ? " as texels" : ""}${caps.halfWeights ? " in half precision" : ""}`,
+    layout: `panels${channels}${ofRows}${toDepth}${texels ? " as texels" : ""}${caps.halfWeights ? " in half precision" : ""}`,
     chunks,
     half: caps.halfWeights,
     texels,
@@ -36,7 +47,7 @@ export function panelPacking(
         const first = (chunk * panelsPerChunk + start / panel) * channels;
         const filled = Math.min(channels, g.outC - first);
         for (let t = 0; t < taps; t++) {
-          const row = Math.floor(t / g.inC) * rows + (t % g.inC);
+          const row = Math.floor(t / g.inC) * rows + lead + (t % g.inC);
           for (let c = 0; c < filled; c++)
             packed[start + row * channels + c] = filter[t * g.outC + first + c];
         }

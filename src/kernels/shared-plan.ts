@@ -4,6 +4,7 @@
  */
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, productWork, type SharedTile, sharedBytes } from "./hardware.ts";
+import { type WindowRows, windowRows } from "./input-walk.ts";
 import type { Caps } from "./op.ts";
 
 /** Channels of a panel of the filter. Tiles take whole panels, so that one layout suits them all. */
@@ -40,9 +41,8 @@ const tiles: readonly SharedTile[] = [
 
 /** The depth of a convolution's sums, in blocks. */
 export interface Depth {
-  /** Products of one row of the window, and blocks with what fills the last one up. */
-  readonly span: number;
-  readonly rowBlocks: number;
+  readonly rows: WindowRows;
+  /** Of the whole, with what fills the last one up. */
   readonly blocks: number;
   /** Blocks of a segment, whose products are summed first, and of a part, whose segments are summed next. */
   readonly segment: number;
@@ -52,17 +52,16 @@ export interface Depth {
 }
 
 export function depthOf(g: WindowGeometry, { roundsFreely }: Caps): Depth {
-  const span = g.kernelW * g.inC;
-  const rowBlocks = Math.ceil(span / block);
-  const blocks = g.kernelH * rowBlocks;
+  const rows = windowRows(g, block);
+  const blocks = rows.depth / block;
   // A sum of two levels is most exact with about as many segments as products in each: 32 of them, more where the parts
-  // would be many. Even numbers, so that steps of two blocks end with a segment. The deep networks of separable
-  // convolutions, whose products are all of 1x1 windows, need shorter segments and a third level to stay as exact as
-  // TensorFlow.
-  const exact = !roundsFreely && g.kernelH * g.kernelW === 1;
+  // would be many. Even numbers, so that steps of two blocks end with a segment. Deep networks need shorter segments to stay
+  // as exact as TensorFlow: in their first layer, whose errors all others hand on, and with a third level where the window
+  // is 1x1, as nearly all windows of those of separable convolutions are.
+  const exact = !roundsFreely && (g.kernelH * g.kernelW === 1 || g.inC % 4 !== 0);
   const segment = exact ? 1 : Math.min(16, 2 * Math.ceil(blocks / 72));
   const part = exact && blocks > 16 ? 8 : segment;
-  return { span, rowBlocks, blocks, segment, part, parts: Math.ceil(blocks / part) };
+  return { rows, blocks, segment, part, parts: Math.ceil(blocks / part) };
 }
 
 /** A tile, and the groups of workgroups that share the depth. */
@@ -79,7 +78,7 @@ export const pixelsOf = (g: WindowGeometry) => g.batch * g.outH * g.outW;
 const tileFits = (g: WindowGeometry, t: SharedTile, caps: Caps): boolean =>
   lanesOf(t) <= caps.maxWorkgroupSize &&
   sharedBytes(t) <= caps.workgroupBytes &&
-  (t.depth === block || (depthOf(g, caps).rowBlocks % 2 === 0 && depthOf(g, caps).segment % 2 === 0)) &&
+  (t.depth === block || (depthOf(g, caps).rows.run % t.depth === 0 && depthOf(g, caps).segment % 2 === 0)) &&
   // Three levels of the largest blocks of sums are more than a lane's registers.
   (t.lanePixels * t.laneChannels < 64 || depthOf(g, caps).segment === depthOf(g, caps).part) &&
   Math.ceil(pixelsOf(g) / t.pixels) <= caps.maxWorkgroupsPerDimension;

@@ -38,7 +38,7 @@ export function encodeParams(params: Params): ArrayBuffer {
   return bytes;
 }
 
-export type Element = "f32" | "vec4f" | "vec4h" | "vec4u";
+export type Element = "f32" | "vec2f" | "vec4f" | "vec4h" | "vec4u";
 
 /** What an input is bound as: a buffer of elements, or a texture of four numbers a texel (see `texelAt`). */
 export type Input = Element | "texels";
@@ -58,6 +58,8 @@ export interface ModuleParts {
   readonly params: Params;
   readonly inputs: readonly { readonly name: string; readonly type: Input }[];
   readonly output: Element;
+  /** How many outputs there are: y, and behind it y1, y2 and so on. */
+  readonly outputs?: number;
   readonly workgroup: readonly [number, number, number];
   /** Whether the body uses subgroup operations; it then has `lane`, the lane's number in its subgroup. */
   readonly subgroups?: boolean;
@@ -68,6 +70,9 @@ export interface ModuleParts {
   /** Uses `p` (parameters), the inputs by name, `y` (output), `wid`, `lid` and `groups`. */
   readonly body: string;
 }
+
+/** What the output of this number is called. */
+export const outputName = (output: number): string => (output === 0 ? "y" : `y${output}`);
 
 /** That every lane of a subgroup gives the same place of a small matrix is more than the compiler can see. */
 const matricesHead = `diagnostic(off, chromium.subgroup_matrix_uniformity);
@@ -83,7 +88,11 @@ export function wgslModule(parts: ModuleParts): string {
         ? `@group(0) @binding(${i + 1}) var ${name}: texture_2d<f32>;`
         : `@group(0) @binding(${i + 1}) var<storage, read> ${name}: array<${type}>;`,
     ),
-    `@group(0) @binding(${parts.inputs.length + 1}) var<storage, read_write> y: array<${parts.output}>;`,
+    ...Array.from(
+      { length: parts.outputs ?? 1 },
+      (_, i) =>
+        `@group(0) @binding(${parts.inputs.length + 1 + i}) var<storage, read_write> ${outputName(i)}: array<${parts.output}>;`,
+    ),
   ];
   const half = parts.matrices || parts.inputs.some(({ type }) => type === "vec4h");
   return `${parts.matrices ? matricesHead : ""}${half ? "enable f16;\n" : ""}${parts.subgroups ? "enable subgroups;\n" : ""}${structText(parts.params)}

@@ -17,8 +17,11 @@ export interface Gpu {
    * @throws DeviceError where WebGPU itself cannot be had.
    */
   adapter(wishes: AdapterWishes): Promise<object | undefined>;
-  /** What `promise`, which the GPU settles, gives, looked for every `pause` milliseconds where somebody has to look. */
-  waitFor<T>(promise: Promise<T>, pause: number): Promise<T>;
+  /**
+   * What `promise`, which the GPU settles, gives, looked for every `pause` milliseconds where somebody has to look; and all the time
+   * around the time after which it is `expected`, where that is known.
+   */
+  waitFor<T>(promise: Promise<T>, pause: number, expected?: number): Promise<T>;
   /** Resolves when all that is to be told by now was told. */
   nextTurn(): Promise<void>;
 }

@@ -271,7 +271,7 @@ describe("WebGPU faults", () => {
     const made = createPipelines(adapter.device, createGuard(adapter.device)).get(
       "broken",
       "fn main() {\n  let x = y;\n}",
-      [],
+      { reads: [], writes: 1 },
     );
     await expect(made).rejects.toThrow(/The kernel broken does not compile[\s\S]*2 {3}let x = y;/);
     adapter.close();

@@ -54,6 +54,13 @@ describe("tuning", () => {
     expect(layerKey(programOf(1).steps[0])).not.toBe(layerKey(programOf(3).steps[0]));
   });
 
+  it("keeps a tile of its own for a layer that is added to another value", () => {
+    const [step] = programOf(1).steps;
+    const added = { ...step, epilogue: { ...step.epilogue, residual: true } };
+    expect(layerKey(added)).not.toBe(layerKey(step));
+    expect(algorithmKey(added)).toBe(algorithmKey(step));
+  });
+
   it("stands in the device's name by what decides bits, and changes none by tiles", async () => {
     const plain = await run(opened(), 3);
     const asked: string[] = [];

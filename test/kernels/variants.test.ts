@@ -123,6 +123,23 @@ const convolutions: Case[] = [
     bound: 4e-6,
   },
   {
+    name: "7x7 by 2 of three channels, rows of an even length",
+    input: [2, 30, 28, 3],
+    build: conv([7, 7, 3, 32], 2, "SAME"),
+    bound: 4e-6,
+  },
+  {
+    name: "7x7 by 2 of three channels, from an odd place",
+    input: [2, 20, 26, 3],
+    build: conv([7, 7, 3, 32], 2, [
+      [3, 3],
+      [3, 3],
+    ]),
+    bound: 4e-6,
+  },
+  { name: "3x3 by 2 of three channels", input: [2, 13, 16, 3], build: conv([3, 3, 3, 20], 2, "VALID") },
+  { name: "5x5 of two channels", input: [1, 9, 7, 2], build: conv([5, 5, 2, 12], 1, "SAME") },
+  {
     name: "7x7 by 2 of vectors, VALID",
     input: [1, 22, 27, 8],
     build: conv([7, 7, 8, 32], 2, "VALID"),

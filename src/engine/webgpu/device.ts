@@ -1,19 +1,19 @@
 /** The WebGPU executor's device: loads programs, keeps weights and pipelines. */
 import { DeviceError } from "../../errors.ts";
 import { mostHalf, toHalves } from "../../half.ts";
-import { opOf } from "../../kernels/index.ts";
 import { type Caps, type GpuKernel, type Place, texelsPerRow } from "../../kernels/op.ts";
 import type { Among, Platform, Tuning } from "../../platform/index.ts";
 import { type Device, gpuClock, type LoadOptions } from "../device.ts";
+import { arrangedFor } from "../join-siblings.ts";
 import type { Step } from "../program.ts";
 import { tunedFor, tuningMark } from "../tuning.ts";
-import { capsFor, chooseVariant, layoutKey, makeWeight } from "../variants.ts";
+import { capsFor, chooseVariant, gpuVariants, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { type OpenAdapter, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
-import { createSession, type PreparedStep, readsOf } from "./session.ts";
+import { createSession, type PreparedStep, readsOf, writesOf } from "./session.ts";
 
 export interface WebGpuDevice extends Device {
   /** The adapter's chip and driver, by which measurements are kept. */
@@ -140,7 +140,7 @@ export async function deviceOf(
 
   const kernelOf = (step: Step, caps: Caps, asked: LoadOptions): { variant: string; kernel: GpuKernel } => {
     const { variant: name, tile } = asked.variant ? asked : tunedFor(tuning, step);
-    const variant = chooseVariant(opOf(step.op).gpu, step.geometry, caps, name);
+    const variant = chooseVariant(gpuVariants(step), step.geometry, caps, name);
     if (!variant) throw new DeviceError(`No kernel of ${step.op} fits this adapter (in ${step.scope}).`);
     return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps, tile) };
   };
@@ -163,8 +163,9 @@ export async function deviceOf(
       return store.bytes;
     },
 
-    async load(program, source, options = {}) {
-      checkWeights(program, source);
+    async load(given, source, options = {}) {
+      checkWeights(given, source);
+      const program = arrangedFor(given, caps);
       const { gpu, pipelines } = open();
       const allowed = capsFor(program, caps);
       const kernels = program.steps.map((step) => kernelOf(step, allowed, options));
@@ -172,8 +173,11 @@ export async function deviceOf(
         kernels.map(({ kernel }, i) =>
           Promise.all(
             kernel.stages.map(({ code, dispatches }) => {
-              const reads = readsOf(program.steps[i], dispatches[0].reads);
-              return pipelines.get(kernel.label, code, bindingsOf(kernel, reads));
+              const [{ reads, writes }] = dispatches;
+              return pipelines.get(kernel.label, code, {
+                reads: bindingsOf(kernel, readsOf(program.steps[i], reads)),
+                writes: writesOf(program.steps[i], writes).length,
+              });
             }),
           ),
         ),
@@ -211,7 +215,8 @@ export async function deviceOf(
             step,
             ...kernels[i],
             pipelines: made[i],
-            layout: (reads) => pipelines.layout(bindingsOf(kernels[i].kernel, reads)),
+            layout: (reads, writes) =>
+              pipelines.layout({ reads: bindingsOf(kernels[i].kernel, reads), writes }),
             weight(operand, chunk) {
               const o = step.operands[operand];
               if (o.kind !== "weight") throw new Error("not a weight");

@@ -5,10 +5,17 @@ import type { Guard } from "./guard.ts";
 /** What a kernel reads is bound as. */
 export type Binding = "buffer" | "texture";
 
+/** What a module binds besides its parameters. */
+export interface Bindings {
+  readonly reads: readonly Binding[];
+  /** How many outputs it has. */
+  readonly writes: number;
+}
+
 export interface Pipelines {
-  /** The pipeline of a module with the bindings `reads` between parameters and output. */
-  get(label: string, code: string, reads: readonly Binding[]): Promise<GPUComputePipeline>;
-  layout(reads: readonly Binding[]): GPUBindGroupLayout;
+  /** The pipeline of a module with the bindings `reads` between parameters and outputs. */
+  get(label: string, code: string, bindings: Bindings): Promise<GPUComputePipeline>;
+  layout(bindings: Bindings): GPUBindGroupLayout;
 }
 
 const entryOf: Readonly<Record<Binding, Omit<GPUBindGroupLayoutEntry, "binding" | "visibility">>> = {
@@ -27,14 +34,16 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
   const layouts = new Map<string, GPUBindGroupLayout>();
   const pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  const layout = (reads: readonly Binding[]): GPUBindGroupLayout => {
-    const key = reads.join();
+  const keyOf = ({ reads, writes }: Bindings) => `${reads} to ${writes}`;
+
+  const layout = (bindings: Bindings): GPUBindGroupLayout => {
+    const key = keyOf(bindings);
     let made = layouts.get(key);
     if (!made) {
       const entries = [
         { buffer: { type: "uniform" as const } },
-        ...reads.map((read) => entryOf[read]),
-        { buffer: { type: "storage" as const } },
+        ...bindings.reads.map((read) => entryOf[read]),
+        ...Array.from({ length: bindings.writes }, () => ({ buffer: { type: "storage" as const } })),
       ];
       made = device.createBindGroupLayout({
         entries: entries.map((entry, binding) => ({
@@ -48,11 +57,7 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
     return made;
   };
 
-  async function compile(
-    label: string,
-    code: string,
-    reads: readonly Binding[],
-  ): Promise<GPUComputePipeline> {
+  async function compile(label: string, code: string, bindings: Bindings): Promise<GPUComputePipeline> {
     const module = await guard
       .guarded(`compiling the kernel ${label}`, () => device.createShaderModule({ label, code }))
       .catch((cause: unknown) => {
@@ -65,7 +70,7 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
     return device
       .createComputePipelineAsync({
         label,
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout(reads)] }),
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout(bindings)] }),
         compute: { module, entryPoint: "main" },
       })
       .catch((cause: unknown) => {
@@ -75,11 +80,11 @@ export function createPipelines(device: GPUDevice, guard: Guard): Pipelines {
 
   return {
     layout,
-    get(label, code, reads) {
-      const key = `${reads} ${code}`;
+    get(label, code, bindings) {
+      const key = `${keyOf(bindings)} ${code}`;
       let pipeline = pipelines.get(key);
       if (!pipeline) {
-        pipeline = compile(label, code, reads);
+        pipeline = compile(label, code, bindings);
         pipelines.set(key, pipeline);
       }
       return pipeline;

@@ -38,8 +38,8 @@ export interface RingOptions {
   readonly guard: Guard;
   /** Bytes of each value. */
   readonly sizes: readonly number[];
-  /** Waits for the GPU, see Gpu. */
-  readonly wait: <T>(promise: Promise<T>) => Promise<T>;
+  /** Waits for the GPU, which is expected to be done after so many milliseconds; see Gpu. */
+  readonly wait: <T>(promise: Promise<T>, expected?: number) => Promise<T>;
 }
 
 /** Runs whose inputs are on their way at once: one is computed, one waits for it, and one is written. */
@@ -108,6 +108,8 @@ export function createDownloads(options: RingOptions): Downloads {
   const { guard, wait } = options;
   const kept = makeKept(options, "results", GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, false);
   const idle: Buffers[] = [kept.make()];
+  /** Milliseconds that the last results took: the next ones will take about as long. */
+  let lately: number | undefined;
 
   return {
     get bytes() {
@@ -116,8 +118,10 @@ export function createDownloads(options: RingOptions): Downloads {
     destroy: kept.destroy,
     take: () => idle.pop() ?? kept.make(),
     async read(buffers) {
+      const began = performance.now();
       const mapped = Promise.all(buffers.map((buffer) => buffer.mapAsync(GPUMapMode.READ)));
-      await guard.unlessLost(wait(mapped));
+      await guard.unlessLost(wait(mapped, lately));
+      lately = performance.now() - began;
       const values = buffers.map((buffer) => {
         const copy = new Float32Array(buffer.getMappedRange().slice(0));
         buffer.unmap();

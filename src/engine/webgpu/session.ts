@@ -4,12 +4,12 @@
  * in the others. Commands serve one run only; those of the next run are encoded while the device computes this one.
  */
 import { DeviceError } from "../../errors.ts";
-import type { Caps, GpuKernel, Place } from "../../kernels/op.ts";
+import type { Caps, Dispatch, GpuKernel, Place } from "../../kernels/op.ts";
 import type { Gpu, Platform } from "../../platform/index.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Session, StepTiming } from "../device.ts";
 import { planMemory } from "../plan.ts";
-import type { Program, Step } from "../program.ts";
+import { outputsOf, type Program, type Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { checkInputs, copyValues, type Values } from "../values.ts";
 import type { Guard } from "./guard.ts";
@@ -21,14 +21,20 @@ export interface PreparedStep {
   readonly kernel: GpuKernel;
   /** One for each stage of the kernel. */
   readonly pipelines: readonly GPUComputePipeline[];
-  /** What a binding group needs of the stage's reads. */
-  layout(reads: readonly Place[]): GPUBindGroupLayout;
+  /** What a binding group needs of the stage's reads and writes. */
+  layout(reads: readonly Place[], writes: number): GPUBindGroupLayout;
   weight(operand: number, chunk: number): GPUBindingResource;
 }
 
 /** What a dispatch of `step` reads: all operands where it says nothing. */
 export const readsOf = (step: Step, reads: readonly Place[] | undefined): readonly Place[] =>
   reads ?? step.operands.map((_, k) => k);
+
+/** What a dispatch of `step` writes: all outputs where it says nothing. */
+export const writesOf = (
+  step: Step,
+  writes: Dispatch["writes"],
+): readonly (number | { readonly scratch: number })[] => (writes ? [writes] : outputsOf(step));
 
 interface Recording {
   readonly gpu: GPUDevice;
@@ -124,7 +130,9 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 export async function createSession(recording: Recording): Promise<Session> {
   const { gpu, guard, waitFor, copy, caps, program, prepared, timestamps, software, sentinels } = recording;
   const pause = software ? pauses.software : pauses.hardware;
-  const wait: RingOptions["wait"] = (promise) => waitFor(promise, pause);
+  // An adapter in software has more use for the processor than whoever waits for it.
+  const wait: RingOptions["wait"] = (promise, expected) =>
+    waitFor(promise, pause, software ? undefined : expected);
   const sentinelFloats = sentinels ? guardFloats : 0;
   const pieces = piecesOf(program);
   const submissions = submissionsOf(prepared.length);
@@ -162,15 +170,17 @@ export async function createSession(recording: Recording): Promise<Session> {
         dispatches.map(({ params: bytes, reads, writes, chunk, grid }): RecordedDispatch => {
           const places = readsOf(p.step, reads);
           const read = places.map((place) => resourceOf(place, chunk ?? 0));
-          const written = { buffer: writes ? scratch(writes.scratch) : slotOf(p.step.output) };
+          const written = writesOf(p.step, writes).map((place) => ({
+            buffer: typeof place === "number" ? slotOf(place) : scratch(place.scratch),
+          }));
           const uniform = { buffer: params, offset: uniformStep * next++, size: bytes.byteLength };
           return {
             pipeline: p.pipelines[stage],
             grid,
             group: gpu.createBindGroup({
               label: p.step.scope,
-              layout: p.layout(places),
-              entries: [uniform, ...read, written].map((resource, binding) => ({ binding, resource })),
+              layout: p.layout(places, written.length),
+              entries: [uniform, ...read, ...written].map((resource, binding) => ({ binding, resource })),
             }),
           };
         }),
