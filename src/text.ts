@@ -1,4 +1,4 @@
-/** Text files as other programs write them. */
+/** Texts as other programs write and read them: files, and words of a command. */
 import { bytesOfUtf8, utf8 } from "./bytes.ts";
 
 /**
@@ -21,3 +21,7 @@ export function asUtf8(bytes: Uint8Array): Uint8Array | undefined {
 
 /** The text of a file that a program may have begun with a byte order mark; what cannot be read is empty. */
 export const textIn = (bytes: Uint8Array): string => utf8(asUtf8(bytes) ?? new Uint8Array(0));
+
+/** A word of a command that is typed into a shell, quoted where it has signs that the shell would take for its own. */
+export const shellWord = (text: string): string =>
+  /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -10,6 +10,7 @@ import { ExitCode, UsageError } from "../errors.ts";
 import type { MapReport } from "../map/map.ts";
 import type { MapRequest, MapUnit } from "../map/request.ts";
 import { usualModel } from "../nets/registry.ts";
+import { shellWord } from "../text.ts";
 import type { AddCommand } from "./command.ts";
 import { runExtract } from "./extract.ts";
 import { layerOption } from "./features.ts";
@@ -144,7 +145,7 @@ Examples:
         if (flags.layer !== undefined) {
           throw new UsageError(
             `${inputs.join(", ")} holds images: --layer says which of several files of features is mapped.`,
-            `Extract them first: npm run extract -- --layer ${flags.layer} --pool avg --out layer.npy ${inputs.join(" ")}`,
+            `Extract them first: npm run extract -- --layer ${flags.layer} --pool avg --out layer.npy ${inputs.map(shellWord).join(" ")}`,
           );
         }
         // What cannot be written, or would be lost, is told before the work, not after.

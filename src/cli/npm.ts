@@ -2,6 +2,7 @@
 import type { Command, Option } from "commander";
 import { UsageError } from "../errors.ts";
 import { toolName } from "../node/package.ts";
+import { shellWord } from "../text.ts";
 
 const optionsOf = (command: Command): readonly Option[] => [
   ...command.options.filter((option) => !option.hidden),
@@ -26,13 +27,13 @@ export function refuseKeptByNpm(program: Command, args: readonly string[], env: 
   const left = args.slice(1);
   const typed = kept.map(({ option, value }) => {
     if (!option.required) return option.long;
-    if (value !== "true") return `${option.long} ${value}`;
+    if (value !== "true") return `${option.long} ${shellWord(value)}`;
     return kept.length === 1 && left.length === 1 ? `${option.long} ${left[0]}` : option.flags;
   });
   // What npm left are the inputs, unless the value of an option is among them.
   const inputs = kept.some(({ option, value }) => option.required && value === "true") ? [] : left;
   throw new UsageError(
     `npm kept ${kept.map(({ option }) => option.long).join(", ")} for itself: options before -- are npm's.`,
-    `Put -- before them: npm run ${command.name()} -- ${[...inputs, ...typed].join(" ")}`,
+    `Put -- before them: npm run ${command.name()} -- ${[...inputs.map(shellWord), ...typed].join(" ")}`,
   );
 }

@@ -5,6 +5,7 @@ import { jpegMethods } from "../images/options.ts";
 import { layouts } from "../shards/layouts.ts";
 import type { LayoutName, ShardSettings } from "../shards/model.ts";
 import { dtypeOf } from "../tables/formats/table.ts";
+import { shellWord } from "../text.ts";
 import type { AddCommand } from "./command.ts";
 import { applyConfig, environmentName } from "./config.ts";
 import { extractOptions } from "./extract.ts";
@@ -116,7 +117,7 @@ export const addPlan: AddCommand = (program, io) => {
       layout: plan.layout,
     };
     io.err(
-      `${summary.shards} shards (${ranges([...plan.shards.keys()])}), ${model} on ${device}, JPEG ${jpeg}; each with: npm run shard -- --plan ${where} --shard i/${summary.shards}\n`,
+      `${summary.shards} shards (${ranges([...plan.shards.keys()])}), ${model} on ${device}, JPEG ${jpeg}; each with: npm run shard -- --plan ${shellWord(where)} --shard i/${summary.shards}\n`,
     );
     await io.out(flags.json ? `${JSON.stringify(summary, null, 2)}\n` : `${where}\n`);
   });

@@ -4,6 +4,7 @@ import type { Metadata } from "../extract/metadata.ts";
 import { findModel } from "../nets/index.ts";
 import { trainedInstead } from "../network/weights.ts";
 import { formatShape } from "../tensor.ts";
+import { shellWord } from "../text.ts";
 import type { Io } from "./io.ts";
 
 /** Every file that a user looks for. */
@@ -39,7 +40,9 @@ function weightsOf({ model, weights }: Metadata): string {
 function next(metadata: Metadata, path: string, io: Io): string {
   if (metadata.weights.trained) {
     const areVectors = metadata.featureShape.length === 1;
-    return areVectors ? `see them:    npm run map -- ${path}` : `next:        npm run load -- ${path}`;
+    return areVectors
+      ? `see them:    npm run map -- ${shellWord(path)}`
+      : `next:        npm run load -- ${shellWord(path)}`;
   }
   const [red, plain] = io.colour ? ["\x1b[1;31m", "\x1b[0m"] : ["", ""];
   return `${red}UNTRAINED weights: the features mean nothing.${plain} ${trainedInstead(findModel(metadata.model))}`;

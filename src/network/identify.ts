@@ -4,6 +4,7 @@ import { type Misfit, misfits } from "../engine/weights.ts";
 import { CheckpointError, ShapeError, UsageError } from "../errors.ts";
 import { resolveEndPoints } from "../nets/end-points.ts";
 import { buildNetwork, type GraphOptions, type Model } from "../nets/index.ts";
+import { shellWord } from "../text.ts";
 import { classesIn, withNearest } from "./fit.ts";
 import { complete, ranked, recognise } from "./recognise.ts";
 import {
@@ -99,7 +100,7 @@ function notRecognised(
   if (!best)
     return new CheckpointError(
       `The network in ${path} was not recognised${at}.`,
-      `See what it holds with: npm run checkpoint -- ls ${path}.`,
+      `See what it holds with: npm run checkpoint -- ls ${shellWord(path)}.`,
     );
   const { model, scope, found, needed } = best;
   const lacking = wishes.layers ? (misfitsFor(model, shapes, scope, wishes) ?? []) : [];
@@ -109,6 +110,6 @@ function notRecognised(
       : "";
   return new CheckpointError(
     `The network in ${path} was not recognised${at}: it is most like ${model.name}${underScope(scope)}, of which it holds ${found} of ${needed} variables${layer}.`,
-    `See what lacks with: npm run checkpoint -- why ${path} ${model.name}.`,
+    `See what lacks with: npm run checkpoint -- why ${shellWord(path)} ${model.name}.`,
   );
 }

@@ -1,6 +1,7 @@
 /** Features as other programs open them: one record a program, and what each needs to know of the images. */
 import { join } from "node:path";
 import { openAtomic } from "../node/atomic.ts";
+import { shellWord } from "../text.ts";
 import { findFormat, writeTable } from "./formats/index.ts";
 import { parquet, writeTexts } from "./formats/parquet.ts";
 import type { FeatureTable, TextColumn } from "./formats/table.ts";
@@ -78,9 +79,6 @@ async function writeSheet(path: string, table: FeatureTable, more: readonly Text
   }
 }
 
-/** A command's word, where a name has signs that a shell would take for its own. */
-const word = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-
 /** A cell of a table that is parted by tabs. */
 const cell = (text: string) => text.replace(/[\t\r\n]/g, " ");
 
@@ -125,7 +123,7 @@ const projector: ExportTarget = {
       ...(sprite && { sprite: { imagePath: "sprite.png", singleImageDim: [tile, tile] } }),
     };
     await writeFile(join(out, "config.json"), [`${JSON.stringify({ embeddings: [embedding] }, null, 2)}\n`]);
-    return `tensorboard --logdir ${word(out)}`;
+    return `tensorboard --logdir ${shellWord(out)}`;
   },
 };
 
@@ -142,7 +140,7 @@ const embeddingAtlas: ExportTarget = {
       { name: "file", values: files },
       ...(urls ? [{ name: "image", values: urls }] : []),
     ]);
-    return `embedding-atlas ${word(out)} --vector feature`;
+    return `embedding-atlas ${shellWord(out)} --vector feature`;
   },
 };
 
@@ -156,7 +154,7 @@ const spotlight: ExportTarget = {
       { name: "label", values: vectors.paths.map(labelOf) },
       { name: "image", values: files },
     ]);
-    return `spotlight ${word(out)} --dtype image=Image --dtype feature=Embedding`;
+    return `spotlight ${shellWord(out)} --dtype image=Image --dtype feature=Embedding`;
   },
 };
 
@@ -184,7 +182,7 @@ const clipRetrieval: ExportTarget = {
     } finally {
       await metadata.abandon();
     }
-    return `clip-retrieval index --embeddings_folder ${word(out)} --index_folder ${word(`${out}-index`)}`;
+    return `clip-retrieval index --embeddings_folder ${shellWord(out)} --index_folder ${shellWord(`${out}-index`)}`;
   },
 };
 
@@ -226,7 +224,7 @@ const fiftyone: ExportTarget = {
     const samples = vectors.paths.map((path, i) => ({ filepath: files[i], path, label: labelOf(path) }));
     await writeFile(join(out, "samples.json"), [`${JSON.stringify(samples, null, 1)}\n`]);
     await writeFile(join(out, "open.py"), [openInFiftyOne]);
-    return `python ${word(join(out, "open.py"))}`;
+    return `python ${shellWord(join(out, "open.py"))}`;
   },
 };
 

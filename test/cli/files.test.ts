@@ -215,6 +215,14 @@ describe("compare", () => {
 });
 
 describe("extract", () => {
+  it("names the next command as a shell takes it, whatever the file is called", async () => {
+    const out = join(folder, "it's mine.npy");
+    const weights = ["--model", "mobilenet_v1", "--image-size", "32", "--global-pool", "--device", "cpu"];
+    const { code, err } = await runMain("extract", ...weights, "--glob", "hills_01*", "--out", out);
+    expect(code).toBe(0);
+    expect(err).toContain(`map '${folder}/it'\\''s mine.npy'\n`);
+  });
+
   it("says what it would do, and writes nothing", async () => {
     const out = join(folder, "dry.npy");
     const run = await runMain("extract", ...common, "--out", out, "--dry-run", "--glob", "hills*");
