@@ -1,5 +1,4 @@
 /** `classify`: how well features tell labelled images apart, and classifiers made of them. */
-
 import { readFile } from "node:fs/promises";
 import type { Classifier, ClassReport, Doubt, Validation } from "../analysis/classifier.ts";
 import type { KeptClassifier } from "../analysis/classifier-json.ts";

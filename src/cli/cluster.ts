@@ -1,5 +1,4 @@
 /** `cluster`: images in groups of their like, with words. */
-
 import { InvalidArgumentError } from "commander";
 import type { ChosenClusters } from "../analysis/silhouette.ts";
 import { counted } from "../counted.ts";

@@ -1,5 +1,4 @@
 /** `duplicates`: images that are there more than once. It deletes nothing. */
-
 import { InvalidArgumentError } from "commander";
 import type { Metric } from "../analysis/distances.ts";
 import type { Sameness } from "../analysis/duplicates.ts";

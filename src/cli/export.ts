@@ -1,5 +1,4 @@
 /** `export`: features as the programs that show them open them. */
-
 import { existsSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { Option } from "commander";

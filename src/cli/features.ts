@@ -1,5 +1,4 @@
 /** What the commands that look at a features file have in common: reading it, the device, and how results are told. */
-
 import { statSync } from "node:fs";
 import { Option } from "commander";
 import { counted } from "../counted.ts";

@@ -1,5 +1,4 @@
 /** `convert`, `merge` and `compare`: what can be done with features files. */
-
 import { Option } from "commander";
 import { counted } from "../counted.ts";
 import { ExitCode } from "../errors.ts";

@@ -1,5 +1,4 @@
 /** `layers`: the end points of a network, and which of them tells labelled images apart best. */
-
 import { Option } from "commander";
 import { counted } from "../counted.ts";
 import { UsageError } from "../errors.ts";

@@ -1,5 +1,4 @@
 /** `map`: one HTML file that shows images on a map, near ones near to each other. */
-
 import { stat } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";

@@ -1,5 +1,4 @@
 /** The pipeline as programs call it: the library's users, and the command line. */
-
 import { callback, checkArguments, type Rules, wrongArgument } from "../arguments.ts";
 import { asTyped } from "../invocation.ts";
 import { type FeaturesOptions, featuresRules } from "../library/options.ts";

@@ -1,5 +1,4 @@
 /** The kinds of things that programs have images as. */
-
 import { shown } from "../arguments.ts";
 import { ImageError } from "../errors.ts";
 import type { DecodeOptions, Pixels } from "../images/index.ts";

@@ -1,5 +1,4 @@
 /** What the extractor is asked for. */
-
 import * as rule from "../arguments.ts";
 import { type DeviceName, deviceNames } from "../engine/devices.ts";
 import {

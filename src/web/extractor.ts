@@ -1,5 +1,4 @@
 /** The extractor in a page: the library's own, with the network in one worker and decoding in others. */
-
 import { checkArguments } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { decodeRules } from "../images/index.ts";

@@ -1,5 +1,4 @@
 /** What a page asks its extractor for. */
-
 import * as rule from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { type ExtractorOptions, extractorRules } from "../library/options.ts";

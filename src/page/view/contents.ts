@@ -1,5 +1,4 @@
 /** What stands in the panel's tabs. */
-
 import { counted } from "../../counted.ts";
 import type { MapData } from "../data.ts";
 import { csvText, nameOfPath, pathsText, shortNumber } from "../words.ts";

@@ -1,5 +1,4 @@
 /** The map in an element of a page: everything but where its data come from. */
-
 import { counted } from "../../counted.ts";
 import {
   between,
