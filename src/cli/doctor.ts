@@ -47,7 +47,7 @@ async function check(backend: "webgpu" | "cpu"): Promise<Checked> {
       return {
         backend,
         adapter,
-        caps: backend === "webgpu" ? caps : undefined,
+        caps: backend === "webgpu" ? { ...caps, matrices: caps.matrices !== undefined } : undefined,
         tunedLayers: tuning && Object.keys(tuning.tiles).length,
         milliseconds: Math.min(...times),
       };

@@ -15,7 +15,7 @@ import { estimating, ofTypicalBatch, type WindowGeometry } from "./geometry.ts";
 import { type MatrixTile, matrixWork } from "./hardware.ts";
 import { inputElement, inputWalk, walkParams, windowRows } from "./input-walk.ts";
 import { pieceBytes, roundsOf, side, stripShapes, sumsWgsl } from "./matrix-sums.ts";
-import { type Caps, type Epilogue, type GpuKernel, plainEpilogue } from "./op.ts";
+import { type Caps, type Epilogue, type GpuKernel, type MatrixProducts, plainEpilogue } from "./op.ts";
 import { panelProduct } from "./panel-product.ts";
 import { panelChannels, pixelsOf } from "./shared-plan.ts";
 import { cornerWgsl, each, wgslModule, windowParams } from "./wgsl.ts";
@@ -77,10 +77,10 @@ const fits = (t: MatrixTile, g: WindowGeometry, caps: Caps): boolean =>
   (t.across * t.channels * step) / 8 >= lanesOf(t, caps) &&
   Math.ceil(pixelsOf(g) / (t.down * t.pixels)) <= caps.maxWorkgroupsPerDimension;
 
-export const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
+const matrixFits = (g: WindowGeometry, caps: Caps): boolean =>
   caps.hardware &&
   caps.halfWeights &&
-  caps.matrices &&
+  caps.matrices !== undefined &&
   g.dilationW === 1 &&
   g.outC % 4 === 0 &&
   tiles.some((t) => fits(t, g, caps));
@@ -112,7 +112,7 @@ function groupsOf(g: WindowGeometry, caps: Caps): number {
 }
 
 /** Estimated nanoseconds of the best tile. */
-export const matrixConvolutionWork = (g: WindowGeometry, caps: Caps): number => {
+const matrixConvolutionWork = (g: WindowGeometry, caps: Caps): number => {
   const groups = groupsOf(g, caps);
   return workOf(g, tilesFor(g, groups, caps)[0], groups);
 };
@@ -273,3 +273,11 @@ export function matrixConvolution(
     parts: groups,
   });
 }
+
+/** All of it as a value, see Caps. */
+export const matrixProducts: MatrixProducts = {
+  fits: matrixFits,
+  work: matrixConvolutionWork,
+  tiles: matrixTiles,
+  build: matrixConvolution,
+};

@@ -26,8 +26,11 @@ export interface Caps {
    * that plays a GPU (llvmpipe, SwiftShader) wants other kernels.
    */
   readonly hardware: boolean;
-  /** Whether subgroups multiply small matrices: 16x16x16 in half precision, summed in float32. */
-  readonly matrices: boolean;
+  /**
+   * The kernels for units that multiply small matrices (16x16x16 in half precision, summed in float32), where there are such
+   * units. They come as a value, since a page goes without: browsers have these units behind a flag for developers.
+   */
+  readonly matrices?: MatrixProducts;
   /** Workgroup memory of a workgroup, in bytes. */
   readonly workgroupBytes: number;
   /** Threads that a CPU kernel's tasks are for; it changes no bit. One where left out. */
@@ -180,6 +183,14 @@ export interface Variant<G, K> {
   tiles?(geometry: G, caps: Caps, epilogue?: Epilogue): readonly string[];
   /** `tile` is one of `tiles`; an unknown one counts as none. */
   build(geometry: G, epilogue: Epilogue, caps: Caps, tile?: string): K;
+}
+
+/** What conv-matrix.ts makes, for the geometry of windows; see Variant. */
+export interface MatrixProducts {
+  fits(geometry: Geometry, caps: Caps): boolean;
+  work(geometry: Geometry, caps: Caps): number;
+  tiles(geometry: Geometry, caps: Caps, epilogue?: Epilogue): readonly string[];
+  build(label: string, geometry: Geometry, epilogue: Epilogue, caps: Caps, tile?: string): GpuKernel;
 }
 
 export interface Op<A, G extends Geometry> {

@@ -1,5 +1,6 @@
 /** WebGPU in a process of Node: Dawn. The only file that imports `webgpu`. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { matrixProducts } from "../engine/webgpu/matrices.ts";
 import { DeviceError } from "../errors.ts";
 import type { Gpu } from "../platform/index.ts";
 import { mayHaveGpu, withoutSoftwareDrivers } from "./drivers.ts";
@@ -48,5 +49,6 @@ export const nodeGpu: Gpu = {
     return (await (among === "hardware" ? withoutSoftwareDrivers(ask) : ask())) ?? undefined;
   },
   waitFor,
+  matrices: matrixProducts,
   nextTurn: () => nextTurn(),
 };

@@ -22,6 +22,11 @@ export interface Gpu {
    * around the time after which it is `expected`, where that is known.
    */
   waitFor<T>(promise: Promise<T>, pause: number, expected?: number): Promise<T>;
+  /**
+   * The kernels for units that multiply small matrices, a MatrixProducts of kernels/op.ts, where such units may be had:
+   * browsers have them behind a flag for developers, so a page does without their kernels.
+   */
+  readonly matrices?: object;
   /** Resolves when all that is to be told by now was told. */
   nextTurn(): Promise<void>;
 }

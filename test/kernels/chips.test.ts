@@ -1,6 +1,7 @@
 /** Kernels are values made of geometry and limits: every one that fits a chip can be made, whatever its subgroups are. */
 import { describe, expect, it } from "vitest";
 import { chooseVariant } from "../../src/engine/variants.ts";
+import { matrixProducts } from "../../src/kernels/conv-matrix.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
 import { windowRows } from "../../src/kernels/input-walk.ts";
 import { matmul } from "../../src/kernels/matmul.ts";
@@ -15,7 +16,6 @@ const chip: Caps = {
   roundsFreely: true,
   halfWeights: false,
   hardware: true,
-  matrices: false,
   workgroupBytes: 16384,
 };
 
@@ -60,9 +60,9 @@ describe("a chip", () => {
   });
 
   it.each([512, 1024, 2048])("has its kernels for images of %d pixels", (size) => {
-    for (const matrices of [false, true]) {
+    for (const matrices of [undefined, matrixProducts]) {
       const large = { maxBindingBytes: 2 ** 31 - 4, maxWorkgroupSize: 1024, workgroupBytes: 49152 };
-      const caps = { ...chip, ...large, halfWeights: matrices, matrices };
+      const caps = { ...chip, ...large, halfWeights: matrices !== undefined, matrices };
       const g = conv2d.infer(
         [
           [1, size, size, 16],
@@ -91,7 +91,7 @@ describe("a chip", () => {
       maxWorkgroupSize: 1024,
       workgroupBytes: 49152,
       halfWeights: true,
-      matrices: true,
+      matrices: matrixProducts,
     };
     const g = conv2d.infer([[1, size, size, filter[2]], filter], { strides: [1, 1], padding: "SAME" });
     expect(chooseVariant(conv2d.gpu, g, caps)?.name).toBe("matrices");

@@ -7,7 +7,7 @@ import { compile } from "../../src/engine/compile.ts";
 import type { Device } from "../../src/engine/device.ts";
 import { createGraph, type GraphBuilder, type Value } from "../../src/engine/graph.ts";
 import { arrangedFor } from "../../src/engine/join-siblings.ts";
-import { matrixConvolution, matrixTiles } from "../../src/kernels/conv-matrix.ts";
+import { matrixConvolution, matrixProducts, matrixTiles } from "../../src/kernels/conv-matrix.ts";
 import { conv2d } from "../../src/kernels/conv2d.ts";
 import type { Padding, WindowGeometry } from "../../src/kernels/geometry.ts";
 import { type Caps, plainEpilogue } from "../../src/kernels/op.ts";
@@ -27,7 +27,7 @@ const chip: Caps = {
   roundsFreely: true,
   halfWeights: true,
   hardware: true,
-  matrices: true,
+  matrices: matrixProducts,
   workgroupBytes: 49152,
 };
 

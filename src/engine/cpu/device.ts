@@ -23,7 +23,6 @@ const capsOf = (threads: number): Caps => ({
   roundsFreely: true,
   halfWeights: false,
   hardware: false,
-  matrices: false,
   workgroupBytes: 0,
   threads,
 });

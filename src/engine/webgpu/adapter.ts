@@ -1,6 +1,6 @@
 /** Finding an adapter and opening a device. */
 import { DeviceError } from "../../errors.ts";
-import type { Caps } from "../../kernels/op.ts";
+import type { Caps, MatrixProducts } from "../../kernels/op.ts";
 import type { AdapterWishes, Among, Gpu } from "../../platform/index.ts";
 import { playsGpu } from "./software.ts";
 
@@ -91,7 +91,8 @@ export async function openAdapter(
     }
     requiredFeatures.push("shader-f16");
   }
-  const matrices = halfWeights && subgroups && multipliesMatrices(adapter);
+  const multiplies = halfWeights && subgroups && multipliesMatrices(adapter);
+  const matrices = multiplies ? (gpu.matrices as MatrixProducts | undefined) : undefined;
   if (matrices) requiredFeatures.push(matrixFeature as GPUFeatureName);
   let device: GPUDevice | undefined = await adapter
     .requestDevice({
