@@ -3,22 +3,26 @@
  * all, which writes each one's into a value of its own. On a chip of its own a small layer costs the more for its dispatch,
  * and for the workgroups that it does not fill the chip with, than for its products. No bit of float32 changes: a channel's
  * sum does not depend on the others. (Units for small matrices sum by splits of the depth that follow the layer's sizes.)
+ * Later branches are written early, which takes some hundredths more memory.
  */
 
 import type { WindowGeometry } from "../kernels/geometry.ts";
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Part } from "../kernels/op.ts";
 import type { Operand, Program, Step, Weight } from "./program.ts";
+import { gpuVariants } from "./variants.ts";
 
 /** Values that a step may write: with what it reads, as many buffers as every adapter binds. */
 const mostOutputs = 4;
 
 /** Equal for steps that can be one; undefined for those that stay alone. */
 function kinOf({ op, geometry, epilogue, operands: [x] }: Step): string | undefined {
-  if (op !== "conv2d" || x.kind !== "value" || epilogue.residual) return undefined;
-  const { kernelH, kernelW, strideH, strideW, outH, outW, outC } = geometry as WindowGeometry;
-  if (kernelH * kernelW > 1 || outH * outW === 1 || outC % 4 !== 0) return undefined;
-  return [x.value, strideH, strideW, outH, outW, epilogue.scale, epilogue.bias].join();
+  if (op !== "conv2d" || x.kind !== "value" || epilogue.residual || epilogue.parts) return undefined;
+  const { outC, out, ...window } = geometry as WindowGeometry;
+  if (window.kernelH * window.kernelW > 1 || window.outH * window.outW === 1 || outC % 4 !== 0)
+    return undefined;
+  // All sizes: a reshape gives a value other ones.
+  return JSON.stringify([x.value, window, epilogue.scale, epilogue.bias]);
 }
 
 const channelsOf = ({ geometry }: Step): number => (geometry as WindowGeometry).outC;
@@ -27,7 +31,7 @@ const channelsOf = ({ geometry }: Step): number => (geometry as WindowGeometry).
 function joined(weights: readonly Weight[], channels: readonly number[]): Weight {
   const all = channels.reduce((sum, n) => sum + n, 0);
   return {
-    key: weights.map(({ key }) => key).join(" beside "),
+    key: weights.map(({ key }) => key).join(" or "),
     variables: weights.flatMap(({ variables }) => variables),
     make(values) {
       let next = 0;
@@ -82,8 +86,8 @@ function join(kin: readonly Step[]): Step {
   };
 }
 
-/** The program with such steps joined, each at the place of the first of them. */
-export function joinSiblings(program: Program): Program {
+/** The program with such steps joined, each at the place of the first of them, where `fits` has nothing against it. */
+export function joinSiblings(program: Program, fits: (joined: Step) => boolean = () => true): Program {
   const families: Step[][] = [];
   const open = new Map<string, Step[]>();
   for (const step of program.steps) {
@@ -97,9 +101,15 @@ export function joinSiblings(program: Program): Program {
     families.push(begun);
     if (kin !== undefined) open.set(kin, begun);
   }
-  return { ...program, steps: families.map((kin) => (kin.length > 1 ? join(kin) : kin[0])) };
+  const steps = families.flatMap((kin) => {
+    const one = kin.length > 1 ? join(kin) : kin[0];
+    return kin.length === 1 || fits(one) ? [one] : kin;
+  });
+  return { ...program, steps };
 }
 
 /** The program as it suits a device of these limits. */
-export const arrangedFor = (program: Program, { hardware }: Caps): Program =>
-  hardware ? joinSiblings(program) : program;
+export const arrangedFor = (program: Program, caps: Caps): Program =>
+  caps.hardware
+    ? joinSiblings(program, (step) => gpuVariants(step).some((v) => v.fits(step.geometry, caps)))
+    : program;

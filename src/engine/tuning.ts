@@ -10,11 +10,11 @@ import type { Step } from "./program.ts";
 export const layerKey = ({ op, geometry, epilogue }: Step): string =>
   `${op} ${JSON.stringify(geometry)}${epilogue.residual ? " with a residual" : ""}`;
 
-/** A layer's sizes without the batch; the rows of a matrix product are one. */
-export function algorithmKey({ op, geometry }: Step): string {
+/** A layer's sizes without the batch, and whether it is several joined, which fewer kernels can be; the rows of a matrix product are one. */
+export function algorithmKey({ op, geometry, epilogue }: Step): string {
   const { batch, out, ...rest } = geometry as WindowGeometry;
   const { inH, outH, ...columns } = rest;
-  return `${op} ${JSON.stringify(out.length === 2 ? columns : rest)} to ${out.slice(1).join("x")}`;
+  return `${op} ${JSON.stringify(out.length === 2 ? columns : rest)} to ${out.slice(1).join("x")}${epilogue.parts ? " in parts" : ""}`;
 }
 
 /** What of a tuning decides bits, as the end of a device's name; nothing where it has only tiles. */

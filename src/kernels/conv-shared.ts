@@ -4,8 +4,7 @@
  * while one step of the depth is multiplied, the next is fetched. (Goto and van de Geijn's blocking, with CUTLASS' levels
  * of threadblock and thread.)
  *
- * A row of a window lies in memory as it is (kernelW * inC values side by side), so the depth is walked row by row (see
- * input-walk.ts).
+ * How the depth is walked through the rows of a window is the business of input-walk.ts.
  *
  * Sums do not depend on the tile: products are summed in segments and parts of lengths by the layer's shape, and parts in
  * their order. Where few pixels leave most of a chip idle, groups of workgroups share the depth; each writes the sums of
@@ -15,7 +14,7 @@ import { epilogueInputs, epilogueWgsl, outputsOf, putWgsl, storeLine, storeParam
 import type { WindowGeometry } from "./geometry.ts";
 import { lanesOf, type SharedTile } from "./hardware.ts";
 import { inputElement, inputWalk, walkParams } from "./input-walk.ts";
-import type { Caps, Epilogue, GpuKernel, GpuStage, Place } from "./op.ts";
+import { type Caps, type Epilogue, type GpuKernel, type GpuStage, type Place, plainEpilogue } from "./op.ts";
 import { panelProduct } from "./panel-product.ts";
 import {
   best,
@@ -261,8 +260,7 @@ export function sharedPlaces(
   io: { readonly reads: readonly Place[]; readonly writes: { readonly scratch: number } },
 ): GpuStage {
   const plan = bestOfPlaces(g, places, caps);
-  const epilogue: Epilogue = { scale: false, bias: false, residual: false, activation: "none" };
-  const stage: Stage = { g, ...plan, writes: "places", epilogue, caps };
+  const stage: Stage = { g, ...plan, writes: "places", epilogue: plainEpilogue, caps };
   const panels = Math.ceil(g.outC / panelChannels);
   return {
     code: stageCode(stage),

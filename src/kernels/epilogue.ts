@@ -62,11 +62,11 @@ export function storeParams(e: Epilogue, channels: number, width: number): Param
     e.parts.flatMap((part, i) => {
       const { channel, of } = part.placement ?? { channel: 0, of: part.channels };
       // Unsigned numbers go round: where the part's place lies before its vectors, the sum is right all the same.
-      const first = ((channel - begin) / 4) >>> 0;
+      const first = ((channel - begin) / width) >>> 0;
       begin += part.channels;
       return [
-        [`end${i}`, begin / 4],
-        [`row${i}`, of / 4],
+        [`end${i}`, begin / width],
+        [`row${i}`, of / width],
         [`first${i}`, first],
       ];
     }),

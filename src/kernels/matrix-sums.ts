@@ -21,7 +21,7 @@ const stripRow = ({ channels }: MatrixTile) => channels + 8;
 /** A piece of workgroup memory: a matrix's rows of a strip. */
 export const pieceBytes = (t: MatrixTile) => 4 * side * stripRow(t);
 
-/** Rows of matrices that a strip may have, the best first: a lane has up to eight vectors of it. */
+/** Rows of matrices that a strip may have, the best first: a lane of 32 has up to eight vectors of it. */
 export const stripShapes = ({ pixels, channels }: MatrixTile): readonly number[] =>
   channels === 32 && pixels >= 2 * side ? [2, 1] : [1];
 

@@ -4,7 +4,7 @@ import { compile } from "../../src/engine/compile.ts";
 import { createGraph } from "../../src/engine/graph.ts";
 import { joinSiblings } from "../../src/engine/join-siblings.ts";
 import { outputsOf } from "../../src/engine/program.ts";
-import type { WindowGeometry } from "../../src/kernels/geometry.ts";
+import type { WindowAttrs, WindowGeometry } from "../../src/kernels/geometry.ts";
 import { sharedTiles } from "../../src/kernels/shared-plan.ts";
 import { buildNetwork, findModel } from "../../src/nets/index.ts";
 import { seededTensor } from "../../src/seeded.ts";
@@ -68,23 +68,59 @@ describe("layers that read the same value", () => {
     );
   });
 
-  it("stay alone where stride, window, residual or channels differ", () => {
+  it("stay one step when they are looked at again", () => {
+    const once = joinSiblings(compile(buildNetwork(findModel("inception_v1"), 1), ["Logits"]));
+    expect(joinSiblings(once)).toEqual(once);
+  });
+
+  type Alone = readonly [filter: Shape, attrs?: Partial<WindowAttrs>];
+  const plain: Alone = [[1, 1, 16, 16]];
+  it.each<readonly [what: string, other: Alone]>([
+    ["stride", [[1, 1, 16, 16], { strides: [2, 2] }]],
+    ["window", [[3, 3, 16, 16]]],
+    ["channels that are no whole vectors", [[1, 1, 16, 15]]],
+    [
+      "padding",
+      [
+        [1, 1, 16, 16],
+        {
+          padding: [
+            [1, 0],
+            [1, 0],
+          ],
+        },
+      ],
+    ],
+    ["dilation", [[1, 1, 16, 16], { dilations: [2, 2] }]],
+  ])("stay alone where they differ in their %s", (_, other) => {
     const b = createGraph();
     const x = b.input("x", [1, 8, 8, 16]);
-    const conv = (name: string, filter: Shape, stride: number) =>
-      b.scope(name, () =>
-        b.op("conv2d", { strides: [stride, stride], padding: "SAME" }, [x, b.variable("w", filter)]),
-      );
-    const convs = [
-      conv("plain", [1, 1, 16, 16], 1),
-      conv("strided", [1, 1, 16, 16], 2),
-      conv("window", [3, 3, 16, 16], 1),
-      conv("odd", [1, 1, 16, 15], 1),
-      b.op("add", {}, [x, conv("residual", [1, 1, 16, 16], 1)]),
-    ];
-    convs.forEach((value, i) => void b.endPoint(`${i}`, value));
-    const program = compile(b.finish(), ["0", "1", "2", "3", "4"]);
+    [plain, other].forEach(([filter, attrs], i) => {
+      const w = b.scope(`layer${i}`, () => b.variable("w", filter));
+      b.endPoint(`${i}`, b.op("conv2d", { strides: [1, 1], padding: "VALID", ...attrs }, [x, w]));
+    });
+    const program = compile(b.finish(), ["0", "1"]);
     expect(joinSiblings(program).steps).toEqual(program.steps);
+  });
+
+  it("stay alone where one of them adds a residual, or reads the value in another shape", () => {
+    const b = createGraph();
+    const x = b.input("x", [1, 8, 8, 16]);
+    const conv = (name: string, from: number, inC: number) =>
+      b.scope(name, () =>
+        b.op("conv2d", { strides: [1, 1], padding: "SAME" }, [from, b.variable("w", [1, 1, inC, 16])]),
+      );
+    b.endPoint("0", conv("plain", x, 16));
+    b.endPoint("1", b.op("add", {}, [x, conv("residual", x, 16)]));
+    b.endPoint("2", conv("reshaped", b.reshape(x, [4, 8, 8, 4]), 4));
+    const program = compile(b.finish(), ["0", "1", "2"]);
+    expect(joinSiblings(program).steps).toEqual(program.steps);
+  });
+
+  it("stay alone where no kernel is to be had for all of them", () => {
+    const program = siblings(names);
+    expect(joinSiblings(program).steps).toHaveLength(1);
+    expect(joinSiblings(program, () => false)).toEqual(program);
   });
 });
 

@@ -106,8 +106,10 @@ describe.each([true, false])(
       return out;
     }
 
-    // Sums are of other levels for 1x1 windows alone.
-    const chosen = layers.filter(({ filter }) => roundsFreely || filter[0] === 1);
+    // Sums are of other levels for 1x1 windows and few channels alone.
+    const chosen = layers.filter(
+      ({ filter, input }) => roundsFreely || filter[0] === 1 || input[3] % 4 !== 0,
+    );
 
     it.each(chosen)("give the same bits in every tile: $name", async (layer) => {
       if (!compiles(device as WebGpuDevice, layer)) {

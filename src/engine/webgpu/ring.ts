@@ -6,7 +6,7 @@
  */
 import type { Guard } from "./guard.ts";
 
-/** A buffer for each value that goes in, or comes out. */
+/** A buffer for each value that goes in, or piece of one, or that comes out. */
 type Buffers = readonly GPUBuffer[];
 
 interface Kept {
@@ -36,7 +36,7 @@ export interface Downloads extends Kept {
 export interface RingOptions {
   readonly gpu: GPUDevice;
   readonly guard: Guard;
-  /** Bytes of each value. */
+  /** Bytes of each buffer of a set. */
   readonly sizes: readonly number[];
   /** Waits for the GPU, which is expected to be done after so many milliseconds; see Gpu. */
   readonly wait: <T>(promise: Promise<T>, expected?: number) => Promise<T>;

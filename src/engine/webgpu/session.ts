@@ -374,6 +374,7 @@ export async function createSession(recording: Recording): Promise<Session> {
       );
     },
     close() {
+      encoded = undefined;
       for (const kept of [...recorded.slots, recorded.params, uploads, downloads]) kept.destroy();
     },
   };
