@@ -5,8 +5,8 @@ import { BusyError } from "../errors.ts";
 import { places } from "./layouts.ts";
 import type { ShardPlan } from "./model.ts";
 import { isPublishedName, shardIn } from "./names.ts";
-import type { Stats } from "./publish.ts";
-import type { FailureNote, RunningNote } from "./run.ts";
+import { readStats, type Stats } from "./publish.ts";
+import { type FailureNote, type RunningNote, readFailure, readRunning } from "./run.ts";
 import { jsonBytes, readJson, type Storage } from "./storage/index.ts";
 
 /** A shard that gave up, and why. */
@@ -35,7 +35,8 @@ const limits = { atOnce: 32, ahead: 128 };
 async function numbersIn(out: Storage, folder: string, plan: ShardPlan): Promise<number[]> {
   const numbers: number[] = [];
   for await (const { name } of out.list(folder)) numbers.push(shardIn(name));
-  return numbers.filter((n) => n < plan.shards.length).sort((a, b) => a - b);
+  // A copy of a file that somebody made beside it has its number, too.
+  return [...new Set(numbers)].filter((n) => n < plan.shards.length).sort((a, b) => a - b);
 }
 
 /** The size of every published file of the plan's layout and of what lies beside it. */
@@ -59,18 +60,18 @@ export async function checkShards(
   const foreign: ForeignShard[] = [];
   const read = workAhead(there, limits, async (shard) => ({
     shard,
-    stats: await readJson<Stats>(out, places.stats(shard)),
+    stats: await readStats(out, shard),
   }));
   const folders = new Set<string>();
   for await (const { shard, stats } of read) {
-    const names = Object.keys(stats?.objects ?? {});
-    if (!stats?.plan || !stats.objects || !names.every(isPublishedName))
-      foreign.push({ shard, why: "its statistics are damaged" });
+    // One that went meanwhile is missing.
+    if (!stats) continue;
+    if (stats === "damaged") foreign.push({ shard, why: "its statistics are damaged" });
     else if (stats.plan !== plan.hash)
       foreign.push({ shard, why: `it is of another plan, ${stats.plan.slice(0, 12)}` });
     else {
       done.set(shard, stats);
-      for (const name of names) folders.add(name.slice(0, name.lastIndexOf("/") + 1));
+      for (const name of Object.keys(stats.objects)) folders.add(name.slice(0, name.lastIndexOf("/") + 1));
     }
   }
   const sizes = await sizesIn(out, folders);
@@ -90,7 +91,7 @@ export async function checkShards(
   }
   const failed: FailedShard[] = [];
   for (const shard of await numbersIn(out, "_failed/", plan)) {
-    const note = await readJson<FailureNote>(out, places.failure(shard));
+    const note = await readFailure(out, shard);
     if (note && !done.has(shard)) failed.push({ shard, ...note });
   }
   const isForeign = new Set(foreign.map(({ shard }) => shard));
@@ -136,7 +137,7 @@ export async function requeue(
     );
   }
   for (const { shard } of foreign) {
-    const stats = await readJson<Stats>(out, places.stats(shard));
+    const stats = await readJson<Partial<Stats> | null>(out, places.stats(shard));
     // What says that it is done goes first.
     await out.remove(places.stats(shard));
     for (const name of Object.keys(stats?.objects ?? {}).filter(isPublishedName)) await out.remove(name);
@@ -158,7 +159,7 @@ export interface RunningShard extends RunningNote {
 export async function runningShards(plan: ShardPlan, out: Storage): Promise<RunningShard[]> {
   const running: RunningShard[] = [];
   for (const shard of await numbersIn(out, "_running/", plan)) {
-    const note = await readJson<RunningNote>(out, places.running(shard));
+    const note = await readRunning(out, shard);
     if (note) running.push({ shard, ...note, seen: Math.max(0, Date.now() / 1000 - note.time) });
   }
   return running;

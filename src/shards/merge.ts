@@ -16,7 +16,7 @@ import { layouts, places } from "./layouts.ts";
 import { anyProcessor } from "./made.ts";
 import type { ShardPlan } from "./model.ts";
 import type { Stats } from "./publish.ts";
-import { readJson, type Storage } from "./storage/index.ts";
+import { type Content, hashOfContent, type Storage } from "./storage/index.ts";
 
 export interface MergeOptions {
   readonly plan: ShardPlan;
@@ -34,27 +34,42 @@ interface Part {
   readonly metadata: Metadata | undefined;
 }
 
-async function readPart(out: Storage, shard: number): Promise<Part> {
-  const [stats, manifest, metadata] = await Promise.all([
-    readJson<Stats>(out, places.stats(shard)),
-    out.read(places.manifest(shard)),
-    readJson<Partial<Metadata>>(out, places.metadata(shard)),
-  ]);
-  if (!stats || !manifest)
-    throw new UserError(`Shard ${shard} is not whole.`, "See: npm run shards -- check");
-  const lines = manifest.toString("utf8").split("\n").filter(Boolean);
+const notWhole = (shard: number, why: string) =>
+  new UserError(
+    `Shard ${shard} is not whole: ${why}.`,
+    "See: npm run shards -- check --thorough; with --requeue, too, it is computed again.",
+  );
+
+/** What is merged is what was published, to the byte. @throws UserError */
+async function checkBytes({ objects }: Stats, shard: number, name: string, content: Content): Promise<void> {
+  if ((await hashOfContent(content)) !== objects[name]?.sha256)
+    throw notWhole(shard, `${name} has other bytes than were published`);
+}
+
+async function readPart(out: Storage, stats: Stats, shard: number): Promise<Part> {
+  const names = [places.manifest(shard), places.metadata(shard)];
+  const [manifest, about] = await Promise.all(
+    names.map(async (name) => {
+      const bytes = await out.read(name);
+      if (!bytes) throw notWhole(shard, `${name} is missing`);
+      await checkBytes(stats, shard, name, bytes);
+      return bytes.toString("utf8");
+    }),
+  );
+  const lines = manifest.split("\n").filter(Boolean);
+  const metadata = JSON.parse(about) as Partial<Metadata>;
   return {
     shard,
     stats,
     records: lines.map((line) => JSON.parse(line) as ManifestRecord),
-    metadata: metadata && "model" in metadata ? (metadata as Metadata) : undefined,
+    metadata: "model" in metadata ? (metadata as Metadata) : undefined,
   };
 }
 
 /** Writes one file of all shards, in their order. @throws UserError where shards are missing or none has a row; OutputError */
 export async function mergeShards(options: MergeOptions): Promise<{ readonly rows: number }> {
   const { plan, out, to, format } = options;
-  const { missing, foreign } = await checkShards(plan, out);
+  const { missing, foreign, done } = await checkShards(plan, out);
   if (missing.length + foreign.length > 0) {
     throw new UserError(
       `${missing.length + foreign.length} of ${plan.shards.length} shards are not there.`,
@@ -62,7 +77,8 @@ export async function mergeShards(options: MergeOptions): Promise<{ readonly row
     );
   }
   const parts: Part[] = [];
-  for (const shard of plan.shards.keys()) parts.push(await readPart(out, shard));
+  for (const [shard, stats] of [...done].sort(([a], [b]) => a - b))
+    parts.push(await readPart(out, stats, shard));
   const records: ManifestRecord[] = [];
   let rows = 0;
   for (const part of parts) {
@@ -111,6 +127,7 @@ async function* featuresOf(
     if (!stats.objects[name]) continue;
     const path = join(scratch, name.slice(name.lastIndexOf("/") + 1));
     await out.download(name, path);
+    await checkBytes(stats, shard, name, { file: path });
     if (path.endsWith(".npy")) {
       // The paths of its rows are elsewhere, so it is read as the array that it is.
       const bytes = await readFile(path);

@@ -8,6 +8,7 @@ import { OtherSettingsError, UsageError } from "../errors.ts";
 import { keptEndPoints, openFor } from "../extract/plan.ts";
 import { settled } from "../extract/request.ts";
 import type { ExtractRooms } from "../extract/rooms.ts";
+import { jpegMethods } from "../images/options.ts";
 import type { Network } from "../network/network.ts";
 import { chooseModel } from "../network/weights.ts";
 import { toolName, toolVersion } from "../node/package.ts";
@@ -15,7 +16,7 @@ import { formatShape } from "../tensor.ts";
 import { findInputs, type InputWishes } from "./inputs.ts";
 import { layouts } from "./layouts.ts";
 import type { LayoutName, ShardPlan, ShardSettings } from "./model.ts";
-import { hashOfContent, jsonBytes, locate, type Storage } from "./storage/index.ts";
+import { hashOfContent, isCount, isRecord, jsonBytes, locate, type Storage } from "./storage/index.ts";
 
 /** Where a plan lies in the folder of its results. */
 export const planName = "_plan.json";
@@ -29,7 +30,7 @@ export interface PlanWishes extends InputWishes {
 }
 
 /** The hash of a plan's content, whatever the order of its members. */
-const hashOf = (content: Omit<ShardPlan, "hash">): Promise<string> =>
+export const hashOfPlan = (content: Omit<ShardPlan, "hash">): Promise<string> =>
   hashOfContent(Buffer.from(JSON.stringify(sortedMembers(content))));
 
 const sortedMembers = (value: unknown): unknown => {
@@ -124,7 +125,7 @@ export async function makePlan(wishes: PlanWishes, rooms: ExtractRooms): Promise
     tables,
     shards,
   } as const;
-  const made: ShardPlan = { ...content, hash: await hashOf(content) };
+  const made: ShardPlan = { ...content, hash: await hashOfPlan(content) };
   const there = await out.read(planName);
   if (there) {
     const { hash } = await parsePlan(there, out.place);
@@ -177,6 +178,55 @@ async function parsePlan(bytes: Buffer, where: string): Promise<ShardPlan> {
       "Use that version for its shards.",
     );
   }
-  if ((await hashOf(content)) !== hash) throw damaged();
+  if (!isContent(content) || (await hashOfPlan(content)) !== hash) throw damaged();
   return plan;
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
+const isMaybe = (value: unknown, is: (value: unknown) => boolean): boolean =>
+  value === undefined || is(value);
+
+/** What each kind of shard must say. */
+const shardParts: Readonly<Record<string, (shard: Record<string, unknown>, tables: number) => boolean>> = {
+  tar: ({ place, prefix, bytes }) => isText(place) && isText(prefix) && isMaybe(bytes, isCount),
+  files: ({ list, sha256, count }) =>
+    isText(list) && /^_plan\/\d{5,}\.jsonl$/.test(list) && isText(sha256) && isCount(count),
+  rows: ({ table, first, count, from, to }, tables) =>
+    isCount(table) &&
+    table < tables &&
+    [first, count].every(isCount) &&
+    [from, to].every((at) => isMaybe(at, isCount)),
+};
+
+/** Whether a plan has what is read of it. Its hash tells a slip, and nothing of who made it. */
+function isContent(content: object): boolean {
+  const { settings, weights, files, featureShape, layout, source, tables, shards } = content as Record<
+    string,
+    unknown
+  >;
+  return (
+    isRecord(settings) &&
+    isText(settings.model) &&
+    ["cpu", "webgpu"].includes(settings.device as string) &&
+    jpegMethods.some((method) => method === settings.jpeg) &&
+    isText(weights) &&
+    isRecord(files) &&
+    Object.values(files).every(isText) &&
+    Array.isArray(featureShape) &&
+    featureShape.every(isCount) &&
+    isText(layout) &&
+    Object.hasOwn(layouts, layout) &&
+    isTexts(source) &&
+    Array.isArray(tables) &&
+    tables.every((table) => isRecord(table) && isText(table.place) && isText(table.url)) &&
+    Array.isArray(shards) &&
+    shards.every(
+      (shard) =>
+        isRecord(shard) &&
+        isText(shard.kind) &&
+        Object.hasOwn(shardParts, shard.kind) &&
+        shardParts[shard.kind](shard, tables.length),
+    )
+  );
 }

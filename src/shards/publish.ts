@@ -5,7 +5,8 @@
 import { stat } from "node:fs/promises";
 import { OtherSettingsError } from "../errors.ts";
 import { type MadeFile, places } from "./layouts.ts";
-import { hashOfContent, jsonBytes, readJson, type Storage } from "./storage/index.ts";
+import { isPublishedName } from "./names.ts";
+import { hashOfContent, isCount, isRecord, jsonBytes, parseJson, type Storage } from "./storage/index.ts";
 
 /** Published files by name. */
 export type Objects = Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
@@ -27,6 +28,35 @@ export interface Stats {
   readonly device?: string;
   readonly objects: Objects;
 }
+
+const isObjects = (value: unknown): boolean =>
+  isRecord(value) &&
+  Object.entries(value).every(
+    ([name, of]) =>
+      isPublishedName(name) && isRecord(of) && isCount(of.bytes) && typeof of.sha256 === "string",
+  );
+
+/** The statistics of a shard; "damaged" where something else lies in their place, and undefined where nothing does. */
+export async function readStats(out: Storage, shard: number): Promise<Stats | "damaged" | undefined> {
+  const bytes = await out.read(places.stats(shard));
+  if (!bytes) return undefined;
+  const stats = parseJson(bytes);
+  const whole =
+    isRecord(stats) &&
+    typeof stats.plan === "string" &&
+    ["undefined", "string"].includes(typeof stats.device) &&
+    isCount(stats.count) &&
+    isCount(stats.successes) &&
+    isObjects(stats.objects);
+  return whole ? (stats as unknown as Stats) : "damaged";
+}
+
+/** What lies in the place of a shard's last file keeps everybody from putting one, and says nothing. */
+export const damagedStats = (shard: number): OtherSettingsError =>
+  new OtherSettingsError(
+    `The statistics of shard ${shard}, ${places.stats(shard)}, are damaged: whether it is done cannot be told.`,
+    "Have it computed again: npm run shards -- check --requeue",
+  );
 
 const sameObjects = (a: Objects, b: Objects): boolean => {
   const flat = (objects: Objects) =>
@@ -55,9 +85,10 @@ export async function publish(
   const last = places.stats(shard);
   /** What somebody else has published, where it is the same. */
   const theirs = async () => {
-    const there = await readJson<Stats>(out, last);
+    const there = await readStats(out, shard);
     if (!there) return undefined;
-    if (there.plan === stats.plan && sameObjects(there.objects ?? {}, objects)) return there;
+    if (there === "damaged") throw damagedStats(shard);
+    if (there.plan === stats.plan && sameObjects(there.objects, objects)) return there;
     throw otherBytes(shard, there, stats);
   };
   for (const { name, file } of files) {
@@ -75,7 +106,7 @@ export async function publish(
 
 function otherBytes(shard: number, there: Stats, own: Stats): OtherSettingsError {
   const differing = Object.keys({ ...there.objects, ...own.objects }).filter(
-    (name) => there.objects?.[name]?.sha256 !== own.objects[name]?.sha256,
+    (name) => there.objects[name]?.sha256 !== own.objects[name]?.sha256,
   );
   const devices =
     there.device !== own.device ? ` It was computed on ${there.device}, and here on ${own.device}.` : "";

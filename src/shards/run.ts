@@ -20,8 +20,8 @@ import { makeFiles, ofAnyMachine } from "./made.ts";
 import type { ShardPlan } from "./model.ts";
 import { shardName } from "./names.ts";
 import { hashOfFile, weightsOf } from "./plan.ts";
-import { publish, type Stats } from "./publish.ts";
-import { jsonBytes, readJson, type Storage } from "./storage/index.ts";
+import { damagedStats, publish, readStats, type Stats } from "./publish.ts";
+import { isRecord, jsonBytes, parseJson, readJson, type Storage } from "./storage/index.ts";
 
 /** What is each worker's own to choose, and changes no bit. */
 export type WorkerChoices = Pick<ExtractRequest, "threads" | "batchSize" | "workers" | "commitEvery">;
@@ -66,7 +66,7 @@ export async function runShard(options: RunShardOptions): Promise<ShardReport> {
       "Plan into a folder or an s3:// address.",
     );
   }
-  const there = await readJson<Stats>(out, places.stats(shard));
+  const there = await readStats(out, shard);
   if (there) return { shard, outcome: "there", stats: checked(there, plan, shard) };
   await checkWorker(plan);
   const scratch = join(
@@ -105,11 +105,12 @@ export async function runShard(options: RunShardOptions): Promise<ShardReport> {
   }
 }
 
-/** @throws OtherSettingsError where what is published is of another plan */
-function checked(stats: Stats, plan: ShardPlan, shard: number): Stats {
+/** @throws OtherSettingsError where what is published is of another plan, or damaged */
+function checked(stats: Stats | "damaged", plan: ShardPlan, shard: number): Stats {
+  if (stats === "damaged") throw damagedStats(shard);
   if (stats.plan === plan.hash) return stats;
   throw new OtherSettingsError(
-    `Shard ${shard} was published by another plan (${stats.plan?.slice(0, 12)}, and this is ${plan.hash.slice(0, 12)}).`,
+    `Shard ${shard} was published by another plan (${stats.plan.slice(0, 12)}, and this is ${plan.hash.slice(0, 12)}).`,
     "Publish into another folder; or remove the other plan's shards: npm run shards -- check --requeue",
   );
 }
@@ -217,6 +218,14 @@ export interface RunningNote {
   readonly time: number;
 }
 
+/** What a worker says of the shard that it computes; undefined where there is no such note. */
+export async function readRunning(out: Storage, shard: number): Promise<RunningNote | undefined> {
+  const note = await readJson<unknown>(out, places.running(shard));
+  if (!isRecord(note) || typeof note.host !== "string") return undefined;
+  const numbers = [note.pid, note.done, note.total, note.rate, note.time];
+  return numbers.every(Number.isFinite) ? (note as unknown as RunningNote) : undefined;
+}
+
 function startNote(out: Storage, shard: number) {
   const began = performance.now();
   let [done, total] = [0, 0];
@@ -258,6 +267,22 @@ export interface FailureNote {
   readonly exitCode: number;
   readonly host: string;
   readonly time: string;
+}
+
+/** Why a shard was given up; undefined where nobody gave it up. */
+export async function readFailure(out: Storage, shard: number): Promise<FailureNote | undefined> {
+  const bytes = await out.read(places.failure(shard));
+  if (!bytes) return undefined;
+  const note = parseJson(bytes);
+  const { error, hint, exitCode, host, time } = isRecord(note) ? note : {};
+  const text = (value: unknown, otherwise: string) => (typeof value === "string" ? value : otherwise);
+  return {
+    error: text(error, "the note of its failure is damaged"),
+    ...(typeof hint === "string" && { hint }),
+    exitCode: typeof exitCode === "number" ? exitCode : ExitCode.unexpected,
+    host: text(host, "unknown"),
+    time: text(time, "unknown"),
+  };
 }
 
 /** What ends a command that another attempt would end alike: the recipes of `deploy/` tell it to their engines. */

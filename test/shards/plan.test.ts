@@ -8,7 +8,7 @@ import { indexFromEnvironment, shardsOfPart } from "../../src/shards/array.ts";
 import { expandBraces } from "../../src/shards/braces.ts";
 import { divideKey } from "../../src/shards/gather.ts";
 import { ranges, shardIn } from "../../src/shards/names.ts";
-import { readPlan } from "../../src/shards/plan.ts";
+import { hashOfPlan, readPlan } from "../../src/shards/plan.ts";
 import { tar } from "../checkpoint/support.ts";
 import { temporaryFolder, writeFiles } from "../support/features.ts";
 import { planSmall, smallSettings } from "../support/shards.ts";
@@ -205,6 +205,30 @@ describe("a plan", () => {
     writeFileSync(path, text.slice(0, 100));
     await expect(readPlan(out)).rejects.toThrow(/damaged/);
     await expect(readPlan(join(folder, "nowhere"))).rejects.toThrow(/There is no plan/);
+  });
+
+  it.each([
+    ["no shards", { shards: undefined }],
+    ["a shard that is none", { shards: [null] }],
+    ["a shard of no kind", { shards: [{ kind: "constructor" }] }],
+    ["a list elsewhere", { shards: [{ kind: "files", list: "../list.jsonl", sha256: "", count: 1 }] }],
+    ["rows of no table", { shards: [{ kind: "rows", table: 0, first: 0, count: 1 }] }],
+    ["an archive without a place", { shards: [{ kind: "tar", prefix: "" }] }],
+    ["a layout of another name", { layout: "constructor" }],
+    ["no settings", { settings: undefined }],
+    ["a device of another name", { settings: { ...smallSettings, device: "auto" } }],
+    ["no files", { files: null }],
+    ["a shape that is none", { featureShape: ["a"] }],
+  ])("with %s is refused, though its hash is right", async (_, change) => {
+    const out = join(folder, "out");
+    const { hash: _hash, ...content } = (await planSmall(out, { inputs: [images()] })).plan;
+    const changed = { ...content, ...change } as Parameters<typeof hashOfPlan>[0];
+    const write = async (plan: typeof changed) =>
+      writeFileSync(join(out, "_plan.json"), JSON.stringify({ ...plan, hash: await hashOfPlan(plan) }));
+    await write(content);
+    expect((await readPlan(out)).plan).toMatchObject(content);
+    await write(changed);
+    await expect(readPlan(out)).rejects.toThrow(/is damaged/);
   });
 
   it("has a shard for each archive, by ranges, patterns and folders alike, in the order of their keys", async () => {

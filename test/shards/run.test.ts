@@ -105,6 +105,23 @@ describe("all shards merged", () => {
     expect(files[0]).toBe(files[1]);
   });
 
+  it.each(["features/00001.parquet", "_manifest/00001.jsonl", "_manifest/00000.json"])(
+    "are refused where %s has other bytes than were published",
+    async (name) => {
+      const planned = await planSmall(join(folder, "out"), { inputs: [images], perShard: 8 });
+      await runAll(planned);
+      const path = join(folder, "out", name);
+      const bytes = readFileSync(path);
+      bytes[bytes.length >> 1] ^= 1;
+      writeFileSync(path, bytes);
+      const to = join(folder, "all.npy");
+      await expect(mergeShards({ ...planned, to, format: findFormat("npy") })).rejects.toThrow(
+        new RegExp(`${name} has other bytes than were published`),
+      );
+      expect(existsSync(to)).toBe(false);
+    },
+  );
+
   it("are refused while one is missing", async () => {
     const planned = await planSmall(join(folder, "out"), { inputs: [images], perShard: 8 });
     await runShard({ ...planned, shard: 1, scratch: folder });
@@ -487,6 +504,49 @@ describe("shards check", () => {
       expect(existsSync(join(out, "_plan.json"))).toBe(true);
     }
     expect(existsSync(join(out, "features/00000.parquet"))).toBe(false);
+  });
+
+  it.each(["", "5", "null", '{"plan":1}', '{"plan":"x","objects":{}}'])(
+    "takes statistics that are %j for damaged, as a worker does, which publishes nothing over them",
+    async (text) => {
+      const out = join(folder, "out");
+      const { plan, out: storage } = await planSmall(out, { inputs: [images], perShard: 20 });
+      mkdirSync(join(out, "_stats"));
+      writeFileSync(join(out, "_stats/00000_stats.json"), text);
+      writeFileSync(join(out, "_stats/00000_stats.json.bak"), text);
+      const run = () => runShard({ plan, out: storage, shard: 0, scratch: folder });
+      await expect(run()).rejects.toThrow(OtherSettingsError);
+      await expect(run()).rejects.toThrow(/_stats\/00000_stats\.json, are damaged/);
+      const checked = await checkShards(plan, storage);
+      expect(checked.foreign).toEqual([{ shard: 0, why: "its statistics are damaged" }]);
+      expect(await requeue(plan, storage, checked)).toEqual([0]);
+      expect(await run()).toMatchObject({ outcome: "published" });
+    },
+  );
+
+  it("takes no note of a worker for what it is not", async () => {
+    const out = join(folder, "out");
+    const { plan, out: storage } = await planSmall(out, { inputs: [images], perShard: 8 });
+    const note = (name: string, value: unknown) => {
+      mkdirSync(join(out, name, ".."), { recursive: true });
+      writeFileSync(join(out, name), JSON.stringify(value));
+    };
+    note("_running/00000.json", { host: "a", pid: 1, done: 3, total: 7, rate: "fast", time: 1 });
+    note("_running/00001.json", null);
+    note("_failed/00000.json", [1]);
+    note("_failed/00001.json", { error: "no room", host: "a", time: "today", exitCode: 7 });
+    expect(await statusOf(plan, storage)).toMatchObject({ running: [], silent: [], failed: 2 });
+    expect((await checkShards(plan, storage)).failed).toEqual([
+      {
+        shard: 0,
+        error: "the note of its failure is damaged",
+        exitCode: 1,
+        host: "unknown",
+        time: "unknown",
+      },
+      { shard: 1, error: "no room", exitCode: 7, host: "a", time: "today" },
+    ]);
+    expect(await runMain("shards", "status", "--plan", out)).toMatchObject({ code: 0 });
   });
 
   it("finds bytes that were changed, when it is thorough", async () => {

@@ -11,7 +11,10 @@ export { optional } from "./optional.ts";
 export {
   type Content,
   hashOfContent,
+  isCount,
+  isRecord,
   jsonBytes,
+  parseJson,
   readJson,
   type Storage,
   type StoredFile,

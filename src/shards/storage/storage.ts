@@ -48,12 +48,25 @@ export async function hashOfContent(content: Content): Promise<string> {
 /** A JSON file of a place; undefined where there is none, or where it is damaged. */
 export async function readJson<T>(storage: Storage, name: string): Promise<T | undefined> {
   const bytes = await storage.read(name);
+  return bytes && (parseJson(bytes) as T | undefined);
+}
+
+/** What a file of JSON holds; undefined where it is damaged. */
+export function parseJson(bytes: Buffer): unknown {
   try {
-    return bytes && (JSON.parse(bytes.toString("utf8")) as T);
+    return JSON.parse(bytes.toString("utf8"));
   } catch {
     return undefined;
   }
 }
+
+/** Whether a value out of JSON has members by names. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Whether a value out of JSON counts something. */
+export const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** An object as a file of JSON. */
 export const jsonBytes = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value, null, 2)}\n`);
