@@ -22,6 +22,7 @@ import { shardName } from "./names.ts";
 import { hashOfFile, weightsOf } from "./plan.ts";
 import { damagedStats, publish, readStats, type Stats } from "./publish.ts";
 import { isRecord, jsonBytes, parseJson, readJson, type Storage } from "./storage/index.ts";
+import { checkUnread } from "./unread.ts";
 
 /** What is each worker's own to choose, and changes no bit. */
 export type WorkerChoices = Pick<ExtractRequest, "threads" | "batchSize" | "workers" | "commitEvery">;
@@ -50,7 +51,8 @@ const noteEvery = 60_000;
 /**
  * Computes and publishes a shard, unless it is there.
  * @throws what `extract` throws; BusyError where another process of this machine has the shard; OtherSettingsError where the
- * shard is published with other bytes, or weights or files are not those that were planned; OutputError
+ * shard is published with other bytes, or weights or files are not those that were planned; UserError where its images
+ * cannot be had here; OutputError
  */
 export async function runShard(options: RunShardOptions): Promise<ShardReport> {
   const { plan, out, shard, signal } = options;
@@ -88,6 +90,7 @@ export async function runShard(options: RunShardOptions): Promise<ShardReport> {
         ? { records: [], metadata: undefined }
         : await compute(options, inputs, scratch, note.progressed);
     throwIfStopped(signal);
+    await checkUnread(shard, { inputs, records, scratch });
     const published = metadata && ofAnyMachine(metadata, plan);
     const files = await makeFiles({ plan, shard, scratch, records, metadata: published, about });
     const stats = statsOf(plan, records, metadata, began);

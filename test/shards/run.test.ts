@@ -1,5 +1,14 @@
 /** Shards: together they are the single run, whoever computes them and however often. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -7,6 +16,7 @@ import { BusyError, OtherSettingsError, UserError } from "../../src/errors.ts";
 import { extract } from "../../src/extract/extract.ts";
 import { takeLock } from "../../src/extract/lock.ts";
 import { ownRooms } from "../../src/extract/rooms.ts";
+import { listFolder } from "../../src/node/images/index.ts";
 import {
   checkShards,
   keepNetwork,
@@ -331,6 +341,66 @@ describe("shards without features", () => {
       paths: ["2.tar/good.png"],
       images: { found: 2, written: 1, failed: 1 },
     });
+  });
+});
+
+describe("a shard whose files cannot be had", () => {
+  /** Twelve images in a folder, and links to them in another. */
+  async function planned(of: "files" | "links") {
+    const disk = join(folder, "disk");
+    await drawFolder(join(disk, "images"), 12);
+    const links = join(folder, "links");
+    mkdirSync(links);
+    for (const { key } of await listFolder(join(disk, "images")))
+      symlinkSync(join(disk, "images", key), join(links, key.replaceAll("/", "-")));
+    const inputs = [of === "files" ? join(disk, "images") : links];
+    return { disk, ...(await planSmall(join(folder, "out"), { inputs, perShard: 20 })) };
+  }
+  const run = ({ plan, out }: Awaited<ReturnType<typeof planSmall>>) =>
+    runShard({ plan, out, shard: 0, scratch: join(folder, "scratch") });
+
+  it.each([
+    ["files", "away"],
+    ["links", "away"],
+    ["files", "empty"],
+    ["links", "empty"],
+  ] as const)("(%s on a disk that is %s) is not published, and is when they are there", async (of, how) => {
+    const { disk, ...plan } = await planned(of);
+    renameSync(disk, `${disk}-unmounted`);
+    if (how === "empty") mkdirSync(join(disk, "images"), { recursive: true });
+    await expect(run(plan)).rejects.toThrow(/13 of its 13 files cannot be had here/);
+    await expect(run(plan)).rejects.toMatchObject({ exitCode: 1 });
+    expect((await checkShards(plan.plan, plan.out)).missing).toEqual([0]);
+    rmSync(disk, { recursive: true, force: true });
+    renameSync(`${disk}-unmounted`, disk);
+    expect((await run(plan)).stats).toMatchObject({ count: 13, successes: 12 });
+  });
+
+  it("is published without one that was removed from among the others", async () => {
+    const { disk, ...plan } = await planned("files");
+    rmSync(join(disk, "images/0/image 0.jpg"));
+    expect((await run(plan)).stats).toMatchObject({
+      count: 13,
+      successes: 11,
+      status_dict: { "it cannot be read (ENOENT)": 1 },
+    });
+  });
+
+  it("since its archive goes in the middle is not published", async () => {
+    const data = readFileSync(join(images, "0/image 0.jpg"));
+    const archive = join(folder, "a.tar");
+    const names = Array.from({ length: 40 }, (_, i) => `${i}.jpg`);
+    // Each another content, so that each is computed.
+    writeFileSync(
+      archive,
+      tar(names.map((name) => ({ name, data: Buffer.concat([data, Buffer.from(name)]) }))),
+    );
+    const { plan, out } = await planSmall(join(folder, "out"), { inputs: [archive] });
+    const events = { started: () => rmSync(archive) };
+    await expect(runShard({ plan, out, shard: 0, scratch: folder, events, workers: 1 })).rejects.toThrow(
+      /files cannot be had here/,
+    );
+    expect((await checkShards(plan, out)).missing).toEqual([0]);
   });
 });
 

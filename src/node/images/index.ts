@@ -12,6 +12,7 @@ export {
   type Outcome,
   type ReadRecipe,
   readContent,
+  unreadCode,
 } from "./read.ts";
 export { isPlaceOfImages, listSources, type Source } from "./sources.ts";
 export { type Sheet, type SheetEvents, type SheetShape, thumbnailSheets } from "./thumbnails.ts";

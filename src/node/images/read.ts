@@ -39,6 +39,11 @@ const mostBytes = 2 ** 30;
 
 const unread = (error: unknown) => `it cannot be read (${(error as NodeJS.ErrnoException).code ?? error})`;
 
+/** The system's code in the reason of an image of which no byte could be had; undefined for every other reason. */
+export const unreadCode = (reason = ""): string | undefined =>
+  /^it cannot be read \((\w+)\)$/.exec(reason)?.[1] ??
+  (/^it is a link to .*, which is not there/s.test(reason) ? "ENOENT" : undefined);
+
 /** What may stand under a name instead of a file. */
 const others: readonly (readonly [is: (stats: Stats) => boolean, what: string])[] = [
   [(s) => s.isFIFO(), "it is a pipe (FIFO), not a file"],
