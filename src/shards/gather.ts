@@ -1,9 +1,9 @@
 /** The images of a shard where a worker can read them: as they lie on its disks, or fetched into its scratch folder. */
 import { createHash } from "node:crypto";
-import { mkdir, open, stat } from "node:fs/promises";
+import { mkdir, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { workAhead } from "../ahead.ts";
-import { OtherSettingsError, UserError } from "../errors.ts";
+import { OtherSettingsError, UsageError, UserError } from "../errors.ts";
 import { type ImageInput, listArchive } from "../node/images/index.ts";
 import { matcher } from "../node/images/inputs.ts";
 import { throwIfStopped } from "../stopped.ts";
@@ -87,7 +87,14 @@ async function gatherTar(
       "Plan again, into another folder.",
     );
   }
-  const members = await listArchive(path);
+  const members = await listArchive(path).catch(async (error: unknown) => {
+    if (path === place || !(error instanceof UsageError)) throw error;
+    // What came is not to be met again by the next attempt, and its user knows it by its address.
+    await rm(path, { force: true });
+    throw new UsageError(error.message.replaceAll(path, place), "What came from there is not kept.", {
+      cause: error,
+    });
+  });
   const { globs, excludes } = plan.settings;
   const wanted = matcher({ globs, excludes });
   const inputs = members.map((m) => ({ ...m, key: `${prefix}${m.key}` })).filter(({ key }) => wanted(key));
@@ -237,6 +244,7 @@ async function fetchRow(url: string, path: string, limits: HttpLimits): Promise<
       await downloadUrl(url, path, limits);
       return undefined;
     }
+    if (url === "") return "it has no address";
     if (!/^s3:\/\//i.test(url)) return `its address ${url.slice(0, 100)} is neither of the web nor of S3`;
     const { storage, name } = await locate(url);
     if (!(await storage.find(name))) return "there is no such object";

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { checkShards, runShard } from "../../src/shards/index.ts";
@@ -177,6 +178,100 @@ describe("a file from a web server", () => {
     await expect(storage.put("x", Buffer.from("x"), { ifAbsent: true })).rejects.toThrow(
       /Nothing can be written/,
     );
+  });
+});
+
+describe("a server that is not as others", () => {
+  const text = Buffer.from("url\nhttp://host/a.jpg\nhttp://host/b.jpg\n");
+  const sizeOf = async () => (await openStorage(host)).find("t.csv");
+
+  it.each<[string, Answer]>([
+    ["refuses HEAD", ({ method }, response) => response.writeHead(method === "HEAD" ? 405 : 200).end(text)],
+    [
+      "forbids HEAD, as signed addresses do",
+      ({ method, headers: { range } }, response) =>
+        method === "HEAD"
+          ? response.writeHead(403).end()
+          : response
+              .writeHead(range ? 206 : 200, {
+                "content-range": `bytes 0-0/${text.length}`,
+                "content-length": 1,
+              })
+              .end("u"),
+    ],
+    ["does not say how long a file is", (_, response) => response.writeHead(200).end(text)],
+    [
+      "says 0 to HEAD",
+      ({ method }, response) =>
+        response
+          .writeHead(200, { "content-length": method === "HEAD" ? 0 : text.length })
+          .end(method === "HEAD" ? undefined : text),
+    ],
+    [
+      "packs what it was asked not to",
+      (_, response) => {
+        const packed = gzipSync(text);
+        response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length }).end(packed);
+      },
+    ],
+  ])("(it %s) tells how long a table is all the same", async (_, answer) => {
+    answers.set("/t.csv", answer);
+    expect(await sizeOf()).toEqual({ name: "t.csv", bytes: text.length });
+  });
+
+  it("and has an empty file, or none, is believed", async () => {
+    answers.set("/t.csv", ({ method }, response) =>
+      method === "HEAD"
+        ? response.writeHead(200, { "content-length": 0 }).end()
+        : response.writeHead(416, { "content-range": "bytes */0" }).end("<html>no such range</html>"),
+    );
+    expect(await sizeOf()).toEqual({ name: "t.csv", bytes: 0 });
+    answers.set("/t.csv", (_, response) => response.writeHead(404).end());
+    expect(await sizeOf()).toBeUndefined();
+  });
+
+  it("packs a file comes to its own bytes, from its beginning where it broke", async () => {
+    const packed = gzipSync(bytes);
+    answers.set("/a", (_, response, before) => {
+      response.writeHead(200, { "content-encoding": "gzip", "content-length": packed.length, etag: '"1"' });
+      if (before > 0) return response.end(packed);
+      response.write(packed.subarray(0, packed.length >> 1), () => setTimeout(() => response.destroy(), 20));
+    });
+    expect((await download("/a")).equals(bytes)).toBe(true);
+    expect(asked.map(({ headers }) => headers.range)).toEqual([undefined, undefined]);
+  });
+
+  it.each([206, 416])("answers %i unasked gives no file", async (status) => {
+    answers.set("/a", (_, response) =>
+      response.writeHead(status, { "content-range": "bytes 0-99/10000" }).end(bytes.subarray(0, 100)),
+    );
+    await expect(download("/a")).rejects.toMatchObject({ reason: `HTTP ${status}` });
+    expect(existsSync(join(folder, "file"))).toBe(false);
+  });
+
+  it("sends another range than was asked for, or a page about it, is not read as the file", async () => {
+    const storage = await openStorage(host);
+    answers.set("/a", (_, response) =>
+      response.writeHead(206, { "content-range": "bytes 0-9/10000" }).end(bytes.subarray(0, 10)),
+    );
+    await expect(storage.read("a", 10, 20)).rejects.toThrow(/other bytes came than were asked for/);
+    answers.set("/b", (_, response) =>
+      response.writeHead(416, { "content-range": "bytes */5" }).end("<html>no such range</html>"),
+    );
+    expect(await storage.read("b", 10, 20)).toEqual(Buffer.alloc(0));
+  });
+
+  it("sends a page instead of an archive is named, and asked again the next time", async () => {
+    const data = await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
+      .png()
+      .toBuffer();
+    answers.set("/0.tar", (_, response, before) =>
+      response.end(before < 1 ? "<html>please log in</html>" : tar([{ name: "a.png", data }])),
+    );
+    const { plan, out } = await planSmall(join(folder, "out"), { inputs: [`${host}/0.tar`] });
+    const run = () => runShard({ plan, out, shard: 0, scratch: folder });
+    await expect(run()).rejects.toThrow(`${host}/0.tar is no tar archive`);
+    expect(await run()).toMatchObject({ outcome: "published" });
   });
 });
 

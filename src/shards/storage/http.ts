@@ -118,17 +118,50 @@ function broken(url: string, error: unknown): HttpError {
 
 const userAgent = `${toolName}/${toolVersion}`;
 
-async function ask(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+const request = (url: string, method: string, headers: Record<string, string>, signal: AbortSignal) =>
   // A body that the server packs would have other lengths and ranges than the file.
-  const answer = await fetch(url, {
+  fetch(url, {
+    method,
     headers: { "user-agent": userAgent, "accept-encoding": "identity", ...headers },
     signal,
   });
-  if (answer.ok || answer.status === 416) return answer;
+
+/** The length of a body as it is read; undefined where that is not said: a server may pack what it was asked not to. */
+function lengthOf({ headers }: Response): number | undefined {
+  const length = headers.get("content-length");
+  return length === null || isPacked(headers) ? undefined : Number(length);
+}
+
+const isPacked = (headers: Headers): boolean =>
+  (headers.get("content-encoding") ?? "identity") !== "identity";
+
+/** Where the part of a file that an answer has begins, and how long the file is: `bytes 0-99/1000`, or `bytes *\/1000`. */
+function rangeOf({ headers }: Response): { readonly start?: number; readonly total?: number } {
+  const [, start, total] =
+    /^bytes (?:(\d+)-\d+|\*)\/(?:(\d+)|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
+  return {
+    ...(start !== undefined && { start: Number(start) }),
+    ...(total !== undefined && { total: Number(total) }),
+  };
+}
+
+/** Gives an answer that has a file, or of one that was asked for by `range` a part, or (416) says that there is none. */
+async function ask(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+  const answer = await request(url, "GET", headers, signal);
+  const { status } = answer;
+  if (headers.range === undefined ? answer.ok && status !== 206 : answer.ok || status === 416) return answer;
   await answer.body?.cancel();
   throw new HttpError(url, `HTTP ${answer.status}`, passingStatuses.includes(answer.status), {
     cause: answer,
   });
+}
+
+/** The pieces of an answer's body, each a sign of life. */
+async function* piecesOf({ body }: Response, heard: () => void): AsyncGenerator<Uint8Array> {
+  for await (const piece of body ?? []) {
+    heard();
+    yield piece;
+  }
 }
 
 /** Writes the file at `url` to the local path `to`, which appears whole. @throws HttpError */
@@ -151,7 +184,8 @@ export async function downloadUrl(url: string, to: string, limits: HttpLimits = 
       ranged ? { range: `bytes=${have}-`, "if-range": validator ?? "" } : {},
       signal,
     );
-    const goesOn = answer.status === 206 && answer.headers.get("content-range")?.startsWith(`bytes ${have}-`);
+    const packed = isPacked(answer.headers);
+    const goesOn = answer.status === 206 && rangeOf(answer).start === have && !packed;
     if (ranged && !goesOn && answer.status !== 200) {
       await answer.body?.cancel();
       validator = undefined;
@@ -159,18 +193,19 @@ export async function downloadUrl(url: string, to: string, limits: HttpLimits = 
     }
     const tag = answer.headers.get("etag");
     validator = tag && !tag.startsWith("W/") ? tag : (answer.headers.get("last-modified") ?? undefined);
-    const length = answer.headers.get("content-length");
+    // What was unpacked has no place from which a server could go on.
+    if (packed) validator = undefined;
+    const length = lengthOf(answer);
     const from = goesOn ? have : 0;
     const tooLarge = () => new HttpError(url, `it is larger than ${limits.mostBytes} bytes`, false);
-    if (from + Number(length ?? 0) > limits.mostBytes) {
+    if (from + (length ?? 0) > limits.mostBytes) {
       await answer.body?.cancel();
       throw tooLarge();
     }
     const file = await open(part, goesOn ? "a" : "w");
     let came = 0;
     try {
-      for await (const piece of answer.body ?? []) {
-        heard();
+      for await (const piece of piecesOf(answer, heard)) {
         came += piece.length;
         if (from + came > limits.mostBytes) throw tooLarge();
         await file.write(piece);
@@ -178,8 +213,7 @@ export async function downloadUrl(url: string, to: string, limits: HttpLimits = 
     } finally {
       await file.close();
     }
-    if (length !== null && came !== Number(length))
-      throw new HttpError(url, "the connection ended early", true);
+    if (length !== undefined && came !== length) throw new HttpError(url, "the connection ended early", true);
   });
   await rename(part, to);
 }
@@ -203,14 +237,42 @@ export function openHttp(place: string, limits: HttpLimits = usualLimits): Stora
       ? {}
       : { range: `bytes=${start}-${end === undefined ? "" : end - 1}` };
     return orNothing(
-      trying(urlOf(name), limits, async ({ signal }) => {
+      trying(urlOf(name), limits, async ({ signal, heard }) => {
         const answer = await ask(urlOf(name), headers, signal);
-        const bytes = Buffer.from(await answer.arrayBuffer());
+        if (answer.status === 416) {
+          await answer.body?.cancel();
+          return Buffer.alloc(0);
+        }
+        if (answer.status === 206 && rangeOf(answer).start !== start) {
+          await answer.body?.cancel();
+          throw new HttpError(urlOf(name), "other bytes came than were asked for", false);
+        }
+        const pieces: Uint8Array[] = [];
+        for await (const piece of piecesOf(answer, heard)) pieces.push(piece);
+        const bytes = Buffer.concat(pieces);
         // A server that knows no ranges sends all.
         return !whole && answer.status === 200 ? bytes.subarray(start, end) : bytes;
       }),
     );
   };
+
+  /** How long a file is, where a server does not say so to HEAD (or says 0 to it, as some do): by asking for its first byte. */
+  const sizeByAsking = (name: string): Promise<number> =>
+    trying(urlOf(name), limits, async ({ signal, heard }) => {
+      const answer = await ask(urlOf(name), { range: "bytes=0-0" }, signal);
+      const told = answer.status === 200 ? lengthOf(answer) : rangeOf(answer).total;
+      if (told !== undefined) {
+        await answer.body?.cancel();
+        return told;
+      }
+      if (answer.status !== 200) {
+        await answer.body?.cancel();
+        throw new HttpError(urlOf(name), "the server does not say how long it is", false);
+      }
+      let bytes = 0;
+      for await (const piece of piecesOf(answer, heard)) bytes += piece.length;
+      return bytes;
+    });
 
   return {
     place,
@@ -224,17 +286,16 @@ export function openHttp(place: string, limits: HttpLimits = usualLimits): Stora
     },
     find: (name) =>
       orNothing(
-        trying(urlOf(name), limits, async ({ signal }) => {
-          const answer = await fetch(urlOf(name), {
-            method: "HEAD",
-            headers: { "user-agent": userAgent },
-            signal,
+        (async () => {
+          const told = await trying(urlOf(name), limits, async ({ signal }) => {
+            const answer = await request(urlOf(name), "HEAD", {}, signal);
+            const { status } = answer;
+            if (passingStatuses.includes(status))
+              throw new HttpError(urlOf(name), `HTTP ${status}`, true, { cause: answer });
+            return answer.ok ? lengthOf(answer) : undefined;
           });
-          const { status, headers } = answer;
-          if (!answer.ok)
-            throw new HttpError(urlOf(name), `HTTP ${status}`, passingStatuses.includes(status));
-          return { name, bytes: Number(headers.get("content-length") ?? 0) };
-        }),
+          return { name, bytes: told || (await sizeByAsking(name)) };
+        })(),
       ),
     read,
     download: (name, to) => downloadUrl(urlOf(name), to, limits),
