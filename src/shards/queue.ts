@@ -44,6 +44,10 @@ const busyWait = 60_000;
 /** The queue of a plan. */
 const queueName = ({ hash }: ShardPlan) => `slimfeatures-${hash.slice(0, 12)}`;
 
+/** Whether what a queue gives is a shard's number: others may write there. */
+const isShardOf = ({ shards }: ShardPlan, shard: unknown): shard is number =>
+  Number.isSafeInteger(shard) && Object.hasOwn(shards, shard as number);
+
 /** Where a queue is, without what is secret in its address. */
 const shown = (address: string): string => {
   if (!URL.canParse(address)) return "that address";
@@ -143,10 +147,11 @@ export async function workQueue(options: WorkOptions): Promise<WorkReport> {
   try {
     await reached(queue, address);
     await fill(queue, plan, out, attempts);
-    const taker = new Worker<{ shard: number }>(
+    const taker = new Worker<{ readonly shard?: unknown } | undefined>(
       queueName(plan),
       async (job, token) => {
-        const { shard } = job.data;
+        const shard: unknown = job.data?.shard;
+        if (!isShardOf(plan, shard)) throw new UnrecoverableError("it names no shard of the plan");
         const again = async (milliseconds: number) => {
           await job.moveToDelayed(Date.now() + milliseconds, token);
           throw new DelayedError();

@@ -1,7 +1,7 @@
 /** Shards from a queue: with a real Redis, which is emptied, whose workers are killed, and which goes away. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -92,6 +92,32 @@ describe.runIf(runs)("workers of a queue", () => {
     expect(flushed).toBe(true);
     expect(checked.done.size).toBe(4);
     expect(published(join(folder, "flushed"))).toEqual(unbroken);
+  });
+
+  it("pass over what names no shard of the plan, and write no note of it", async () => {
+    const out = join(folder, "strange");
+    const planned = await plan(out);
+    const { Queue } = await import("bullmq");
+    const queue = new Queue(`slimfeatures-${planned.plan.hash.slice(0, 12)}`, {
+      connection: { url: address },
+    });
+    const strange = [
+      null,
+      {},
+      { shard: -1 },
+      { shard: 4 },
+      { shard: 0.5 },
+      { shard: "length" },
+      { shard: "../../x" },
+    ];
+    await queue.addBulk(strange.map((data) => ({ name: "shard", data, opts: { attempts: 5 } })));
+    await queue.close();
+    const lost: number[] = [];
+    const { checked } = await worker(planned, "h", { failed: (shard: number) => lost.push(shard) });
+    expect(checked).toMatchObject({ missing: [], failed: [] });
+    expect(lost).toEqual([]);
+    expect(existsSync(join(out, "_failed"))).toBe(false);
+    expect(published(out)).toEqual(unbroken);
   });
 
   it("take over what a killed one had", async () => {
