@@ -7,7 +7,7 @@ import { checkpoints, type KeptCheckpoint, type WebExtractorOptions } from "../s
 import { ask } from "./asking.ts";
 import type { NetworkRow } from "./calls.ts";
 import { button, choice, field, filePicker, megabytes } from "./controls.ts";
-import { type Dropped, droppedFiles, sortOut } from "./dropped.ts";
+import { type Dropped, droppedFiles, sortOut, wordsOf } from "./dropped.ts";
 import { openMap } from "./mapped.ts";
 import { metadataOf } from "./metadata.ts";
 import { networkTable } from "./networks.ts";
@@ -95,19 +95,16 @@ const keyOf = () =>
     table.keptName(),
   ]);
 
+/** What became of the files that came last. */
+let taken = "";
+
 function take(files: readonly Dropped[]): void {
-  const sorted = sortOut(files);
-  const known = new Set(images.map(({ path }) => path));
-  const fresh = sorted.images.filter(({ path }) => !known.has(path));
-  images = [...images, ...fresh];
+  const sorted = sortOut(files, images);
+  images = [...images, ...sorted.images];
   if (sorted.checkpoint.length > 0) giveCheckpoint(sorted.checkpoint);
-  run?.add(fresh);
-  const parts = [
-    sorted.images.length > 0 && `${counted(fresh.length, "image")} added`,
-    sorted.checkpoint.length > 0 && `${counted(sorted.checkpoint.length, "file")} of a checkpoint`,
-    sorted.others.length > 0 && `${counted(sorted.others.length, "other file")} passed over`,
-  ].filter(Boolean);
-  say(parts.length > 0 ? `${parts.join(", ")}.` : "No files came.");
+  run?.add(sorted.images);
+  taken = wordsOf(sorted);
+  say(taken);
   refresh();
 }
 
@@ -190,32 +187,58 @@ function fail(error: unknown): void {
   refresh();
 }
 
+/** Whether a run is being made ready: another press, as of a double click, would begin a second one beside it. */
+let beginning = false;
+
 async function begin(): Promise<void> {
+  if (beginning) return;
   fault = undefined;
   const active = run && (run.state.phase === "running" || run.state.phase === "opening");
   if (active) {
     run?.stop();
     return;
   }
-  if (images.length === 0) await addSamples();
-  if (!run || begun !== keyOf()) {
-    await run?.close();
-    begun = keyOf();
-    run = createRun(optionsNow(), refreshSoon);
-    run.add(images);
+  beginning = true;
+  let own: Run;
+  try {
+    own = await runToGo();
+  } catch (error) {
+    fail(error);
+    return;
+  } finally {
+    beginning = false;
   }
   say("The run has begun.");
-  await run.go();
-  if (run.state.phase === "done") say(`All ${counted(run.state.done, "image")} are done.`);
+  await own.go();
+  const { phase, done } = own.state;
+  if (phase === "done") say(done === 1 ? "The image is done." : `All ${counted(done, "image")} are done.`);
   refresh();
+}
+
+/** The run that goes on, or another where something else is wished. */
+async function runToGo(): Promise<Run> {
+  if (images.length === 0) await addSamples();
+  if (run && begun === keyOf()) return run;
+  await run?.close();
+  begun = keyOf();
+  run = createRun(optionsNow(), refreshSoon);
+  run.add(images);
+  return run;
 }
 
 /** The project's own pictures, for whoever only wants to see it work. */
 async function addSamples(): Promise<void> {
-  const names = (await (await fetch(new URL("../samples/list.json", import.meta.url))).json()) as string[];
+  const sample = async (name: string) => {
+    const answer = await fetch(new URL(`../samples/${name}`, import.meta.url));
+    if (answer.ok) return answer;
+    throw new Error(
+      `The sample ${name} is not on this site: it answered ${answer.status}. Choose images of your own.`,
+    );
+  };
+  const names = (await (await sample("list.json")).json()) as string[];
   const files = await Promise.all(
     names.map(async (name) => {
-      const blob = await (await fetch(new URL(`../samples/${name}`, import.meta.url))).blob();
+      const blob = await (await sample(name)).blob();
       return { path: name, file: new File([blob], name, { type: blob.type }) };
     }),
   );
@@ -231,7 +254,7 @@ const formatNames = ["npy", "npz", "parquet", "csv", "pkl"];
 
 async function saveAs(format: string): Promise<void> {
   if (!run?.rows || !run.extractor) return;
-  const metadata = metadataOf(run, format, preprocess.value);
+  const metadata = metadataOf(run, format);
   const blob = await ask("save", { ...rowsOf(run), format, metadata });
   const address = URL.createObjectURL(blob);
   const link = h("a", {});
@@ -312,7 +335,8 @@ function refresh(): void {
   window.clearTimeout(due);
   due = 0;
 
-  imageCount.textContent = images.length > 0 ? `${counted(images.length, "image")} here.` : "";
+  const here = images.length > 0 ? `${counted(images.length, "image")} here.` : "";
+  imageCount.textContent = [here, taken].filter(Boolean).join(" ");
   const phase = run?.state.phase;
   const same = run !== undefined && begun === keyOf();
   start.textContent =

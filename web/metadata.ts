@@ -3,11 +3,7 @@ import type { Run } from "./run.ts";
 
 declare const VERSION: string;
 
-export function metadataOf(
-  { extractor, state, failures, paths, jpeg }: Run,
-  format: string,
-  mode: string,
-): object {
+export function metadataOf({ extractor, state, failures, paths, mode, jpeg }: Run, format: string): object {
   if (!extractor) return {};
   const [{ name, shape }] = extractor.endPoints;
   const { weights } = extractor;

@@ -35,6 +35,8 @@ export interface Run {
   readonly failures: readonly Failure[];
   readonly notices: readonly string[];
   readonly extractor: WebExtractor | undefined;
+  /** How images are preprocessed, whatever is chosen for the next run. */
+  readonly mode: string;
   /** By which method JPEG is decoded, as in Node where none is asked for. */
   readonly jpeg: "fast" | "accurate";
   readonly rows: Rows | undefined;
@@ -164,6 +166,7 @@ export function createRun(options: WebExtractorOptions, changed: () => void): Ru
     get rows() {
       return rows;
     },
+    mode: options.preprocess ?? "slim",
     jpeg: options.preprocess === "seed" ? "accurate" : "fast",
     ...{ paths, failures, classes, notices, pictures, go },
     add(more) {

@@ -212,6 +212,76 @@ describe.skipIf(!hasChromium)("the page", () => {
     expect(await text(tab, "#results")).toContain("Features of 1 image");
   });
 
+  it("begins one run, however often it is told to at once", async () => {
+    const tab = await openPage();
+    await tab.value("document.querySelector('#start').click(); document.querySelector('#start').click();");
+    await isDone(tab);
+    const names = JSON.parse(await readFile(join(folder, "site/samples/list.json"), "utf8")) as string[];
+    expect(await text(tab, "#start")).toBe("All done");
+    expect(await text(tab, "#results")).toContain(`Features of ${names.length} images`);
+  });
+
+  it("says so where its samples are not", async () => {
+    const tab = await openPage();
+    await tab.value("void (window.fetch = async () => new Response('', { status: 404 }))");
+    await tab.click("#start");
+    await tab.until("document.querySelector('[role=alert]') !== null");
+    expect(await text(tab, "[role=alert]")).toBe(
+      "The sample list.json is not on this site: it answered 404. Choose images of your own.",
+    );
+    expect(complaintsOf(tab)).toEqual([]);
+  });
+
+  it("tells what becomes of the files that come, and takes each image once", async () => {
+    const tab = await openPage();
+    const give = (names: readonly (readonly [name: string, bytes: string])[]) =>
+      tab.value(`(() => {
+        const chosen = new DataTransfer();
+        for (const [name, bytes] of ${JSON.stringify(names)})
+          chosen.items.add(new File([bytes], name, { lastModified: 1 }));
+        const input = document.querySelector("#images");
+        input.files = chosen.files;
+        input.dispatchEvent(new Event("change"));
+        return document.querySelector("#drop .told").textContent;
+      })()`);
+    const first = [
+      ["a.jpg", "one"],
+      ["a.jpg", "one"],
+      ["._b.jpg", "hidden"],
+      ["b.txt", "text"],
+    ] as const;
+    expect(await give(first)).toBe(
+      "1 image here. 1 image added, 1 image here already, 1 other file passed over.",
+    );
+    expect(
+      await give([
+        ["a.jpg", "another"],
+        ["c.png", "x"],
+      ]),
+    ).toBe(
+      "2 images here. 1 image added, 1 image passed over, for another is called a.jpg: folders tell them apart.",
+    );
+    expect(await give([["._b.jpg", "hidden"]])).toBe("2 images here. No files came.");
+  });
+
+  it("saves how the images were preprocessed, whatever is chosen afterwards", async () => {
+    const tab = await openPage();
+    await choose(tab, "#images", ["samples/hills_01.jpg"]);
+    await tab.click("#start");
+    await isDone(tab);
+    await tab.value(`(() => {
+      const select = document.querySelector("#preprocess");
+      select.value = "seed";
+      select.dispatchEvent(new Event("change"));
+    })()`);
+    await tab.click("#results [role=group] button:nth-child(1)");
+    expect(JSON.parse(String(await savedBytes(tab, 1))).preprocess).toMatchObject({
+      mode: "slim",
+      exif: "auto",
+      jpeg: "fast",
+    });
+  });
+
   it("computes 200 images, is stopped in between, and goes on", async () => {
     const tab = await openPage();
     await choose(tab, "#images", ["samples/hills_01.jpg", "samples/towers_02.png"], 100);
