@@ -212,6 +212,7 @@ async function begin(): Promise<void> {
   await own.go();
   const { phase, done } = own.state;
   if (phase === "done") say(done === 1 ? "The image is done." : `All ${counted(done, "image")} are done.`);
+  if (phase === "stopped") say(`Stopped after ${counted(done, "image")}.`);
   refresh();
 }
 

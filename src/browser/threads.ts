@@ -27,12 +27,12 @@ export const browserThreads = (count: number, openWorker: () => PageWorker): Thr
         else failed(String(said));
       };
       worker.onerror = ({ message }) => {
-        const why = message ?? "the browser does not say why";
+        const why = message || "the browser does not say why";
         failed(why);
         reject(
           new DeviceError(
             `A thread of the CPU did not start: ${why}.`,
-            "Load the page again, or use one thread.",
+            "Is browser-cpu-worker.js on this site, beside the other scripts? Else load the page again, or use one thread.",
           ),
         );
       };

@@ -55,6 +55,8 @@ export function openCaller(): Caller {
   const waiting = new Map<number, Waiting>();
   let next = 0;
   let ended: Error | undefined;
+  /** Whether the worker has said anything. */
+  let begun = false;
 
   function endWith(error: Error): void {
     ended ??= error;
@@ -64,6 +66,7 @@ export function openCaller(): Caller {
   }
 
   worker.onmessage = ({ data }) => {
+    begun = true;
     const said = data as FromWorker;
     const call = waiting.get(said.id);
     if (!call) return;
@@ -76,6 +79,16 @@ export function openCaller(): Caller {
     else call.resolve(said.value as never);
   };
   worker.onerror = ({ message }) => {
+    // Of a script that is not there, browsers say nothing at all.
+    if (!message && !begun) {
+      endWith(
+        new errors.DeviceError(
+          "The worker of slimfeatures, web-worker.js, could not be loaded, or ended at its start.",
+          "Are the package's scripts on this site, beside those that a bundler made? Not every bundler brings workers along: esbuild does not.",
+        ),
+      );
+      return;
+    }
     const why = message ? `: ${message.replace(/\.$/, "")}` : ", and the browser does not say why";
     endWith(
       new errors.DeviceError(

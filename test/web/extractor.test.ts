@@ -199,6 +199,32 @@ describe("what a page loads", () => {
   });
 });
 
+describe.skipIf(!hasChromium)(
+  "a site that lacks scripts of the package, as of a bundler that brings no workers",
+  () => {
+    it.each([
+      ["web-worker.js", /web-worker\.js, could not be loaded/, /esbuild does not/],
+      ["browser-cpu-worker.js", /thread of the CPU did not start/, /Is browser-cpu-worker\.js on this site/],
+    ])("is told so (%s)", async (missing, message, hint) => {
+      const script = `
+      import { createExtractor } from "/dist/web-index.js";
+      const told = await createExtractor({ device: "cpu", threads: 2 })
+        .then(() => ({}), ({ name, message, hint }) => ({ name, message, hint }));
+      await fetch("/result", { method: "POST", body: JSON.stringify(told) });`;
+      const told = await visit<Fault>({
+        isolated: true,
+        file: async (path) => {
+          if (path === "/") return { type: "text/html", body: `<script type="module">${script}</script>` };
+          return path === `/dist/${missing}` ? undefined : packageFile(path);
+        },
+      });
+      expect(told.name).toBe("DeviceError");
+      expect(told.message).toMatch(message);
+      expect(told.hint).toMatch(hint);
+    });
+  },
+);
+
 /** Stands in front of the worker's script: destroys the devices that it gave when the page says so. */
 const destroyer = `
 const devices = [];

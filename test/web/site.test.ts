@@ -291,6 +291,7 @@ describe.skipIf(!hasChromium)("the page", () => {
     );
     await tab.click("#start");
     await tab.until(`/^Stopped/.test(${heading})`);
+    expect(await text(tab, "[role=status]")).toMatch(/^Stopped after \d+ images?\.$/);
     const before = Number(/Features of ([\d,]+)/.exec(await text(tab, "#results"))?.[1]);
     expect(before).toBeGreaterThan(0);
     expect(before).toBeLessThan(200);
