@@ -3,7 +3,7 @@
  * has its rows by their numbers, and where the table is text the bytes that they take, so that a worker reads no more of it.
  */
 import { OtherSettingsError, UsageError, UserError } from "../errors.ts";
-import { locate, type Storage } from "./storage/index.ts";
+import { locate, pathIn, type Storage } from "./storage/index.ts";
 
 export interface TableColumns {
   readonly url: string;
@@ -59,13 +59,32 @@ const bufferOf = ({ storage, name, bytes }: Awaited<ReturnType<typeof opened>>) 
   },
 });
 
-/** Splits text of CSV into records; a quote opens a cell that may hold separators and ends of lines. Gives the rest, too. */
-function recordsIn(bytes: Buffer, last: boolean): { readonly ends: number[]; readonly rest: number } {
+const mark = Buffer.from("\ufeff");
+
+/**
+ * Splits text of CSV, or of lines, into records. In CSV a quote that begins a cell opens one that may hold separators and ends
+ * of lines; any other is a sign as others are. Gives the rest, too.
+ */
+function recordsIn(
+  bytes: Buffer,
+  format: AddressTable["format"],
+  last: boolean,
+): { readonly ends: number[]; readonly rest: number } {
   const ends: number[] = [];
   let quoted = false;
+  let cell = bytes.subarray(0, mark.length).equals(mark) ? mark.length : 0;
   for (let i = 0; i < bytes.length; i++) {
-    if (bytes[i] === 0x22) quoted = !quoted;
-    else if (bytes[i] === 0x0a && !quoted) ends.push(i + 1);
+    const byte = bytes[i];
+    if (quoted) {
+      if (byte !== 0x22) continue;
+      if (bytes[i + 1] === 0x22) i++;
+      else quoted = false;
+    } else if (byte === 0x22 && i === cell && format === "csv") quoted = true;
+    else if (byte === 0x2c) cell = i + 1;
+    else if (byte === 0x0a) {
+      cell = i + 1;
+      ends.push(i + 1);
+    }
   }
   if (last && (ends.at(-1) ?? 0) < bytes.length) ends.push(bytes.length);
   return { ends, rest: ends.at(-1) ?? 0 };
@@ -84,9 +103,14 @@ export function cellsOf(record: string): string[] {
 
 const isBlank = (bytes: Buffer) => bytes.every((b) => b === 0x0a || b === 0x0d || b === 0x20);
 
-/** Where the records of a table of text end that are not blank, with where each begins. */
+/** Whether a record is passed over: a blank one, and among lines a note, as in lists of files. */
+const isNone = (record: Buffer, format: AddressTable["format"]) =>
+  isBlank(record) || (format === "lines" && /^\s*#/.test(record.toString("utf8", 0, 256)));
+
+/** Where the records of a table of text end that are some, with where each begins. */
 async function* recordsOf(
   file: Awaited<ReturnType<typeof opened>>,
+  format: AddressTable["format"],
   from = 0,
   to = file.bytes,
 ): AsyncGenerator<{ readonly from: number; readonly to: number; readonly text: Buffer }> {
@@ -95,11 +119,11 @@ async function* recordsOf(
   for (let at = from; at < to; at += piece) {
     const end = Math.min(to, at + piece);
     const bytes = Buffer.concat([rest, (await file.storage.read(file.name, at, end)) ?? Buffer.alloc(0)]);
-    const { ends, rest: taken } = recordsIn(bytes, end === to);
+    const { ends, rest: taken } = recordsIn(bytes, format, end === to);
     let begin = 0;
     for (const stop of ends) {
       const text = bytes.subarray(begin, stop);
-      if (!isBlank(text)) yield { from: start + begin, to: start + stop, text };
+      if (!isNone(text, format)) yield { from: start + begin, to: start + stop, text };
       begin = stop;
     }
     rest = bytes.subarray(taken);
@@ -108,6 +132,13 @@ async function* recordsOf(
       throw new UserError(`${file.name} has a record of more than ${16 * piece} bytes.`);
   }
 }
+
+/** Whether a text begins with an address that is fetched. */
+export const startsAsAddress = (text: Uint8Array): boolean =>
+  /^\s*(https?|s3):\/\//i.test(Buffer.from(text).toString("utf8", 0, 1024));
+
+/** Whether a list is a table of addresses by its name. */
+export const isTableName = (place: string): boolean => /\.(parquet|csv)$/i.test(pathIn(place));
 
 function columnsThere(names: readonly string[], { url, caption, key }: TableColumns, place: string): void {
   for (const name of [url, caption, key]) {
@@ -127,7 +158,7 @@ export async function divideTable(
 ): Promise<{ readonly table: AddressTable; readonly ranges: readonly RowRange[] }> {
   const file = await opened(place);
   const { bytes } = file;
-  if (/\.parquet$/i.test(place)) {
+  if (/\.parquet$/i.test(pathIn(place))) {
     const { parquetMetadataAsync, parquetSchema } = await import("hyparquet");
     const metadata = await parquetMetadataAsync(bufferOf(file)).catch((cause: unknown) => {
       throw new UsageError(`${place} is no Parquet file.`, undefined, { cause });
@@ -144,11 +175,24 @@ export async function divideTable(
     }));
     return { table: { place, format: "parquet", bytes, ...columns }, ranges };
   }
-  const format = /\.csv$/i.test(place) ? "csv" : "lines";
+  const format = /\.csv$/i.test(pathIn(place)) ? "csv" : "lines";
+  const { caption, key } = columns;
+  if (format === "lines" && (caption ?? key) !== undefined) {
+    throw new UsageError(
+      `${place} is a list of addresses, and has no column ${caption ?? key}.`,
+      "Captions and keys are columns of a Parquet or CSV file.",
+    );
+  }
   let header: string[] | undefined;
   const ranges: { first: number; count: number; from: number; to: number }[] = [];
   let rows = 0;
-  for await (const { from, to, text } of recordsOf(file)) {
+  for await (const { from, to, text } of recordsOf(file, format)) {
+    if (format === "lines" && rows === 0 && !startsAsAddress(text)) {
+      throw new UsageError(
+        `The first line of ${place} is no address.`,
+        "Name a Parquet or CSV file, or a text with an address (https://, s3://) in each line.",
+      );
+    }
     if (format === "csv" && header === undefined) {
       header = cellsOf(text.toString("utf8").replace(/^\ufeff/, ""));
       columnsThere(header, columns, place);
@@ -191,7 +235,7 @@ export async function readRows(table: AddressTable, range: RowRange): Promise<Ad
     return rows.map((values, i) => row(range.first + i, (name) => name && values[name]));
   }
   const rows: AddressRow[] = [];
-  for await (const { text } of recordsOf(file, range.from, range.to)) {
+  for await (const { text } of recordsOf(file, table.format, range.from, range.to)) {
     const line = text.toString("utf8").replace(/\r?\n$/, "");
     const cells = table.header ? cellsOf(line) : [];
     rows.push(

@@ -21,7 +21,8 @@ import {
 
 export interface Gathered {
   readonly inputs: readonly ImageInput[];
-  readonly about: (path: string) => About;
+  /** What came with an image, by its place among the inputs: keys of a table need not differ. */
+  readonly about: (image: number) => About;
 }
 
 export interface GatherOptions {
@@ -101,8 +102,8 @@ async function gatherTar(
   const texts = await textsOf(path, members);
   return {
     inputs,
-    about(full) {
-      const { key } = divideKey(full.slice(prefix.length));
+    about(image) {
+      const { key } = divideKey(inputs[image].key.slice(prefix.length));
       const { txt, json } = texts.get(key) ?? {};
       const told = parseTold(json);
       return {
@@ -164,7 +165,7 @@ async function gatherFiles(
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as ListedFile);
-  const about = (path: string): About => ({ ...plainAbout(path), url: null });
+  const about = (image: number): About => ({ ...plainAbout(files[image].key), url: null });
   const remote = files.some(({ at }) => at !== undefined && isRemote(at));
   if (!remote) {
     const inputs = files.map(({ at, base64, ...file }) => ({
@@ -213,7 +214,6 @@ async function gatherRows(
   { plan, scratch, signal, fetched, limits }: GatherOptions,
 ): Promise<Gathered> {
   const rows = (await readRows(plan.tables[table], range)).map((row, number) => ({ row, number }));
-  const about = new Map(rows.map(({ row }) => [row.key, row] as const));
   await mkdir(join(scratch, "images"), { recursive: true });
   const inputs: ImageInput[] = [];
   const had = workAhead(rows, { atOnce, ahead: 4 * atOnce }, async ({ row, number }) => {
@@ -228,10 +228,7 @@ async function gatherRows(
   }
   return {
     inputs,
-    about: (path) => {
-      const { url = null, caption = null } = about.get(path) ?? {};
-      return { key: path, url, caption };
-    },
+    about: (image) => rows[image].row,
   };
 }
 

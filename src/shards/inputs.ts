@@ -12,10 +12,11 @@ import {
   type Source,
 } from "../node/images/index.ts";
 import { matcher } from "../node/images/inputs.ts";
-import { type AddressTable, divideTable } from "./addresses.ts";
+import { textIn } from "../text.ts";
+import { type AddressTable, divideTable, isTableName, startsAsAddress } from "./addresses.ts";
 import { expandBraces } from "./braces.ts";
 import type { ListedFile, ShardInput } from "./model.ts";
-import { hashOfContent, isRemote, locate, openStorage } from "./storage/index.ts";
+import { hashOfContent, isRemote, locate, openStorage, pathIn } from "./storage/index.ts";
 
 export interface InputWishes {
   /** Folders, images, archives, with braces or patterns in their names, and addresses of these. */
@@ -51,7 +52,7 @@ interface Tar {
   readonly bytes?: number;
 }
 
-const isTar = (name: string) => /\.tar$/i.test(name);
+const isTar = (name: string) => /\.tar$/i.test(pathIn(name));
 const isImage = (name: string) => imageExtensions.some((e) => name.toLowerCase().endsWith(`.${e}`));
 
 /** Names that an address or a path with braces or a pattern stands for. */
@@ -92,7 +93,7 @@ async function findIn(name: string, wishes: InputWishes): Promise<Found> {
           () => undefined,
         );
     const place = isRemote(name) ? name : resolve(name);
-    return { ...nothing, tars: [{ place, name: basename(name), bytes }] };
+    return { ...nothing, tars: [{ place, name: basename(pathIn(name)), bytes }] };
   }
   if (/^s3:/i.test(name)) return findInBucket(name, wishes);
   if (isRemote(name)) {
@@ -170,11 +171,16 @@ const listed = ({ path, ...input }: ImageInput): ListedFile => {
 
 /** Whether a list names addresses on the web: by its kind, or by its first line. */
 async function namesAddresses(list: string): Promise<boolean> {
-  if (/\.(parquet|csv)$/i.test(list) || isRemote(list)) return true;
+  if (isTableName(list) || isRemote(list)) return true;
   const { storage, name } = await locate(list);
   const start = await storage.read(name, 0, 1024);
   if (!start) throw new UsageError(`There is no list ${list}.`, "Name a Parquet, CSV or text file.");
-  return /^\s*(https?|s3):\/\//i.test(start.toString("latin1"));
+  const lines = textIn(start).split("\n");
+  const first = lines.find((line) => !/^\s*(#|$)/.test(line)) ?? "";
+  if (!startsAsAddress(Buffer.from(first))) return false;
+  if (!start.includes("://"))
+    throw new UsageError(`The list of addresses ${list} is text in UTF-16.`, "Save it as UTF-8.");
+  return true;
 }
 
 /** Finds all inputs, and divides them. @throws UsageError, NothingToDoError */
@@ -202,6 +208,14 @@ export async function findInputs(wishes: InputWishes): Promise<FoundInputs> {
     } else {
       sources.push({ kind: "list", list: await readFile(list), dir: wishes.dataDir, order });
     }
+  }
+  const { urlColumn, captionColumn, keyColumn } = wishes;
+  const column = urlColumn ?? captionColumn ?? keyColumn;
+  if (column !== undefined && tables.length === 0) {
+    throw new UsageError(
+      `There is no table that could have a column ${column}.`,
+      "Columns are those of a Parquet or CSV file of addresses, named with --list.",
+    );
   }
   const local = sources.length > 0 ? await listSources(sources, { globs, excludes }) : { inputs: [] };
   if (local.note) notice?.(local.note);

@@ -29,8 +29,8 @@ export interface ComputedShard {
   readonly metadata: Metadata;
   /** All of its images, those with a row in order. */
   readonly records: readonly ManifestRecord[];
-  /** What came with an image, by its key. */
-  readonly about: (path: string) => About;
+  /** What came with an image, by its place among the records. */
+  readonly about: (image: number) => About;
   /** Whether captions and addresses are columns. */
   readonly captions: boolean;
 }
@@ -68,12 +68,12 @@ async function tableOf(
   { array, metadata, records, about, captions }: ComputedShard,
   paths: string,
 ): Promise<FeatureTable> {
-  const done = records.filter(({ status }) => status === "ok");
+  const done = records.flatMap((record, i) => (record.status === "ok" ? [{ ...record, ...about(i) }] : []));
   const { dtype, featureShape: shape } = metadata;
   const bytes = await readFile(array);
   const rowBytes = sizeOf(shape) * dtypeWidth[dtype.name];
   const begin = bytes.length - done.length * rowBytes;
-  const column = (name: string, value: (record: ManifestRecord) => string | null): TextColumn => ({
+  const column = (name: string, value: (record: ManifestRecord & About) => string | null): TextColumn => ({
     name,
     values: done.map(value),
   });
@@ -84,10 +84,10 @@ async function tableOf(
     metadata,
     columns: [
       ...(paths === "path" ? [] : [column(paths, ({ path }) => path)]),
-      ...(captions ? [column("caption", ({ path }) => about(path).caption)] : []),
-      column("key", ({ path }) => about(path).key),
+      ...(captions ? [column("caption", ({ caption }) => caption)] : []),
+      column("key", ({ key }) => key),
       column("sha256", ({ sha256 = null }) => sha256),
-      ...(captions ? [column("url", ({ path }) => about(path).url)] : []),
+      ...(captions ? [column("url", ({ url }) => url)] : []),
     ],
     async *rows() {
       for (let i = 0; i < done.length; i++)

@@ -15,7 +15,7 @@ export interface MakeOptions {
   readonly records: readonly ManifestRecord[];
   /** Absent where there was not one input. */
   readonly metadata: Metadata | undefined;
-  readonly about: (path: string) => About;
+  readonly about: (image: number) => About;
 }
 
 /**

@@ -329,6 +329,49 @@ describe("a table of addresses", () => {
     ]);
   });
 
+  it("may be at an address with more than a path, as signed ones have; a page in its place is none", async () => {
+    const table = Buffer.from("url,text\nhttps://host/a.jpg,x\n");
+    for (const path of ["/t.csv?download=true", "/t.csv?key=a/b.txt"])
+      answers.set(path, (_, response) => response.end(table));
+    for (const [i, path] of ["/t.csv?download=true", "/t.csv?key=a/b.txt"].entries()) {
+      const wishes = { lists: [`${host}${path}`], captionColumn: "text" };
+      const { plan } = await planSmall(join(folder, `out ${i}`), wishes);
+      expect(plan.tables).toMatchObject([{ format: "csv", header: ["url", "text"] }]);
+      expect(plan.shards).toMatchObject([{ kind: "rows", count: 1 }]);
+    }
+    const { plan } = await planSmall(join(folder, "tar"), { inputs: [`${host}/{0..1}.tar?key=a/b`] });
+    expect(plan.shards).toEqual([
+      { kind: "tar", place: `${host}/0.tar?key=a/b`, prefix: "0.tar/" },
+      { kind: "tar", place: `${host}/1.tar?key=a/b`, prefix: "1.tar/" },
+    ]);
+    answers.set("/list.txt", (_, response) => response.end("<html>please log in</html>"));
+    await expect(planSmall(join(folder, "page"), { lists: [`${host}/list.txt`] })).rejects.toThrow(
+      /The first line of .* is no address/,
+    );
+  });
+
+  it("may have keys that are not its own: each image keeps its caption and address", async () => {
+    for (const [i, background] of ["red", "lime"].entries()) {
+      const picture = await sharp({ create: { width: 9, height: 9, channels: 3, background } })
+        .png()
+        .toBuffer();
+      answers.set(`/${i}.png`, (_, response) => response.end(picture));
+    }
+    const table = join(folder, "t.csv");
+    writeFileSync(table, `url,text,id\n${host}/0.png,red,same\n${host}/1.png,lime,same\n`);
+    const wishes = { lists: [table], captionColumn: "text", keyColumn: "id" };
+    const { plan, out } = await planSmall(join(folder, "out"), wishes);
+    await runShard({ plan, out, shard: 0, scratch: folder, limits: { perSecond: 1000 } });
+    const { asyncBufferFromFile, parquetReadObjects } = await import("hyparquet");
+    const file = await asyncBufferFromFile(join(folder, "out/features/00000.parquet"));
+    expect(
+      (await parquetReadObjects({ file })).map(({ url, caption, key }) => ({ url, caption, key })),
+    ).toEqual([
+      { url: `${host}/0.png`, caption: "red", key: "same" },
+      { url: `${host}/1.png`, caption: "lime", key: "same" },
+    ]);
+  });
+
   it("cannot be where results go: a web server takes none", async () => {
     const { plan } = await planSmall(join(folder, "out"), { inputs: [`${host}/{0..1}.tar`] });
     const out = await openStorage(host);

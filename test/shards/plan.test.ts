@@ -134,6 +134,51 @@ describe("tables of addresses", () => {
     ).toEqual(["https://host/a", "https://host/b"]);
   });
 
+  it("lose no row to a quote that opens no cell", async () => {
+    const path = join(folder, "t.csv");
+    const texts = ['5" pipe', '"a ""quote"",\nand a line"', 'x"', '""', 'end "'];
+    const text = texts.map((caption, i) => `https://host/${i}?"${caption === '""' ? "" : '"'},${caption}`);
+    writeFileSync(path, `\ufeff"url",text\n${text.join("\n")}\n`);
+    const { table, ranges: parts } = await divideTable(path, { url: "url", caption: "text" }, 2);
+    const read = (await Promise.all(parts.map((part) => readRows(table, part)))).flat();
+    expect(read.map(({ caption }) => caption)).toEqual([
+      '5" pipe',
+      'a "quote",\nand a line',
+      'x"',
+      null,
+      'end "',
+    ]);
+  });
+
+  it.each([
+    ["as Windows writes it", "\ufeffhttps://host/a\r\nhttps://host/b\r\n"],
+    ["with notes", "# from the survey\n\nhttps://host/a\n# more\nhttps://host/b"],
+  ])("may be a list of addresses %s", async (_, text) => {
+    writeFileSync(join(folder, "t.txt"), text);
+    const { plan } = await planSmall(join(folder, "out"), { lists: [join(folder, "t.txt")] });
+    const [shard] = plan.shards;
+    if (shard.kind !== "rows") throw new Error(shard.kind);
+    expect((await readRows(plan.tables[0], shard)).map(({ url }) => url)).toEqual([
+      "https://host/a",
+      "https://host/b",
+    ]);
+  });
+
+  it("are refused in UTF-16, and where what is named of them cannot be", async () => {
+    const list = join(folder, "t.txt");
+    const wishes = { lists: [list] };
+    const planned = (more = {}) => planSmall(join(folder, "out"), { ...wishes, ...more });
+    writeFileSync(list, Buffer.from("\ufeffhttps://host/a\n", "utf16le"));
+    await expect(planned()).rejects.toThrow(/is text in UTF-16/);
+    writeFileSync(list, "https://host/a\n");
+    await expect(planned({ captionColumn: "text" })).rejects.toThrow(/has no column text/);
+    await expect(planned({ keyColumn: "id" })).rejects.toThrow(/has no column id/);
+    writeFiles(folder, { "a.jpg": "x" });
+    const inputs = [join(folder, "a.jpg")];
+    for (const column of ["urlColumn", "captionColumn", "keyColumn"])
+      await expect(planned({ inputs, lists: [], [column]: "c" })).rejects.toThrow(/no table.*column c/);
+  });
+
   it("have cells as CSV has them", () => {
     expect(cellsOf('a,"b,""c""",,d\r\n')).toEqual(["a", 'b,"c"', "", "d"]);
     expect(cellsOf(",x")).toEqual(["", "x"]);

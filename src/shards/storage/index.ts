@@ -23,6 +23,10 @@ export {
 /** Whether an address names something elsewhere than on a disk. */
 export const isRemote = (address: string): boolean => /^[a-z][a-z0-9+.-]+:\/\//i.test(address);
 
+/** The path in an address on the web, without what is asked of the server besides; anything else as it is. */
+export const pathIn = (address: string): string =>
+  /^https?:/i.test(address) && URL.canParse(address) ? new URL(address).pathname : address;
+
 const openers: Readonly<Record<string, (place: string) => Storage | Promise<Storage>>> = {
   s3: openS3,
   https: (place) => openHttp(place),
