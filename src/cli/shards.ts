@@ -190,6 +190,12 @@ async function shardsFor({ shard, indexFromEnv, of }: ShardFlags, plan: ShardPla
   if ((shard === undefined) === !indexFromEnv) {
     throw new UsageError("Which part it is must be said once.", "Say --shard i/n, or --index-from-env.");
   }
+  if (of !== undefined && !indexFromEnv) {
+    throw new UsageError(
+      `--of ${of} goes with --index-from-env.`,
+      "With --shard, n stands behind i: --shard i/n.",
+    );
+  }
   if (indexFromEnv) return shardsOfPart(indexFromEnvironment(process.env), of ?? count, count);
   const [, index, parts] = /^(\d+)\/(\d+)$/.exec(shard ?? "") ?? [];
   if (index === undefined || Number(parts) < 1) {

@@ -151,7 +151,7 @@ export const longSilence = 300;
 
 export interface RunningShard extends RunningNote {
   readonly shard: number;
-  /** Seconds since its worker said so, by the clocks of both machines. */
+  /** Seconds since its worker said so, by the clocks of both machines; where that is yet to come, one of them is wrong by so many. */
   readonly seen: number;
 }
 
@@ -160,7 +160,7 @@ export async function runningShards(plan: ShardPlan, out: Storage): Promise<Runn
   const running: RunningShard[] = [];
   for (const shard of await numbersIn(out, "_running/", plan)) {
     const note = await readRunning(out, shard);
-    if (note) running.push({ shard, ...note, seen: Math.max(0, Date.now() / 1000 - note.time) });
+    if (note) running.push({ shard, ...note, seen: Math.abs(Date.now() / 1000 - note.time) });
   }
   return running;
 }

@@ -3,7 +3,7 @@
  * published, so a queue may deliver twice, lose its worker, or be emptied in the middle: workers that have nothing to do look
  * what is missing, and put that into it again.
  */
-import { BusyError, UserError } from "../errors.ts";
+import { BusyError, UsageError, UserError } from "../errors.ts";
 import { ownRooms } from "../extract/rooms.ts";
 import { Stopped } from "../stopped.ts";
 import { type Checked, checkShards, longSilence, runningShards } from "./check.ts";
@@ -57,7 +57,7 @@ const shown = (address: string): string => {
 
 async function loaded(address: string): Promise<BullMq> {
   if (!/^rediss?:\/\//.test(address)) {
-    throw new UserError(`${shown(address)} is no queue.`, "Name it as redis://host:6379.");
+    throw new UsageError(`${shown(address)} is no queue.`, "Name it as redis://host:6379.");
   }
   await optional("ioredis", "queues");
   return (await optional("bullmq", "queues")) as BullMq;

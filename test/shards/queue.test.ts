@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { UsageError } from "../../src/errors.ts";
 import { checkShards } from "../../src/shards/index.ts";
 import { workQueue } from "../../src/shards/queue.ts";
 import { runMain } from "../cli/helpers.ts";
@@ -199,7 +200,7 @@ describe.runIf(runs)("workers of a queue", () => {
 
   it("say what is wrong where there is no queue", async () => {
     const planned = await plan(join(folder, "none"));
-    await expect(worker(planned, "i", { queue: "http://host" })).rejects.toThrow(/no queue/);
+    await expect(worker(planned, "i", { queue: "http://host" })).rejects.toThrow(UsageError);
     const port = await freePort();
     const none = worker(planned, "i", { queue: `redis://me:secret@127.0.0.1:${port}` });
     await expect(none).rejects.toThrow(`The queue redis://127.0.0.1:${port} does not answer`);

@@ -141,6 +141,20 @@ describe("all shards merged", () => {
 });
 
 describe("a shard", () => {
+  it("is named in one way, once", async () => {
+    await planSmall(join(folder, "out"), { inputs: [images] });
+    const named = (...args: string[]) => runMain("shard", "--plan", join(folder, "out"), ...args);
+    for (const args of [
+      [],
+      ["--shard", "0/1", "--index-from-env"],
+      ["--shard", "0/1", "--of", "1"],
+      ["--of", "1"],
+    ])
+      expect(await named(...args)).toMatchObject({ code: 2 });
+    expect((await named("--shard", "0/1", "--of", "1")).err).toContain("--of 1 goes with --index-from-env.");
+    expect(existsSync(join(folder, "out/_stats"))).toBe(false);
+  });
+
   it("computed twice, in other folders, is the same bytes, and names neither", async () => {
     const results = [];
     for (const copy of ["one", "two"]) {
@@ -672,6 +686,10 @@ describe("shards check", () => {
       silent: [{ shard: 1 }],
       imagesPerSecond: 0,
     });
+    // Nor does one whose clock went ahead keep its shard until the others' clocks are there.
+    const ahead = JSON.stringify({ ...note, time: note.time + 90_000 });
+    writeFileSync(join(folder, "out/_running/00001.json"), ahead);
+    expect(await statusOf(planned.plan, planned.out)).toMatchObject({ running: [], silent: [{ shard: 1 }] });
     const { out } = await runMain("shards", "status", "--plan", join(folder, "out"));
     expect(out).toMatch(
       /^shards: 1 of 2 done, 0 failed, 0 foreign, 0 running\nimages: 8 done, 1 of them failed/,
