@@ -45,13 +45,16 @@ export async function download(
   const file = nameOfAddress(address);
   let done = 0;
   let version: string | undefined;
+  let packed = false;
   for (let tries = 0; ; tries++) {
     const goesOn = done > 0;
     let total: number | undefined;
     try {
-      const headers: Record<string, string> = goesOn
-        ? { range: `bytes=${done}-`, ...(version !== undefined && { "if-range": version }) }
-        : {};
+      // Parts of what is packed on its way are counted otherwise than what is here: it is sent again.
+      const headers: Record<string, string> =
+        goesOn && !packed
+          ? { range: `bytes=${done}-`, ...(version !== undefined && { "if-range": version }) }
+          : {};
       const answer = await fetch(address, { signal, headers });
       if (!answer.ok) {
         await answer.body?.cancel();
@@ -64,6 +67,14 @@ export async function download(
       const place = placeOf(answer);
       total = place.total;
       version ??= versionOf(answer);
+      packed = answer.headers.has("content-encoding");
+      if (packed && answer.status === 206) {
+        await answer.body?.cancel();
+        throw new CheckpointError(
+          `${address} cannot be fetched: its server packs parts of files.`,
+          "Download it by other means, and give the file.",
+        );
+      }
       // A server that gives no parts begins again, and what is here already is passed over.
       let skip = done - place.from;
       if (skip < 0 || (goesOn && version !== versionOf(answer))) {

@@ -1,6 +1,7 @@
 /** Files that pages fetch: whole, however often the connection breaks, and never put together out of two versions. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { seededUnits } from "../../src/seeded.ts";
 import { download, downloadBlob } from "../../src/web/downloads.ts";
@@ -72,6 +73,26 @@ describe("a download", () => {
     );
     expect(bytes.equals(content)).toBe(true);
     expect(last?.done).toBe(content.length);
+  });
+
+  it("asks for no parts of what is packed on its way", async () => {
+    const packed = gzipSync(content);
+    const send = (request: IncomingMessage, answer: ServerResponse, most: number) => {
+      const from = startOf(request);
+      answer.writeHead(from > 0 ? 206 : 200, {
+        "content-encoding": "gzip",
+        "content-length": packed.length - from,
+        etag: '"1"',
+        ...(from > 0 && { "content-range": `bytes ${from}-${packed.length - 1}/${packed.length}` }),
+      });
+      if (from + most >= packed.length) answer.end(packed.subarray(from));
+      else answer.write(packed.subarray(from, from + most), () => setTimeout(() => answer.destroy(), 50));
+    };
+    const { bytes, ranges } = await fetchFrom((request, answer, time) =>
+      send(request, answer, time === 0 ? packed.length >> 1 : packed.length),
+    );
+    expect(bytes.equals(content)).toBe(true);
+    expect(ranges).toEqual([undefined, undefined]);
   });
 
   it("refuses to put two versions together", async () => {
