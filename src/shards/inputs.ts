@@ -85,16 +85,8 @@ interface Found {
 const nothing: Found = { tars: [], sources: [], files: [] };
 
 async function findIn(name: string, wishes: InputWishes): Promise<Found> {
-  if (isTar(name)) {
-    const bytes = isRemote(name)
-      ? undefined
-      : await stat(name).then(
-          (s) => s.size,
-          () => undefined,
-        );
-    const place = isRemote(name) ? name : resolve(name);
-    return { ...nothing, tars: [{ place, name: basename(pathIn(name)), bytes }] };
-  }
+  if (isRemote(name) && isTar(name))
+    return { ...nothing, tars: [{ place: name, name: basename(pathIn(name)) }] };
   if (/^s3:/i.test(name)) return findInBucket(name, wishes);
   if (isRemote(name)) {
     throw new UsageError(
@@ -103,10 +95,14 @@ async function findIn(name: string, wishes: InputWishes): Promise<Found> {
     );
   }
   const there = await stat(name).catch((cause: unknown) => {
-    throw new UsageError(`There is no folder or file ${name}.`, "Name a folder of images, or archives.", {
-      cause,
-    });
+    throw new UsageError(
+      isTar(name) ? `There is no archive ${name}.` : `There is no folder or file ${name}.`,
+      "Name a folder of images, or archives.",
+      { cause },
+    );
   });
+  if (isTar(name) && there.isFile())
+    return { ...nothing, tars: [{ place: resolve(name), name: basename(name), bytes: there.size }] };
   const source = { kind: "path", path: name } as const;
   if (!there.isDirectory()) return { ...nothing, sources: [source] };
   const files = await listFolder(name, { excludes: wishes.excludes });
@@ -230,7 +226,8 @@ export async function findInputs(wishes: InputWishes): Promise<FoundInputs> {
     fileShards.push({ kind: "files", list, sha256: await hashOfContent(bytes), count: part.length });
   }
   const tars = found.flatMap((f) => f.tars);
-  const lone = names.length === 1 && tars.length === 1 && isTar(names[0]);
+  const lone =
+    names.length === 1 && tars.length === 1 && [names[0], resolve(names[0])].includes(tars[0].place);
   const shards = [...tarShards(tars, lone), ...fileShards, ...rowShards];
   if (shards.length === 0)
     throw new NothingToDoError(`There are no images in ${[...wishes.inputs, ...wishes.lists].join(", ")}.`);

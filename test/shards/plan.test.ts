@@ -1,5 +1,5 @@
 /** Plans: what they are made of, and that they stay as they are. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { OtherSettingsError, UsageError } from "../../src/errors.ts";
@@ -297,12 +297,30 @@ describe("a plan", () => {
       "https://host/0.tar",
       "https://host/1.tar",
     ]);
+    mkdirSync(join(folder, "elsewhere"));
+    writeFileSync(join(folder, "elsewhere/00.tar"), tar([]));
     await expect(tars(join(shards, "00.tar"), join(folder, "elsewhere/00.tar"))).rejects.toThrow(
       /Two archives are called/,
     );
     await expect(tars(join(shards, "9*.tar"))).rejects.toThrow(/Nothing is called/);
     await expect(tars("https://host/folder/")).rejects.toThrow(/cannot be listed/);
     await expect(tars("ftp://host/x")).rejects.toThrow(UsageError);
+  });
+
+  it("takes no archive that is not there, and a folder of an archive's name for a folder", async () => {
+    const shards = join(folder, "shards");
+    mkdirSync(shards);
+    for (const i of [0, 1])
+      writeFileSync(join(shards, `${i}.tar`), tar([{ name: "a.jpg", data: Buffer.from("x") }]));
+    const out = join(folder, "out");
+    for (const missing of ["{0..2}.tar", "2.tar"])
+      await expect(planSmall(out, { inputs: [join(shards, missing)] })).rejects.toThrow(
+        `There is no archive ${join(shards, "2.tar")}.`,
+      );
+    expect(existsSync(out)).toBe(false);
+    writeFiles(join(folder, "images.tar"), { "a.jpg": "x" });
+    const { plan } = await planSmall(out, { inputs: [join(folder, "images.tar")] });
+    expect(plan.shards).toMatchObject([{ kind: "files", count: 1 }]);
   });
 
   it("refuses what would make a shard's features depend on what else is in it, or that its layout cannot hold", async () => {
