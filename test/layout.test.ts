@@ -154,6 +154,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     "nets",
     "node",
     "stopped.ts",
+    "text.ts",
     "tensor.ts",
     "errors.ts",
   ],
