@@ -1,6 +1,6 @@
 /** Files that were dropped or chosen, with the folders that they came in. */
 
-import { counted } from "../src/page/words.ts";
+import { counted } from "../src/counted.ts";
 
 /** What is taken for an image among files that were dropped together; others are told of by the extractor. */
 const imageNames = /\.(jpe?g|png|bmp|webp|gif|tiff?|avif|hei[cf]|jxl|svg)$/i;
