@@ -4,7 +4,7 @@
  * shard that is published without its images stays so.
  */
 import { readdir, readlink } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import type { ManifestRecord } from "../extract/manifest.ts";
 import { type ImageInput, unreadCode } from "../node/images/index.ts";
@@ -47,7 +47,7 @@ export async function checkUnread(shard: number, { inputs, records, scratch }: R
     const code = unreadCode(record.reason);
     if (code === undefined) continue;
     const { path, part } = inputs[i];
-    const isOne = !part && !Buffer.from(path).toString("latin1").startsWith(scratch);
+    const isOne = !part && !Buffer.from(path).toString("utf8").startsWith(join(scratch, "/"));
     if (isOne && ownCodes.includes(code) && (await isThere(await folderOf(path)))) continue;
     lost.push(record);
   }
