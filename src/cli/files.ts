@@ -17,7 +17,8 @@ interface Flags {
   readonly pickleProtocol?: PickleProtocol;
 }
 
-const formatOption = () =>
+/** How a new file's format is told. */
+export const formatOption = () =>
   new Option("--format <format>", "of the new file (default: by its extension)").choices(
     formats.map((f) => f.name),
   );

@@ -7,6 +7,7 @@ import { dtypeNames, dtypeOf } from "../tables/formats/table.ts";
 import type { AddCommand } from "./command.ts";
 import { environmentName } from "./config.ts";
 import { extractOptions } from "./extract.ts";
+import { formatOption } from "./files.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./numbers.ts";
 import { type EndWith, endWithOption } from "./parent.ts";
@@ -102,17 +103,18 @@ export const addShards: AddCommand = (program, io, exit) => {
     .description("write all shards as one file")
     .argument("<out>", "the file to write, of any format")
     .addOption(planOption())
+    .addOption(formatOption())
     .addOption(
       new Option("--dtype <type>", "type of the numbers (default: the plan's)").choices([...dtypeNames]),
     )
-    .action(async (to: string, { plan: place, dtype }: { plan: string; dtype?: string }) => {
+    .action(async (to: string, { plan: place, format, dtype }: MergeFlags) => {
       const { mergeShards, readPlan } = await import("../shards/index.ts");
       const { plan, out } = await readPlan(place);
       const { rows } = await mergeShards({
         plan,
         out,
         to,
-        format: formatFor(to, undefined),
+        format: formatFor(to, format),
         dtype: dtype === undefined ? undefined : dtypeOf(dtype),
       });
       io.err(`${rows} features of ${plan.shards.length} shards\n`);
@@ -202,6 +204,12 @@ async function shardsFor({ shard, indexFromEnv, of }: ShardFlags, plan: ShardPla
     throw new UsageError(`--shard ${shard} is no part.`, `Say --shard i/n, such as 0/${count}.`);
   }
   return shardsOfPart(Number(index), Number(parts), count);
+}
+
+interface MergeFlags {
+  readonly plan: string;
+  readonly format?: string;
+  readonly dtype?: string;
 }
 
 interface CheckFlags {

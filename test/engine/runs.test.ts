@@ -7,6 +7,7 @@ import type { WeightSource } from "../../src/engine/weights.ts";
 import { seededTensor, seededUnits } from "../../src/seeded.ts";
 import { sizeOf } from "../../src/tensor.ts";
 import { describeOnDevices } from "../support/devices.ts";
+import { openDevice } from "../support/node.ts";
 
 const noWeights: WeightSource = {
   name: "no weights",
@@ -73,5 +74,22 @@ describeOnDevices("a run", (device) => {
     for (const [i, input] of inputs.entries())
       expect([...(await session.run([input]))[0]]).toEqual(expected[i]);
     session.close();
+  });
+});
+
+describe("a device that is closed", () => {
+  it.each(["cpu", "webgpu"] as const)("takes no program any more: %s", async (name) => {
+    const device = await openDevice(name).catch((error: unknown) => {
+      if (name === "cpu") throw error;
+      console.warn(`Not tested: ${error}`);
+    });
+    if (!device) return;
+    const b = createGraph();
+    b.endPoint("out", b.op("relu", {}, [b.input("x", [1, 2, 2, 4])]));
+    const program = compile(b.finish(), ["out"]);
+    const session = await device.load(program, noWeights);
+    session.close();
+    await device.close();
+    await expect(device.load(program, noWeights)).rejects.toThrow("The device is closed.");
   });
 });

@@ -718,8 +718,16 @@ describe("plan, shard and shards as commands", () => {
     });
     expect(await runMain("shards", "check", "--plan", out)).toMatchObject({ code: 0, out: "" });
     expect(json(join(out, "_SUCCESS"))).toMatchObject({ shards: 4, count: count + 1, successes: count });
+    const bare = join(folder, "all");
+    expect(await runMain("shards", "merge", bare, "--plan", out)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("--format"),
+    });
+    const named = await runMain("shards", "merge", bare, "--plan", out, "--format", "jsonl");
+    expect(named).toMatchObject({ code: 0, out: `${bare}\n` });
     const to = join(folder, "all.jsonl");
     expect(await runMain("shards", "merge", to, "--plan", out)).toMatchObject({ code: 0, out: `${to}\n` });
+    expect(readFileSync(bare)).toEqual(readFileSync(to));
     let rows = 0;
     for await (const _ of readFeatures(to)) rows++;
     expect(rows).toBe(count);

@@ -1,4 +1,5 @@
 /** The CPU executor: WebAssembly without SIMD, on all cores, over one shared memory. */
+import { DeviceError } from "../../errors.ts";
 import { applyEpilogue } from "../../kernels/epilogue.ts";
 import { opOf } from "../../kernels/index.ts";
 import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
@@ -120,7 +121,9 @@ export function openCpu(
 ): Device {
   const caps = capsOf(sharesFor);
   let opened: Opened | undefined;
+  let closed = false;
   const open = (): Opened => {
+    if (closed) throw new DeviceError("The device is closed.");
     if (!opened) {
       const heap = createHeap(limit);
       opened = { heap, pool: openPool(heap, threads, machine) };
@@ -233,6 +236,7 @@ export function openCpu(
     },
     load,
     async close() {
+      closed = true;
       await opened?.pool.close();
       store.clear();
       opened = undefined;
