@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/engine/compile.ts";
 import { createGraph, variablesOf } from "../../src/engine/graph.ts";
+import { createMapping } from "../../src/engine/webgpu/mapping.ts";
 import { createPipelines } from "../../src/engine/webgpu/pipelines.ts";
 import type { WeightSource } from "../../src/engine/weights.ts";
 import { CheckpointError, DeviceError } from "../../src/errors.ts";
@@ -250,6 +251,31 @@ describe("WebGPU faults", () => {
       await device.close();
       await collectGarbage();
     }
+  });
+
+  it("are destroyed when they have been mapped, not before: the process would end now and then", async () => {
+    const { device, close } = await openAdapter();
+    const mapping = createMapping();
+    const size = 2 ** 18;
+    for (let i = 0; i < 20; i++) {
+      const mapped = Array.from({ length: 20 }, () => {
+        const usage = GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC;
+        const [from, to] = [usage, GPUBufferUsage.COPY_DST].map((usage) =>
+          device.createBuffer({ size, usage }),
+        );
+        const encoder = device.createCommandEncoder();
+        for (let n = 0; n < 10; n++) encoder.copyBufferToBuffer(from, 0, to, 0, size);
+        device.queue.submit([encoder.finish()]);
+        const waiting = mapping.map(from, GPUMapMode.WRITE);
+        mapping.destroy(from);
+        return waiting.then(() => from);
+      });
+      await collectGarbage();
+      const buffers = await Promise.all(mapped);
+      await Promise.resolve();
+      expect(new Set(buffers.map(({ mapState }) => mapState))).toEqual(new Set(["unmapped"]));
+    }
+    close();
   });
 
   it("end every run with an error when the session is closed under them, and none hangs", async () => {

@@ -12,6 +12,7 @@ import { createWeightStore } from "../weight-store.ts";
 import { checkWeights } from "../weights.ts";
 import { type OpenAdapter, openAdapter } from "./adapter.ts";
 import { createGuard } from "./guard.ts";
+import { createMapping } from "./mapping.ts";
 import { type Binding, createPipelines } from "./pipelines.ts";
 import { createSession, type PreparedStep, readsOf, writesOf } from "./session.ts";
 
@@ -130,6 +131,7 @@ export async function deviceOf(
   const adapter = tuning ? `${own}${await tuningMark(tuning)}` : own;
   let gpu: GPUDevice | undefined = opened.device;
   const guard = createGuard(gpu, opened.gpu);
+  const mapping = createMapping();
   let pipelines: ReturnType<typeof createPipelines> | undefined = createPipelines(gpu, guard);
   const store = createWeightStore<Chunks>(
     (chunks) => chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0),
@@ -230,6 +232,7 @@ export async function deviceOf(
         const session = await createSession({
           gpu,
           guard,
+          mapping,
           waitFor: opened.gpu.waitFor,
           copy,
           caps,

@@ -4,7 +4,9 @@
  * copied into buffers that stay, mapped while the device does not read them, and results are read from others, while the
  * device goes on with the next run.
  */
+import { DeviceError } from "../../errors.ts";
 import type { Guard } from "./guard.ts";
+import type { Mapping } from "./mapping.ts";
 
 /** A buffer for each value that goes in, or piece of one, or that comes out. */
 type Buffers = readonly GPUBuffer[];
@@ -36,6 +38,7 @@ export interface Downloads extends Kept {
 export interface RingOptions {
   readonly gpu: GPUDevice;
   readonly guard: Guard;
+  readonly mapping: Mapping;
   /** Bytes of each buffer of a set. */
   readonly sizes: readonly number[];
   /** Waits for the GPU, which is expected to be done after so many milliseconds; see Gpu. */
@@ -45,8 +48,14 @@ export interface RingOptions {
 /** Runs whose inputs are on their way at once: one is computed, one waits for it, and one is written. */
 const deep = 3;
 
-function makeKept({ gpu, sizes }: RingOptions, label: string, usage: GPUBufferUsageFlags, mapped: boolean) {
+function makeKept(
+  { gpu, mapping, sizes }: RingOptions,
+  label: string,
+  usage: GPUBufferUsageFlags,
+  mapped: boolean,
+) {
   const made: GPUBuffer[] = [];
+  let ended = false;
   const make = (): Buffers =>
     sizes.map((size) => {
       const buffer = gpu.createBuffer({ label, size, usage, mappedAtCreation: mapped });
@@ -59,7 +68,13 @@ function makeKept({ gpu, sizes }: RingOptions, label: string, usage: GPUBufferUs
       return made.reduce((sum, { size }) => sum + size, 0);
     },
     destroy() {
-      for (const buffer of made) buffer.destroy();
+      ended = true;
+      for (const buffer of made) mapping.destroy(buffer);
+    },
+    /** Waits for buffers that are being mapped. @throws DeviceError where they are gone then */
+    async mapped(waiting: Promise<unknown>): Promise<void> {
+      await waiting;
+      if (ended) throw new DeviceError("The session was closed before its results were there.");
     },
   };
 }
@@ -69,7 +84,7 @@ function makeKept({ gpu, sizes }: RingOptions, label: string, usage: GPUBufferUs
  * `take` belong inside a guard.
  */
 export function createUploads(options: RingOptions): Uploads {
-  const { guard, wait } = options;
+  const { guard, mapping, wait } = options;
   const kept = makeKept(options, "input", GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, true);
   const ready: Buffers[] = [kept.make()];
   const underWay: Promise<void>[] = [];
@@ -91,8 +106,8 @@ export function createUploads(options: RingOptions): Uploads {
       return kept.make();
     },
     sent(buffers) {
-      const mapped = Promise.all(buffers.map((buffer) => buffer.mapAsync(GPUMapMode.WRITE)));
-      const back = guard.unlessLost(wait(mapped)).then(() => {
+      const mapped = Promise.all(buffers.map((buffer) => mapping.map(buffer, GPUMapMode.WRITE)));
+      const back = kept.mapped(guard.unlessLost(wait(mapped))).then(() => {
         ready.push(buffers);
         underWay.splice(underWay.indexOf(back), 1);
       });
@@ -105,7 +120,7 @@ export function createUploads(options: RingOptions): Uploads {
 
 /** Buffers for results: as many sets as there are runs under way. The calls of this and of `take` belong inside a guard. */
 export function createDownloads(options: RingOptions): Downloads {
-  const { guard, wait } = options;
+  const { guard, mapping, wait } = options;
   const kept = makeKept(options, "results", GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, false);
   const idle: Buffers[] = [kept.make()];
   /** Milliseconds that the last results took: the next ones will take about as long. */
@@ -119,8 +134,8 @@ export function createDownloads(options: RingOptions): Downloads {
     take: () => idle.pop() ?? kept.make(),
     async read(buffers) {
       const began = performance.now();
-      const mapped = Promise.all(buffers.map((buffer) => buffer.mapAsync(GPUMapMode.READ)));
-      await guard.unlessLost(wait(mapped, lately));
+      const mapped = Promise.all(buffers.map((buffer) => mapping.map(buffer, GPUMapMode.READ)));
+      await kept.mapped(guard.unlessLost(wait(mapped, lately)));
       lately = performance.now() - began;
       const values = buffers.map((buffer) => {
         const copy = new Float32Array(buffer.getMappedRange().slice(0));

@@ -13,6 +13,7 @@ import { outputsOf, type Program, type Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
 import { checkInputs, copyValues, type Values } from "../values.ts";
 import type { Guard } from "./guard.ts";
+import type { Mapping } from "./mapping.ts";
 import { createDownloads, createUploads, type RingOptions } from "./ring.ts";
 
 export interface PreparedStep {
@@ -39,6 +40,7 @@ export const writesOf = (
 interface Recording {
   readonly gpu: GPUDevice;
   readonly guard: Guard;
+  readonly mapping: Mapping;
   readonly waitFor: Gpu["waitFor"];
   readonly copy: Platform["copy"];
   readonly caps: Caps;
@@ -128,7 +130,8 @@ function uploadParams(gpu: GPUDevice, prepared: readonly PreparedStep[]): GPUBuf
 }
 
 export async function createSession(recording: Recording): Promise<Session> {
-  const { gpu, guard, waitFor, copy, caps, program, prepared, timestamps, software, sentinels } = recording;
+  const { gpu, guard, mapping, waitFor, copy, caps, program, prepared, timestamps, software, sentinels } =
+    recording;
   const pause = software ? pauses.software : pauses.hardware;
   // An adapter in software has more use for the processor than whoever waits for it.
   const wait: RingOptions["wait"] = (promise, expected) =>
@@ -186,9 +189,9 @@ export async function createSession(recording: Recording): Promise<Session> {
         }),
       );
     });
-    const uploads = createUploads({ gpu, guard, wait, sizes: pieces.map(({ size }) => size) });
+    const uploads = createUploads({ gpu, guard, mapping, wait, sizes: pieces.map(({ size }) => size) });
     const sizes = program.outputs.map(({ shape }) => 4 * sizeOf(shape));
-    const downloads = createDownloads({ gpu, guard, wait, sizes });
+    const downloads = createDownloads({ gpu, guard, mapping, wait, sizes });
     return { slots, slotOf, params, steps, uploads, downloads };
   });
   const { uploads, downloads } = recorded;
@@ -251,7 +254,7 @@ export async function createSession(recording: Recording): Promise<Session> {
 
   /** Copies a buffer's start to the host. The staging buffer is the caller's, so that it can be kept. */
   const readBack = async (staging: GPUBuffer): Promise<Float32Array> => {
-    await guard.unlessLost(wait(staging.mapAsync(GPUMapMode.READ)));
+    await guard.unlessLost(wait(mapping.map(staging, GPUMapMode.READ)));
     const values = new Float32Array(staging.getMappedRange().slice(0));
     staging.unmap();
     return values;
