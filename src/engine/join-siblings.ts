@@ -10,6 +10,7 @@ import type { WindowGeometry } from "../kernels/geometry.ts";
 import { opOf } from "../kernels/index.ts";
 import type { Caps, Part } from "../kernels/op.ts";
 import type { Operand, Program, Step, Weight } from "./program.ts";
+import { putInPlace } from "./values.ts";
 import { gpuVariants } from "./variants.ts";
 
 /** Values that a step may write: with what it reads, as many buffers as every adapter binds. */
@@ -40,13 +41,11 @@ function joined(weights: readonly Weight[], channels: readonly number[]): Weight
         next += own.length;
         return make(own);
       });
-      const rows = made[0].length / channels[0];
-      const out = new Float32Array(rows * all);
-      let first = 0;
+      const out = new Float32Array((made[0].length / channels[0]) * all);
+      let channel = 0;
       made.forEach((from, i) => {
-        for (let row = 0; row < rows; row++)
-          out.set(from.subarray(row * channels[i], (row + 1) * channels[i]), row * all + first);
-        first += channels[i];
+        putInPlace(from, out, channels[i], { channel, of: all });
+        channel += channels[i];
       });
       return out;
     },

@@ -1,4 +1,5 @@
 /** What a program is given to compute from. */
+import type { Placement } from "../kernels/op.ts";
 import type { Platform } from "../platform/index.ts";
 import { sizeOf } from "../tensor.ts";
 import type { Program } from "./program.ts";
@@ -26,4 +27,15 @@ export function copyValues(values: Values, first: number, to: Float32Array, copy
     if (from < end) copy(piece.subarray(from - begin, end - begin), to.subarray(from - first));
     begin += piece.length;
   }
+}
+
+/** Copies values of `channels` a pixel to their place in a joint value. */
+export function putInPlace(
+  values: Float32Array,
+  joint: Float32Array,
+  channels: number,
+  { channel, of }: Placement,
+): void {
+  for (let from = 0, to = channel; from < values.length; from += channels, to += of)
+    joint.set(values.subarray(from, from + channels), to);
 }

@@ -2,13 +2,13 @@
 import { DeviceError } from "../../errors.ts";
 import { applyEpilogue } from "../../kernels/epilogue.ts";
 import { opOf } from "../../kernels/index.ts";
-import type { Caps, CpuKernel, Placement } from "../../kernels/op.ts";
+import type { Caps, CpuKernel } from "../../kernels/op.ts";
 import type { Platform } from "../../platform/index.ts";
 import { sizeOf } from "../../tensor.ts";
 import type { Device, Session, StepTiming } from "../device.ts";
 import type { Program, Step } from "../program.ts";
 import { checkGuard, guardFloats, poisoned } from "../sentinels.ts";
-import { checkInputs, copyValues, type Values } from "../values.ts";
+import { checkInputs, copyValues, putInPlace, type Values } from "../values.ts";
 import { chooseVariant, layoutKey, makeWeight } from "../variants.ts";
 import { createWeightStore, type Hold } from "../weight-store.ts";
 import { checkWeights, type WeightSource } from "../weights.ts";
@@ -46,12 +46,6 @@ function kernelOf(
   const variant = chooseVariant(forced === "reference" ? [] : op.cpu, step.geometry, caps, forced);
   if (!variant) return { variant: "reference" };
   return { variant: variant.name, kernel: variant.build(step.geometry, step.epilogue, caps) };
-}
-
-/** Copies values of `channels` a pixel to their place in a joint value. */
-function putInPlace(values: Float32Array, joint: Float32Array, channels: number, { channel, of }: Placement) {
-  for (let from = 0, to = channel; from < values.length; from += channels, to += of)
-    joint.set(values.subarray(from, from + channels), to);
 }
 
 /** The operation's reference loop on the main thread, for what has no kernel of its own. */

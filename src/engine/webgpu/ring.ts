@@ -49,7 +49,7 @@ export interface RingOptions {
 const deep = 3;
 
 function makeKept(
-  { gpu, mapping, sizes }: RingOptions,
+  { gpu, guard, mapping, wait, sizes }: RingOptions,
   label: string,
   usage: GPUBufferUsageFlags,
   mapped: boolean,
@@ -71,9 +71,10 @@ function makeKept(
       ended = true;
       for (const buffer of made) mapping.destroy(buffer);
     },
-    /** Waits for buffers that are being mapped. @throws DeviceError where they are gone then */
-    async mapped(waiting: Promise<unknown>): Promise<void> {
-      await waiting;
+    /** Maps buffers, which is expected to take so many milliseconds. @throws DeviceError, also where they are gone then */
+    async map(buffers: Buffers, mode: GPUMapModeFlags, expected?: number): Promise<void> {
+      const mapped = Promise.all(buffers.map((buffer) => mapping.map(buffer, mode)));
+      await guard.unlessLost(wait(mapped, expected));
       if (ended) throw new DeviceError("The session was closed before its results were there.");
     },
   };
@@ -84,7 +85,7 @@ function makeKept(
  * `take` belong inside a guard.
  */
 export function createUploads(options: RingOptions): Uploads {
-  const { guard, mapping, wait } = options;
+  const { guard } = options;
   const kept = makeKept(options, "input", GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, true);
   const ready: Buffers[] = [kept.make()];
   const underWay: Promise<void>[] = [];
@@ -106,8 +107,7 @@ export function createUploads(options: RingOptions): Uploads {
       return kept.make();
     },
     sent(buffers) {
-      const mapped = Promise.all(buffers.map((buffer) => mapping.map(buffer, GPUMapMode.WRITE)));
-      const back = kept.mapped(guard.unlessLost(wait(mapped))).then(() => {
+      const back = kept.map(buffers, GPUMapMode.WRITE).then(() => {
         ready.push(buffers);
         underWay.splice(underWay.indexOf(back), 1);
       });
@@ -120,7 +120,6 @@ export function createUploads(options: RingOptions): Uploads {
 
 /** Buffers for results: as many sets as there are runs under way. The calls of this and of `take` belong inside a guard. */
 export function createDownloads(options: RingOptions): Downloads {
-  const { guard, mapping, wait } = options;
   const kept = makeKept(options, "results", GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, false);
   const idle: Buffers[] = [kept.make()];
   /** Milliseconds that the last results took: the next ones will take about as long. */
@@ -134,8 +133,7 @@ export function createDownloads(options: RingOptions): Downloads {
     take: () => idle.pop() ?? kept.make(),
     async read(buffers) {
       const began = performance.now();
-      const mapped = Promise.all(buffers.map((buffer) => mapping.map(buffer, GPUMapMode.READ)));
-      await kept.mapped(guard.unlessLost(wait(mapped, lately)));
+      await kept.map(buffers, GPUMapMode.READ, lately);
       lately = performance.now() - began;
       const values = buffers.map((buffer) => {
         const copy = new Float32Array(buffer.getMappedRange().slice(0));

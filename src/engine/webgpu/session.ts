@@ -240,14 +240,14 @@ export async function createSession(recording: Recording): Promise<Session> {
     }
   };
 
-  const encodeSteps = () =>
-    submissions.map(([first, end]) =>
-      commandsOf((encoder) => {
-        const pass = encoder.beginComputePass();
-        for (let i = first; i < end; i++) encodeStep(pass, i);
-        pass.end();
-      }),
-    );
+  const commandsOfSteps = (first: number, end: number) =>
+    commandsOf((encoder) => {
+      const pass = encoder.beginComputePass();
+      for (let i = first; i < end; i++) encodeStep(pass, i);
+      pass.end();
+    });
+
+  const encodeSteps = () => submissions.map(([first, end]) => commandsOfSteps(first, end));
 
   /** The steps of the next run. */
   let encoded: readonly GPUCommandBuffer[] | undefined;
@@ -265,9 +265,7 @@ export async function createSession(recording: Recording): Promise<Session> {
       const size = 4 * (floats + sentinelFloats);
       const staging = await guard.guarded("reading the guards", () => {
         const buffer = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-        const encoder = gpu.createCommandEncoder();
-        encoder.copyBufferToBuffer(recorded.slots[i], 0, buffer, 0, size);
-        gpu.queue.submit([encoder.finish()]);
+        gpu.queue.submit([commandsOf((e) => e.copyBufferToBuffer(recorded.slots[i], 0, buffer, 0, size))]);
         return buffer;
       });
       checkGuard(await readBack(staging), floats, i);
@@ -345,13 +343,7 @@ export async function createSession(recording: Recording): Promise<Session> {
     const milliseconds: number[] = [];
     for (const i of prepared.keys()) {
       const start = performance.now();
-      await guard.guarded("timing the network", () => {
-        const encoder = gpu.createCommandEncoder();
-        const pass = encoder.beginComputePass();
-        encodeStep(pass, i);
-        pass.end();
-        gpu.queue.submit([encoder.finish()]);
-      });
+      await guard.guarded("timing the network", () => gpu.queue.submit([commandsOfSteps(i, i + 1)]));
       await guard.unlessLost(wait(gpu.queue.onSubmittedWorkDone()));
       milliseconds.push(performance.now() - start);
     }
