@@ -7,7 +7,7 @@ import type { Device } from "../engine/device.ts";
 import { UserError } from "../errors.ts";
 import * as rule from "./arguments.ts";
 import { onDevice } from "./device.ts";
-import { bestOf, distanceOf, type Metric, metrics } from "./distances.ts";
+import { bestOf, distanceOf, type Metric } from "./distances.ts";
 import { type Kept, keeper } from "./keep.ts";
 import {
   type BlocksOrRows,
@@ -17,6 +17,7 @@ import {
   type Neighbours,
   type RowBlocks,
 } from "./matrix.ts";
+import { pairsRules } from "./pairs.ts";
 import { leastProduct, type Prepared, prepare, productBlocks, productError } from "./products.ts";
 
 export interface NearestOptions {
@@ -29,12 +30,7 @@ export interface NearestOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export const nearestRules: rule.Rules<NearestOptions> = {
-  metric: rule.oneOf(...metrics),
-  device: rule.device,
-  queries: rule.someRows,
-  onProgress: rule.callback,
-};
+const nearestRules: rule.Rules<NearestOptions> = { ...pairsRules, queries: rule.someRows };
 
 /** Multiply-adds that are done sooner than kernels are compiled. */
 const littleWork = 2e7;

@@ -2,7 +2,8 @@
 
 import * as rule from "./arguments.ts";
 import type { BlocksOrRows, Neighbours } from "./matrix.ts";
-import { type NearestOptions, nearest, nearestRules } from "./neighbours.ts";
+import { type NearestOptions, nearest } from "./neighbours.ts";
+import { pairsRules } from "./pairs.ts";
 
 export interface Outlier {
   readonly row: number;
@@ -23,8 +24,7 @@ export interface OutlierOptions extends Omit<NearestOptions, "queries"> {
   readonly k?: number;
 }
 
-const { queries: _, ...ofNearest } = nearestRules;
-const outlierRules: rule.Rules<OutlierOptions> = { ...ofNearest, k: rule.atLeast(1) };
+const outlierRules: rule.Rules<OutlierOptions> = { ...pairsRules, k: rule.atLeast(1) };
 
 /**
  * Every row by the mean distance of its `k` nearest, the least like any other first; of equal ones the lower index. It is the

@@ -116,7 +116,10 @@ async function labelsOf(io: Io, source: string, paths: readonly string[]): Promi
 
 async function validate(io: Io, vectors: Vectors, source: string, flags: Flags): Promise<void> {
   const { rows, paths } = vectors;
-  if (flags.save !== undefined) await checkWritable(flags.save, [vectors.file, source]);
+  if (flags.save !== undefined) {
+    const { checkWritable } = await import("../node/atomic.ts");
+    await checkWritable(flags.save, [vectors.file, source]);
+  }
   const labelled = await labelsOf(io, source, paths);
   const { crossValidate, fitClassifier } = await import("../analysis/classifier.ts");
   const { folds, seed } = flags;
@@ -144,13 +147,6 @@ async function validate(io: Io, vectors: Vectors, source: string, flags: Flags):
     accuracy: found.accuracy,
   });
   io.err(`${flags.save}: a classifier of ${classifier.classes.length} classes\n`);
-}
-
-/** What cannot be written, or would be lost by it, is told before the work, not after. */
-async function checkWritable(path: string, read: readonly string[]): Promise<void> {
-  const { openAtomic, refuseToReplace } = await import("../node/atomic.ts");
-  await refuseToReplace(path, read);
-  await (await openAtomic(path)).abandon();
 }
 
 async function save(path: string, kept: KeptClassifier<MadeBy>): Promise<void> {

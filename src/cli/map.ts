@@ -147,10 +147,8 @@ Examples:
             `Extract them first: npm run extract -- --layer ${flags.layer} --pool avg --out layer.npy ${inputs.map(shellWord).join(" ")}`,
           );
         }
-        // What cannot be written, or would be lost, is told before the work, not after.
-        const { openAtomic, refuseToReplace } = await import("../node/atomic.ts");
-        await refuseToReplace(out, inputs);
-        await (await openAtomic(out)).abandon();
+        const { checkWritable } = await import("../node/atomic.ts");
+        await checkWritable(out, inputs);
         const report = await runExtract(
           {
             inputs,

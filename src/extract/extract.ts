@@ -1,11 +1,12 @@
 /** The pipeline: image files -> decoding workers -> batches -> network -> store -> files of features. */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { workAhead } from "../ahead.ts";
 import { NothingToDoError } from "../errors.ts";
 import type { Network } from "../network/network.ts";
 import { batchSizeFor, labelOf } from "../network/recovery.ts";
-import { openAtomic, refuseToReplace, removeLeftovers } from "../node/atomic.ts";
+import { checkWritable, removeLeftovers } from "../node/atomic.ts";
 import {
   type ImageInput,
   inHand,
@@ -146,10 +147,11 @@ export async function extract(
     // What cannot be written is told before hours of work, not after.
     const paths = outputPaths(request, endPoints, planned);
     for (const path of paths) {
-      // Of thousands of images, only those of that name are looked at.
-      const named = inputs.filter((input) => Buffer.from(input.path).toString().endsWith(basename(path)));
-      await refuseToReplace(path, [request.labels, request.pcaFile, ...named.map((input) => input.path)]);
-      await (await openAtomic(path)).abandon();
+      // Of thousands of images, only those of that name are looked at, and none where there is nothing to be lost.
+      const named = existsSync(path)
+        ? inputs.filter((input) => Buffer.from(input.path).toString().endsWith(basename(path)))
+        : [];
+      await checkWritable(path, [request.labels, request.pcaFile, ...named.map((input) => input.path)]);
     }
     store = await openStore({
       folder: work,

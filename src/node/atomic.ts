@@ -91,6 +91,18 @@ export async function refuseToReplace(
   }
 }
 
+/**
+ * Whether `out` can be written without the loss of what is `read` for it: told before the work, not after.
+ * @throws UsageError, OutputError
+ */
+export async function checkWritable(
+  out: string,
+  read: readonly (string | Uint8Array | undefined)[],
+): Promise<void> {
+  await refuseToReplace(out, read);
+  await (await openAtomic(out)).abandon();
+}
+
 /** A write of its own for each row of a table would take longer than the row. */
 const pieceBytes = 2 ** 18;
 
